@@ -1,0 +1,1 @@
+"""The service: drivers in, guarded runs, durable records out."""

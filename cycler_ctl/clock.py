@@ -1,0 +1,47 @@
+"""Run time: monotonic seconds and UTC together, injected everywhere. The only module that may sleep."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """``now`` decides, ``utc`` labels; both in s and both from one source."""
+
+    def now(self) -> float: ...
+    def utc(self) -> float: ...
+    async def sleep_until(self, at_s: float) -> None: ...
+    def member(self) -> AbstractContextManager[None]:
+        """While entered, a virtual clock waits for this task before it jumps. Sleep only inside."""
+        ...
+
+
+class SystemClock:
+    """Real time, optionally faster: ``speed`` simulated seconds pass in one real second."""
+
+    def __init__(self, speed: float = 1.0) -> None:
+        self._speed = speed
+        self._start_s = time.monotonic()
+        self._start_utc_s = time.time()
+
+    def now(self) -> float:
+        return (time.monotonic() - self._start_s) * self._speed
+
+    def utc(self) -> float:
+        if self._speed == 1.0:
+            return time.time()
+        return self._start_utc_s + self.now()
+
+    async def sleep_until(self, at_s: float) -> None:
+        await asyncio.sleep(max(0.0, (at_s - self.now()) / self._speed))
+
+    def member(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+async def real_sleep(duration_s: float) -> None:
+    """Sleep on the real machine's clock: for link time-outs, back-off and heartbeats, never for a run."""
+    await asyncio.sleep(duration_s)

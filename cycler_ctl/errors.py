@@ -1,0 +1,61 @@
+"""The exception tree. A cut-off or a trip is not an exception; it is an outcome in the record.
+
+::
+
+    CyclerError
+    ├── ConfigError            station.toml, options, addresses: the user can mend it
+    ├── RefusedError           a start or an action that must not happen now
+    ├── InstrumentError
+    │   ├── LinkError
+    │   │   ├── LinkTimeout    no whole answer in time: the link is out of step until cleared and identified
+    │   │   └── LinkClosed     the other side is gone
+    │   ├── BadReply           an answer that is not one: garbled, overflow, out of range
+    │   └── DeviceFault        the instrument reports an error or did not do as told
+    └── StoreError             what should be on disk is not
+"""
+
+
+class CyclerError(Exception):
+    """Anything this program says to a person in one message."""
+
+
+class ConfigError(CyclerError):
+    """A setting is missing, wrong or unsafe; the message says where."""
+
+
+class RefusedError(CyclerError):
+    """The action is not allowed now; the message says why and what to do."""
+
+
+class InstrumentError(CyclerError):
+    """Something is wrong between us and the output terminals."""
+
+
+class LinkError(InstrumentError):
+    """The wire failed."""
+
+
+class LinkTimeout(LinkError):  # noqa: N818 - named for what happened, as users read it
+    """No whole answer came in time."""
+
+
+class LinkClosed(LinkError):  # noqa: N818
+    """The connection is closed or the port is gone."""
+
+
+class BadReply(InstrumentError):  # noqa: N818
+    """``query`` was answered by ``raw``, which is not a valid answer to it."""
+
+    def __init__(self, query: str, raw: bytes, why: str = "not a valid answer") -> None:
+        super().__init__(f"{query!r} answered {raw[:256]!r}: {why}")
+        self.query = query
+        self.raw = raw
+        self.why = why
+
+
+class DeviceFault(InstrumentError):  # noqa: N818
+    """The instrument refused, ignored or failed a command."""
+
+
+class StoreError(CyclerError):
+    """A record could not be made durable."""

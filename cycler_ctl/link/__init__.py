@@ -1,0 +1,1 @@
+"""Links: one wire to one instrument, chosen by its address."""

@@ -1,0 +1,79 @@
+"""What is going on now, as frozen snapshots anyone may read from any thread; reporting depends on this, control on nothing of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from protocols.record import Row
+
+
+class ChannelState(StrEnum):
+    """The words of interfaces for a channel; ``tripped``, ``faulted`` and ``cannot_deenergise`` are latched."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    ABORTED = "aborted"
+    TRIPPED = "tripped"
+    FAULTED = "faulted"
+    INTERRUPTED = "interrupted"
+    CANNOT_DEENERGISE = "cannot_deenergise"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStatus:
+    """``energised`` is False only when off was read back, None when nobody can know."""
+
+    channel: str
+    instrument: str
+    state: ChannelState
+    reason: str
+    since_utc_s: float
+    energised: bool | None
+    run: str | None = None
+    protocol: str | None = None
+    cell: str | None = None
+    step: str | None = None
+    what: str | None = None
+    cycle: int | None = None
+    eta_utc_s: float | None = None
+    protection: str | None = None
+    rows_waiting: int | None = None
+    """Durable rows that no broker has acknowledged yet; None without a broker."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentStatus:
+    """``link`` is connected, lost or absent; ``identity`` reads ``maker model serial firmware``."""
+
+    name: str
+    driver: str
+    address: str
+    link: str
+    identity: dict[str, str] | None
+    protection: str | None
+    message: str
+    last_good_utc_s: float | None
+
+
+class StationView(Protocol):
+    """Read-only; every call returns immutable data and is safe from any thread."""
+
+    def channels(self) -> tuple[ChannelStatus, ...]: ...
+    def instruments(self) -> tuple[InstrumentStatus, ...]: ...
+    def latest(self, channel: str) -> tuple[str, Row] | None:
+        """(run, newest sample as a row) of a channel's current or last run; the row need not be a recorded one."""
+        ...
+
+
+class Observer(Protocol):
+    """Told of changes on the station's loop; must return at once and never raise."""
+
+    def channel_changed(self, status: ChannelStatus) -> None: ...
+    def durable(self, run: str) -> None:
+        """More of this run's rows or events are on disk now; called from the writer's thread."""
+        ...

@@ -1,0 +1,1 @@
+"""Live data over MQTT, fed from the run files by cursor."""

@@ -1,0 +1,1 @@
+"""Tools for tests and for driver authors: virtual time, the contract kit."""

@@ -1,0 +1,62 @@
+"""Virtual time that jumps only while every member sleeps, so real sockets take real milliseconds at no run time."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Generator
+from contextlib import contextmanager
+
+
+class StepClock:
+    """A Clock that wakes one sleeper at a time, the earliest first and of equals the one that joined first.
+
+    One at a time makes a run with many channels repeat exactly: no two of them are ever under way at once.
+    """
+
+    def __init__(self, start_utc_s: float = 1_767_225_600.0) -> None:  # 2026-01-01T00:00:00Z
+        self._now_s = 0.0
+        self._start_utc_s = start_utc_s
+        self._ranks: dict[asyncio.Task[object] | None, int] = {}
+        self._joined = 0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+
+    def now(self) -> float:
+        return self._now_s
+
+    def utc(self) -> float:
+        return self._start_utc_s + self._now_s
+
+    @contextmanager
+    def member(self) -> Generator[None]:
+        task = asyncio.current_task()
+        if task in self._ranks:
+            raise RuntimeError("this task is a member already")
+        self._ranks[task] = self._joined
+        self._joined += 1
+        try:
+            yield
+        finally:
+            del self._ranks[task]
+            self._jump()
+
+    async def sleep_until(self, at_s: float) -> None:
+        rank = self._ranks[asyncio.current_task()]
+        wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        sleeper = (max(at_s, self._now_s), rank, wake)
+        heapq.heappush(self._sleepers, sleeper)
+        self._jump()
+        try:
+            await wake
+        except asyncio.CancelledError:
+            if sleeper in self._sleepers:
+                self._sleepers.remove(sleeper)
+                heapq.heapify(self._sleepers)
+            raise
+
+    def _jump(self) -> None:
+        if self._sleepers and len(self._sleepers) == len(self._ranks):
+            at_s, _, wake = heapq.heappop(self._sleepers)
+            self._now_s = max(self._now_s, at_s)
+            if not wake.done():
+                wake.set_result(None)
