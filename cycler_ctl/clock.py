@@ -8,12 +8,40 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 
+class Wake:
+    """Ends one sleeper's sleep early; stays set until ``clear``. For one loop, one sleeper."""
+
+    def __init__(self) -> None:
+        self._sleeper: asyncio.Future[None] | None = None
+        self._set = False
+
+    def set(self) -> None:
+        self._set = True
+        _resolve(self._sleeper)
+
+    def clear(self) -> None:
+        self._set = False
+
+    def attach(self, sleeper: asyncio.Future[None]) -> None:
+        self._sleeper = sleeper
+        if self._set:
+            _resolve(sleeper)
+
+
+def _resolve(future: asyncio.Future[None] | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)
+
+
 class Clock(Protocol):
     """``now`` decides, ``utc`` labels; both in s and both from one source."""
 
     def now(self) -> float: ...
     def utc(self) -> float: ...
-    async def sleep_until(self, at_s: float) -> None: ...
+    async def sleep_until(self, at_s: float, wake: Wake | None = None) -> None:
+        """Return at ``at_s``, or earlier when ``wake`` is set (virtual time, which costs nothing, may ignore it)."""
+        ...
+
     def member(self) -> AbstractContextManager[None]:
         """While entered, a virtual clock waits for this task before it jumps. Sleep only inside."""
         ...
@@ -35,8 +63,16 @@ class SystemClock:
             return time.time()
         return self._start_utc_s + self.now()
 
-    async def sleep_until(self, at_s: float) -> None:
-        await asyncio.sleep(max(0.0, (at_s - self.now()) / self._speed))
+    async def sleep_until(self, at_s: float, wake: Wake | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        sleeper: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(max(0.0, (at_s - self.now()) / self._speed), _resolve, sleeper)
+        if wake is not None:
+            wake.attach(sleeper)
+        try:
+            await sleeper
+        finally:
+            timer.cancel()
 
     def member(self) -> AbstractContextManager[None]:
         return nullcontext()

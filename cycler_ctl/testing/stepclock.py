@@ -7,6 +7,8 @@ import heapq
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from cycler_ctl.clock import Wake
+
 
 class StepClock:
     """A Clock that wakes one sleeper at a time, the earliest first and of equals the one that joined first.
@@ -40,7 +42,7 @@ class StepClock:
             del self._ranks[task]
             self._jump()
 
-    async def sleep_until(self, at_s: float) -> None:
+    async def sleep_until(self, at_s: float, wake: Wake | None = None) -> None:  # noqa: ARG002 - a virtual sleep costs nothing
         rank = self._ranks[asyncio.current_task()]
         wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         sleeper = (max(at_s, self._now_s), rank, wake)
