@@ -22,6 +22,9 @@ class Wake:
     def clear(self) -> None:
         self._set = False
 
+    def is_set(self) -> bool:
+        return self._set
+
     def attach(self, sleeper: asyncio.Future[None]) -> None:
         self._sleeper = sleeper
         if self._set:

@@ -42,14 +42,16 @@ class StepClock:
             del self._ranks[task]
             self._jump()
 
-    async def sleep_until(self, at_s: float, wake: Wake | None = None) -> None:  # noqa: ARG002 - a virtual sleep costs nothing
+    async def sleep_until(self, at_s: float, wake: Wake | None = None) -> None:
+        if wake is not None and wake.is_set():
+            return
         rank = self._ranks[asyncio.current_task()]
-        wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        sleeper = (max(at_s, self._now_s), rank, wake)
+        until: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        sleeper = (max(at_s, self._now_s), rank, until)
         heapq.heappush(self._sleepers, sleeper)
         self._jump()
         try:
-            await wake
+            await until
         except asyncio.CancelledError:
             if sleeper in self._sleepers:
                 self._sleepers.remove(sleeper)
@@ -58,7 +60,7 @@ class StepClock:
 
     def _jump(self) -> None:
         if self._sleepers and len(self._sleepers) == len(self._ranks):
-            at_s, _, wake = heapq.heappop(self._sleepers)
+            at_s, _, until = heapq.heappop(self._sleepers)
             self._now_s = max(self._now_s, at_s)
-            if not wake.done():
-                wake.set_result(None)
+            if not until.done():
+                until.set_result(None)
