@@ -1,0 +1,296 @@
+"""Hard limits below the engine: every reading passes here first, and what is not provably inside is outside.
+
+Pure decisions on frozen data. Nothing here can switch an output on or widen a limit; a ``Trip`` means off at once.
+All comparisons are written ``not (low <= x <= high)``, so that NaN, which compares false with everything, trips.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from math import inf, isfinite
+
+from cycler_ctl.instrument import Flag, Measurement, Reading
+from protocols.model import ConstantCurrent, ConstantVoltage, Rest, Setpoint, Window
+
+TEMPERATURE_MAX_AGE_S = 30.0
+AT_EDGE_V = 0.010  # half of the 20 mV between cut-off and window edge; more than an SMU's source plus measure error
+LOW_SAMPLES = 3
+LOW_FRACTION = 0.5  # of the setpoint: bounded constant current has left compliance
+OPEN_FRACTION = 0.01  # of the setpoint: nothing conducts; a cell that fills up falls more slowly than this
+FUTURE_S = 1.0  # a reading may be younger than the caller's "now" by one exchange, never by more
+
+
+class Severity(StrEnum):
+    """A limit trips; contact or the instrument faults. Both turn the output off and stay until acknowledged."""
+
+    TRIPPED = "tripped"
+    FAULTED = "faulted"
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """Output off now. ``reason`` is one sentence for the person at the cell."""
+
+    severity: Severity
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """What one step may pass at most: charge in Ah, energised time in s."""
+
+    charge_Ah: float = inf
+    time_s: float = inf
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLimits:
+    """A channel's limits for one run, in V, A, degC, Ah, s. ``bounded``: constant current from a voltage source.
+
+    ``open_samples``: readings without current at the window's edge that mean an open circuit; the engine's debounce,
+    so that a lifted lead is never taken for a cut-off.
+    """
+
+    voltage_V: Window
+    current_A: float
+    stale_s: float
+    temperature_degC: tuple[float, float] | None = None
+    step: Ceilings = Ceilings()
+    bounded: bool = True
+    open_samples: int = 2
+
+    def __post_init__(self) -> None:
+        numbers = (*self.voltage_V, self.current_A, self.stale_s, *(self.temperature_degC or ()))
+        if not all(map(isfinite, numbers)):
+            raise ValueError(f"a guard needs finite limits, not {numbers}")
+
+    def tightened(
+        self,
+        *,
+        voltage_V: Window = (-inf, inf),
+        current_A: float = inf,
+        temperature_degC: tuple[float, float] = (-inf, inf),
+    ) -> GuardLimits:
+        """The narrower of these limits and the given ones; nothing can widen."""
+        bounds = self.temperature_degC
+        return replace(
+            self,
+            voltage_V=_inside(self.voltage_V, voltage_V),
+            current_A=min(self.current_A, current_A),
+            temperature_degC=None if bounds is None else _inside(bounds, temperature_degC),
+        )
+
+
+def _inside(outer: Window, inner: Window) -> Window:
+    return max(outer[0], inner[0]), min(outer[1], inner[1])
+
+
+@dataclass(frozen=True, slots=True)
+class GuardStep:
+    """What is set now. ``setpoint`` None: the output is to be off."""
+
+    setpoint: Setpoint | None
+    ceilings: Ceilings
+    set_A: float
+    """Magnitude of the largest current the setpoint allows."""
+    direction: int
+    edge_V: Window
+    """At or beyond these voltages bounded constant current stands at its window's edge."""
+    low_A: float
+    open_A: float
+
+
+@dataclass(frozen=True, slots=True)
+class GuardState:
+    """What the guard has seen in this step. A trip stays until a new run makes a new state."""
+
+    step: GuardStep
+    at_s: float
+    current_A: float = 0.0
+    charge_Ah: float = 0.0
+    time_s: float = 0.0
+    low: int = 0
+    trip: Trip | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The rules of one channel for one run."""
+
+    limits: GuardLimits
+
+    def begin_step(self, setpoint: Setpoint, ceilings: Ceilings, now_s: float) -> GuardState:
+        """Counting starts at zero; the step's own ceilings only tighten the channel's."""
+        own = self.limits.step
+        both = Ceilings(min(own.charge_Ah, ceilings.charge_Ah), min(own.time_s, ceilings.time_s))
+        return GuardState(_step(setpoint, both, bounded=self.limits.bounded), now_s)
+
+    def turned_off(self, state: GuardState, now_s: float) -> GuardState:
+        """The output was turned off within the step: its counts stand still."""
+        return replace(state, step=_off(state.step), at_s=now_s, current_A=0.0, low=0)
+
+    def turned_on(self, state: GuardState, setpoint: Setpoint, now_s: float) -> GuardState:
+        """The same step goes on: its counts go on too."""
+        step = _step(setpoint, state.step.ceilings, bounded=self.limits.bounded)
+        return replace(state, step=step, at_s=now_s, current_A=0.0, low=0)
+
+    def overdue(self, state: GuardState, now_s: float) -> Trip | None:
+        """For the moment when no reading comes at all: how long may the output stay on unseen?"""
+        if state.trip is not None or state.step.setpoint is None:
+            return state.trip
+        return _stale(now_s - state.at_s, self.limits.stale_s)
+
+    def check(
+        self, state: GuardState, reading: Reading, temperature: Measurement | None, now_s: float
+    ) -> tuple[GuardState, Trip | None]:
+        """Count this reading and judge it. ``temperature`` is the newest value of the channel's sensor."""
+        if state.trip is not None:
+            return state, state.trip
+        step = state.step
+        if step.setpoint is None:
+            trip = _still_on(reading)
+            return (state if trip is None else replace(state, trip=trip)), trip
+        after = _counted(state, reading, bounded=self.limits.bounded)
+        trip = (
+            self._untrusted(state, reading, now_s)
+            or _outside(self.limits, reading)
+            or self._temperature(step.setpoint, temperature, now_s)
+            or _spent(after)
+            or _contact(self.limits, after, reading)
+        )
+        return (after, None) if trip is None else (replace(after, trip=trip), trip)
+
+    def _untrusted(self, state: GuardState, reading: Reading, now_s: float) -> Trip | None:
+        stale_s = self.limits.stale_s
+        if -FUTURE_S <= now_s - reading.at_s <= stale_s and 0.0 <= reading.at_s - state.at_s <= stale_s:
+            return None
+        if reading.at_s < state.at_s or reading.at_s - now_s > FUTURE_S:
+            return Trip(Severity.FAULTED, "clock", "the readings' times run backwards, so none of them can be believed")
+        return _stale(max(now_s - reading.at_s, reading.at_s - state.at_s), stale_s)
+
+    def _temperature(self, setpoint: Setpoint, temperature: Measurement | None, now_s: float) -> Trip | None:
+        bounds = self.limits.temperature_degC
+        if bounds is None:
+            return None
+        if temperature is None or not (-FUTURE_S <= now_s - temperature.at_s <= TEMPERATURE_MAX_AGE_S):
+            return _no_temperature(temperature, now_s)
+        # A cell at rest may still be waiting to be heated: only the upper limit holds then.
+        low = -inf if isinstance(setpoint, Rest) else bounds[0]
+        if isfinite(temperature.value) and low <= temperature.value <= bounds[1]:
+            return None
+        limits = f"the limits {bounds[0]:.5g} °C to {bounds[1]:.5g} °C"
+        return Trip(Severity.TRIPPED, "temperature", f"temperature {temperature.value:.5g} °C is outside {limits}")
+
+
+def _step(setpoint: Setpoint, ceilings: Ceilings, *, bounded: bool) -> GuardStep:
+    match setpoint:
+        case ConstantCurrent(current_A, (low_V, high_V)):
+            set_A, direction = abs(current_A), (current_A > 0) - (current_A < 0)
+            edge_V = (low_V + AT_EDGE_V if direction < 0 else -inf, high_V - AT_EDGE_V if direction > 0 else inf)
+            low_A = LOW_FRACTION * set_A if bounded else 0.0
+            return GuardStep(setpoint, ceilings, set_A, direction, edge_V, low_A, OPEN_FRACTION * set_A)
+        case ConstantVoltage(_, limit_A):
+            return GuardStep(setpoint, ceilings, limit_A, 0, (-inf, inf), 0.0, 0.0)
+        case Rest():
+            return GuardStep(setpoint, ceilings, 0.0, 0, (-inf, inf), 0.0, 0.0)
+
+
+def _off(step: GuardStep) -> GuardStep:
+    return GuardStep(None, step.ceilings, 0.0, 0, (-inf, inf), 0.0, 0.0)
+
+
+def _counted(state: GuardState, reading: Reading, *, bounded: bool) -> GuardState:
+    """Charge counted as if the largest current seen or set had flowed all the time: never less than the truth."""
+    step = state.step
+    current_A = abs(reading.current_A)
+    passed_s = reading.at_s - state.at_s
+    worst_A = max(current_A, state.current_A, step.set_A)
+    low = 0
+    if step.direction and bounded and not (reading.current_A * step.direction >= step.low_A):
+        wrong_way = reading.current_A * step.direction <= -step.low_A
+        if wrong_way or not (step.edge_V[0] < reading.voltage_V < step.edge_V[1]):
+            low = state.low + 1
+    charge_Ah = state.charge_Ah + worst_A * passed_s / 3600.0
+    return GuardState(step, reading.at_s, current_A, charge_Ah, state.time_s + passed_s, low)
+
+
+def _stale(age_s: float, stale_s: float) -> Trip | None:
+    if age_s <= stale_s:
+        return None
+    return Trip(Severity.FAULTED, "stale", f"no fresh reading for {age_s:.3g} s (at most {stale_s:.3g} s are allowed)")
+
+
+def _still_on(reading: Reading) -> Trip | None:
+    if reading.output_on is False:
+        return None
+    return Trip(Severity.FAULTED, "output", "the instrument says its output is on although it was turned off")
+
+
+def _outside(limits: GuardLimits, reading: Reading) -> Trip | None:
+    low_V, high_V = limits.voltage_V
+    if not (low_V <= reading.voltage_V <= high_V):
+        inside = f"the channel's limits {low_V:.5g} V to {high_V:.5g} V"
+        return Trip(Severity.TRIPPED, "voltage", f"voltage {reading.voltage_V:.5g} V is outside {inside}")
+    if not (-limits.current_A <= reading.current_A <= limits.current_A):
+        reason = f"current {_amps(reading.current_A)} is beyond the channel's limit of {_amps(limits.current_A)}"
+        return Trip(Severity.TRIPPED, "current", reason)
+    return None
+
+
+def _spent(state: GuardState) -> Trip | None:
+    most = state.step.ceilings
+    if not (state.charge_Ah <= most.charge_Ah):
+        reason = (
+            f"the step may have passed {state.charge_Ah * 1e3:.5g} mAh (counted at the highest current), "
+            f"more than its ceiling of {most.charge_Ah * 1e3:.5g} mAh, and no cut-off has ended it"
+        )
+        return Trip(Severity.TRIPPED, "charge", reason)
+    if not (state.time_s <= most.time_s):
+        reason = f"the step has run for {state.time_s:.6g} s, longer than its ceiling of {most.time_s:.6g} s"
+        return Trip(Severity.TRIPPED, "time", reason)
+    return None
+
+
+def _contact(limits: GuardLimits, state: GuardState, reading: Reading) -> Trip | None:
+    step = state.step
+    if reading.output_on is not True and not isinstance(step.setpoint, Rest):
+        return Trip(Severity.FAULTED, "output", "the instrument says its output is off although it should be on")
+    if Flag.OVERVOLTAGE_PROTECTION in reading.flags:
+        return Trip(Severity.FAULTED, "ovp", "the instrument's over-voltage protection has acted")
+    if step.direction and not limits.bounded and Flag.COMPLIANCE in reading.flags:
+        at = f"{reading.voltage_V:.5g} V and {_amps(reading.current_A)}"
+        return Trip(Severity.FAULTED, "compliance", f"the instrument has reached its voltage compliance, at {at}")
+    return _low_current(limits, state, reading) if state.low else None
+
+
+def _low_current(limits: GuardLimits, state: GuardState, reading: Reading) -> Trip | None:
+    """Bounded constant current without its current: an open circuit, or a window reached unseen."""
+    step = state.step
+    numbers = f"{_amps(reading.current_A)} flow instead of {_amps(step.set_A * step.direction)}"
+    if abs(reading.current_A) <= step.open_A and state.low >= limits.open_samples:
+        reason = f"open circuit: {numbers} at {reading.voltage_V:.5g} V; check the leads and the cell's contacts"
+        return Trip(Severity.FAULTED, "open-circuit", reason)
+    if state.low < LOW_SAMPLES:
+        return None
+    if reading.current_A * step.direction <= -step.low_A:
+        reason = f"the current flows the wrong way: {numbers}; check the polarity of the cell"
+        return Trip(Severity.FAULTED, "direction", reason)
+    reason = (
+        f"{numbers} at {reading.voltage_V:.5g} V: the edge of the window was reached without its cut-off being seen"
+    )
+    return Trip(Severity.FAULTED, "window", reason)
+
+
+def _no_temperature(temperature: Measurement | None, now_s: float) -> Trip:
+    if temperature is None:
+        reason = "the channel has temperature limits and its sensor gives no value"
+    else:
+        age_s = now_s - temperature.at_s
+        reason = f"the temperature is {age_s:.3g} s old (at most {TEMPERATURE_MAX_AGE_S:.0f} s are allowed)"
+    return Trip(Severity.FAULTED, "temperature-missing", reason)
+
+
+def _amps(current_A: float) -> str:
+    return f"{current_A:.5g} A" if abs(current_A) >= 0.1 else f"{current_A * 1e3:.5g} mA"
