@@ -177,7 +177,7 @@ def _not_a_number(text: str, *, whole: str | None = None, example: str = "V") ->
             "number", f"{shown} is not a number I read", "write digits, at most one point, then the unit"
         )
     return QuantityError(
-        "number", f"cannot read {shown} as a quantity", "write a number and a unit, for example '0.5 V'"
+        "number", f"cannot read {shown} as a quantity", f"write a number and a unit, for example '0.5 {example}'"
     )
 
 
@@ -234,9 +234,13 @@ def parse_range(text: str, need: Dimension | Need, *, subject: str = "") -> tupl
         high = parse_quantity(match["high"], need, subject=subject)
     except QuantityError as error:
         raise error.moved(match.start("high")) from error
-    if not low.value < high.value:
-        raise QuantityError("out-of-range", f"{subject or 'range'}: {low.text} is not below {high.text}")
-    return low, high
+    return ordered(low, high, subject)
+
+
+def ordered(low: Quantity, high: Quantity, subject: str) -> tuple[Quantity, Quantity]:
+    if low.value < high.value:
+        return low, high
+    raise QuantityError("out-of-range", f"{subject or 'range'}: {low.text} is not below {high.text}")
 
 
 def format_number(value: float, digits: int = 4) -> str:
