@@ -1,0 +1,1 @@
+"""Finished tables for other people's programs, made from the run files."""

@@ -1,0 +1,144 @@
+"""The files of one run as the writer's thread sees them: write here, and if that fails, in a new segment."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+
+from cycler_ctl.errors import StoreError
+from cycler_ctl.store.info import RunInfo
+from cycler_ctl.store.place import MINIMUM_FREE_BYTES
+from cycler_ctl.store.segment import (
+    Batch,
+    Connect,
+    Numbers,
+    after,
+    build_segment,
+    give_up,
+    make_single_file,
+    open_for_writing,
+    segment_path,
+    write_batches,
+)
+
+RING_S = 600.0
+"""A disk may be away this long before anything is lost (reserve for F16 to F18)."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriterOptions:
+    """How often, and how much memory stands in for a disk that does not answer. Times are of the real machine."""
+
+    commit_every_s: float = 0.25
+    commit_rows: int = 256
+    retry_every_s: float = 5.0
+    ring_rows: int = 100_000
+    """Rows that may wait; more where 10 min of samples are more."""
+    keep_rows: int = 5_000
+    """Durable rows kept to be written once more into a new segment; fewer where 10 min of samples are fewer."""
+    minimum_free_bytes: int = MINIMUM_FREE_BYTES
+    connect: Connect = open_for_writing
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where in a run's files a writer begins."""
+
+    run_dir: Path
+    segment: int
+    next: Numbers
+
+
+class RunFiles:
+    """The files as the writer's thread sees them; nobody else touches it but to read ``overflowed``."""
+
+    def __init__(self, info: RunInfo, at: Position, utc: Callable[[], float], options: WriterOptions) -> None:
+        self.segment = at.segment
+        self.durable = at.next
+        self.unwritten: list[Batch] = []
+        self.overflowed = False
+        self.last_error: StoreError | None = None
+        self._info = info
+        self._run_dir = at.run_dir
+        self._utc = utc
+        self._options = options
+        self._kept: deque[Batch] = deque()
+        self._kept_rows = 0
+        self._usable = True
+        self._ended = False
+        self._connection: sqlite3.Connection | None = None
+
+    def save(self, batches: Sequence[Batch]) -> StoreError | None:
+        """Make ``batches`` and all that failed before durable, in a new segment if the present one fails."""
+        self.unwritten.extend(batches)
+        if not self.unwritten:
+            return None
+        error = self._attempt(self._write_here) if self._usable else self.last_error
+        if error is not None:
+            error = self._attempt(self._write_new_segment)
+        if error is None:
+            self._settle()
+        return error
+
+    def close(self) -> None:
+        if self._connection is None:
+            return
+        if self._ended and self._usable:
+            make_single_file(self._connection)
+        self._connection.close()
+        self._connection = None
+
+    def _attempt(self, write: Callable[[], None]) -> StoreError | None:
+        try:
+            write()
+        except (sqlite3.Error, OSError, StoreError, ValueError, TypeError) as error:
+            self._abandon()
+            self.last_error = StoreError(f"{self._run_dir}: {error}")
+            return self.last_error
+        return None
+
+    def _abandon(self) -> None:
+        self._usable = False
+        if self._connection is not None:
+            give_up(self._connection, segment_path(self._run_dir, self.segment))
+            self._connection = None
+
+    def _write_here(self) -> None:
+        if self._connection is None:
+            self._connection = self._options.connect(segment_path(self._run_dir, self.segment))
+        write_batches(self._connection, self._info.epoch, self.durable.seq, self.unwritten, self._utc())
+
+    def _write_new_segment(self) -> None:
+        number = self.segment + 1
+        batches = [*self._kept, *self.unwritten]
+        first = _first(batches, self.durable)
+        build_segment(segment_path(self._run_dir, number), self._info, number, first, batches, self._utc())
+        self.segment = number
+        self._usable = True
+
+    def _settle(self) -> None:
+        """What was written is durable now; keep the newest of it in memory."""
+        for batch in self.unwritten:
+            counts = (len(batch.rows), len(batch.events), len(batch.steps), len(batch.cycles))
+            self.durable = after(self.durable, *counts)
+            self._ended = self._ended if batch.ending is None else batch.ending.state == "ended"
+            self._kept.append(batch)
+            self._kept_rows += counts[0]
+        self.unwritten = []
+        most = min(self._options.keep_rows, ceil(RING_S / self._info.sample_every_s))
+        while self._kept and (self._kept_rows > most or len(self._kept) > 2 * most + 100):
+            self._kept_rows -= len(self._kept.popleft().rows)
+
+
+def _first(batches: Sequence[Batch], durable: Numbers) -> Numbers:
+    """The lowest numbers in ``batches``, where there is none the next free ones."""
+    return Numbers(
+        next((batch.rows[0].seq for batch in batches if batch.rows), durable.seq),
+        next((batch.events[0][0] for batch in batches if batch.events), durable.event),
+        next((batch.steps[0][0] for batch in batches if batch.steps), durable.step),
+        next((batch.cycles[0][0] for batch in batches if batch.cycles), durable.cycle),
+    )

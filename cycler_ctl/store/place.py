@@ -1,0 +1,88 @@
+"""Whether a folder can keep a promise: local, roomy, and with directory entries that survive a power cut."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from cycler_ctl.errors import StoreError
+
+MINIMUM_FREE_BYTES = 1_000_000_000
+
+NETWORK_TYPES = frozenset(
+    {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "ncpfs", "afs", "9p", "ceph", "glusterfs", "lustre", "gpfs"}
+)
+"""File systems on which locks, memory maps or fsync may not be what SQLite takes them for."""
+
+
+def check_place(folder: Path, minimum_free_bytes: int = MINIMUM_FREE_BYTES) -> None:
+    """Refuse to begin a record in a folder that may not hold it; the folder must exist."""
+    kind = network_file_system(folder)
+    if kind is not None:
+        raise StoreError(
+            f"{folder} is on a network file system ({kind}), where a record is not safe: "
+            "set data_dir to a folder on a local disk and copy exports from there"
+        )
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < minimum_free_bytes:
+        raise StoreError(
+            f"{folder} has {free_bytes / 1e9:.2f} GB free and a run needs {minimum_free_bytes / 1e9:.2f} GB: "
+            "free some space or set data_dir to another disk"
+        )
+
+
+def network_file_system(folder: Path) -> str | None:
+    """The type of the network file system ``folder`` is on, None where it is local or nobody can tell."""
+    if sys.platform == "win32":
+        return _windows_share(folder.resolve())
+    mounts = Path("/proc/self/mountinfo")
+    if not mounts.is_file():
+        return None
+    return network_mount(folder.resolve(), mounts.read_text(encoding="utf-8", errors="surrogateescape"))
+
+
+def network_mount(folder: Path, mountinfo: str) -> str | None:
+    """As ``network_file_system``, decided on the text of /proc/self/mountinfo (proc(5))."""
+    best, kind = "", ""
+    for line in mountinfo.splitlines():
+        fields = line.split(" ")
+        if len(fields) < 9 or "-" not in fields:
+            continue
+        point = fields[4].encode("latin-1", "ignore").decode("unicode_escape")
+        if folder.is_relative_to(point) and len(point) >= len(best):
+            best, kind = point, fields[fields.index("-") + 1]
+    return kind if kind in NETWORK_TYPES or kind.startswith("fuse.") else None
+
+
+def _windows_share(folder: Path) -> str | None:
+    if folder.drive.startswith("\\\\"):
+        return "share"
+    if sys.platform == "win32":
+        import ctypes
+
+        drive_remote = 4  # GetDriveTypeW, fileapi.h
+        if ctypes.windll.kernel32.GetDriveTypeW(folder.drive + "\\") == drive_remote:
+            return "mapped drive"
+    return None
+
+
+def sync_file(path: Path) -> None:
+    """What is in the file survives a power cut."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """The folder's entries survive a power cut; NTFS journals them itself and cannot be asked."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

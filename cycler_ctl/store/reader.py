@@ -1,0 +1,246 @@
+"""Reading runs, finished or under way, from any process or thread, without ever standing in the writer's way.
+
+Every call is one short read of committed data: a reader that is slow, or dies, holds nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from cycler_ctl.errors import StoreError
+from cycler_ctl.store.codec import (
+    CYCLE_COLUMNS,
+    EVENT_COLUMNS,
+    ROW_COLUMNS,
+    STEP_COLUMNS,
+    cycle_from,
+    event_from,
+    row_from,
+    step_from,
+)
+from cycler_ctl.store.info import RunInfo, info_from
+from cycler_ctl.store.segment import APPLICATION_ID, segment_paths
+from protocols.record import CycleSummary, EventRecord, Outcome, Row, StepSummary
+
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import NDArray
+
+BUSY_S = 5.0
+"""How long a reader waits while the file changes its journal, at a run's beginning and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """``state`` is running, ended or interrupted. A run whose program died without a word also reads ``running``."""
+
+    state: str
+    outcome: Outcome | None
+    reason: str
+    ended_utc_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunOverview:
+    """One line of the list of runs; ``info`` and ``state`` are None where the file cannot be read, ``trouble`` says why."""
+
+    run: str
+    path: Path
+    info: RunInfo | None
+    state: RunState | None
+    rows: int
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    connection: sqlite3.Connection
+    first: Mapping[str, int]
+
+
+class RunReader:
+    """A read-only view of one run; use it as a context manager and from one thread at a time."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+        self._segments: list[_Segment] = []
+        try:
+            self._look_for_segments()
+        except StoreError:
+            self.close()
+            raise
+        self.info: RunInfo = info_from(_run_row(self._segments[0].connection))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for segment in self._segments:
+            segment.connection.close()
+        self._segments = []
+
+    @property
+    def state(self) -> RunState:
+        self._look_for_segments()
+        row = _run_row(self._segments[-1].connection)
+        outcome = None if row["outcome"] is None else Outcome(row["outcome"])
+        return RunState(row["state"], outcome, row["reason"], row["ended_utc_s"])
+
+    @property
+    def last_seq(self) -> int:
+        """The newest durable row, 0 before the first."""
+        found = self._read("samples", "seq", ("coalesce(max(seq), 0)",), 0, None)
+        return max((values[0] for values in found), default=0)
+
+    def rows(self, after_seq: int = 0, limit: int | None = None) -> list[Row]:
+        """Rows with ``seq > after_seq`` in order; their seq is the cursor."""
+        return [row_from(values) for values in self._read("samples", "seq", ROW_COLUMNS, after_seq, limit)]
+
+    def events(self, after: int = 0, limit: int | None = None) -> list[EventRecord]:
+        """Events number ``after + 1`` and on; they are numbered densely from 1."""
+        return [event_from(values) for values in self._read("events", "id", EVENT_COLUMNS, after, limit)]
+
+    def steps(self, after: int = 0) -> list[StepSummary]:
+        return [step_from(values) for values in self._read("steps", "id", STEP_COLUMNS, after, None)]
+
+    def cycles(self, after: int = 0) -> list[CycleSummary]:
+        return [cycle_from(values) for values in self._read("cycles", "id", CYCLE_COLUMNS, after, None)]
+
+    def checkpoint(self) -> str | None:
+        """The engine's state as of the newest commit that had one."""
+        self._look_for_segments()
+        for segment in reversed(self._segments):
+            found = _fetch(segment.connection, "SELECT state FROM checkpoint", ())
+            if found:
+                return str(found[0][0])
+        return None
+
+    def columns(self, names: Sequence[str], after: int = 0, limit: int | None = None) -> dict[str, NDArray[float64]]:
+        """Numeric columns of the rows after a seq as float arrays, NaN where nothing was measured."""
+        import numpy as np
+
+        unknown = [name for name in names if name not in ROW_COLUMNS]
+        if unknown:
+            raise StoreError(f"there is no column {unknown[0]!r}; there are {', '.join(ROW_COLUMNS)}")
+        found = self._read("samples", "seq", names, after, limit)
+        table = np.array(found, dtype=np.float64).reshape(len(found), len(names))
+        return {name: table[:, place] for place, name in enumerate(names)}
+
+    def _read(
+        self, table: str, key: str, columns: Sequence[str], after: int, limit: int | None
+    ) -> list[tuple[Any, ...]]:
+        """Rows of all segments in order; where two overlap, the later one is believed."""
+        self._look_for_segments()
+        found: list[tuple[Any, ...]] = []
+        for segment, end in zip(self._segments, self._ends(table), strict=True):
+            left = -1 if limit is None else limit - len(found)
+            found += _fetch(segment.connection, _query(table, key, columns), (after, end, left))
+        return found
+
+    def _ends(self, table: str) -> list[int]:
+        """For each segment the first number that is not its own any more."""
+        starts = [segment.first[table] for segment in self._segments[1:]]
+        return [*(min(starts[place:]) for place in range(len(starts))), 2**62]
+
+    def _look_for_segments(self) -> None:
+        paths = segment_paths(self.run_dir)
+        if not paths:
+            raise StoreError(f"{self.run_dir} holds no run.sqlite: give the folder of a run")
+        for path in paths[len(self._segments) :]:
+            self._segments.append(_open_segment(path))
+
+
+def open_run(path: Path) -> RunReader:
+    """A reader of the run in this folder, or of the run this file belongs to."""
+    return RunReader(path.parent if path.suffix == ".sqlite" else path)
+
+
+def list_runs(data_dir: Path) -> list[RunOverview]:
+    """All runs, the newest first."""
+    runs = data_dir / "runs"
+    if not runs.is_dir():
+        return []
+    folders = sorted((folder for folder in runs.iterdir() if segment_paths(folder)), reverse=True)
+    return [_overview(folder) for folder in folders]
+
+
+def unfinished_runs(data_dir: Path) -> list[RunOverview]:
+    """Runs that were under way when their program ended (or still are: only the writer's lock tells)."""
+    return [found for found in list_runs(data_dir) if found.state is not None and found.state.state == "running"]
+
+
+def find_run(data_dir: Path, name: str) -> Path:
+    """The folder of the run with this id, or the only one whose id begins with ``name``."""
+    folders = [found for found in sorted((data_dir / "runs").glob("*")) if segment_paths(found)]
+    matches = [folder for folder in folders if folder.name.startswith(name)]
+    exact = [folder for folder in matches if folder.name == name]
+    if len(matches) == 1 or exact:
+        return (exact or matches)[0]
+    if not matches:
+        raise StoreError(f"there is no run {name!r} in {data_dir}: 'cycler-ctl runs' lists them")
+    names = ", ".join(folder.name for folder in matches[:5])
+    raise StoreError(f"{name!r} is the beginning of {len(matches)} runs ({names}, ...): give more of it")
+
+
+def _overview(folder: Path) -> RunOverview:
+    try:
+        with open_run(folder) as reader:
+            return RunOverview(folder.name, folder, reader.info, reader.state, reader.last_seq)
+    except StoreError as error:
+        return RunOverview(folder.name, folder, None, None, 0, str(error))
+
+
+def _open_segment(path: Path) -> _Segment:
+    try:
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_S, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise StoreError(f"cannot open {path}: {error}") from error
+    try:
+        return _Segment(connection, _first_numbers(connection, path))
+    except StoreError:
+        connection.close()
+        raise
+
+
+def _first_numbers(connection: sqlite3.Connection, path: Path) -> dict[str, int]:
+    if _fetch(connection, "PRAGMA application_id", ()) != [(APPLICATION_ID,)]:
+        raise StoreError(f"{path} was not written by cycler-ctl")
+    row = _run_row(connection)
+    first = {"samples": "first_seq", "events": "first_event", "steps": "first_step", "cycles": "first_cycle"}
+    return {table: row[column] for table, column in first.items()}
+
+
+def _run_row(connection: sqlite3.Connection) -> dict[str, Any]:
+    cursor = connection.cursor()
+    cursor.row_factory = _named
+    try:
+        row: dict[str, Any] = cursor.execute("SELECT * FROM run").fetchone()
+    except sqlite3.Error as error:
+        raise StoreError(f"cannot read the run: {error}") from error
+    return row
+
+
+def _named(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> dict[str, Any]:
+    return {column[0]: value for column, value in zip(cursor.description, values, strict=True)}
+
+
+def _query(table: str, key: str, columns: Sequence[str]) -> str:
+    epoch = "epoch = (SELECT epoch FROM run) AND " if table == "samples" else ""
+    names = ", ".join(columns)
+    return f"SELECT {names} FROM {table} WHERE {epoch}{key} > ? AND {key} < ? ORDER BY {key} LIMIT ?"  # noqa: S608
+
+
+def _fetch(connection: sqlite3.Connection, sql: str, values: tuple[int, ...]) -> list[tuple[Any, ...]]:
+    try:
+        return connection.execute(sql, values).fetchall()
+    except sqlite3.Error as error:
+        raise StoreError(f"cannot read the run: {error}") from error

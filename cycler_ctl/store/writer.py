@@ -1,0 +1,295 @@
+"""The writer of one run: takes records without ever waiting, makes them durable in its own thread, says when they are.
+
+What ``append`` took is in memory until a commit has returned; only then ``durable_seq`` moves. The first error of a
+file ends its use: everything not yet durable, and the last minutes that are, go into a new segment.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from pathlib import Path
+
+from filelock import BaseFileLock, FileLock, Timeout
+
+from cycler_ctl.clock import SystemClock
+from cycler_ctl.errors import StoreError
+from cycler_ctl.store.files import RING_S, Position, RunFiles, WriterOptions
+from cycler_ctl.store.info import RunInfo, checked_run_id
+from cycler_ctl.store.place import check_place, sync_folder
+from cycler_ctl.store.reader import open_run
+from cycler_ctl.store.segment import (
+    Batch,
+    Ending,
+    Numbers,
+    after,
+    build_segment,
+    next_numbers,
+    segment_path,
+    segment_paths,
+)
+from protocols.record import CycleSummary, EventKind, EventRecord, Outcome, Row, StepSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What is in memory only: how many rows, and for how long (real time) the oldest record has been waiting."""
+
+    rows: int
+    lag_s: float
+
+
+class RunWriter:
+    """Owns the run's live file, its lock and one thread; made by ``create_run`` or ``reopen_run``.
+
+    ``failed`` is why rows cannot be made durable at present, None when they can; ``moves`` counts the segments that
+    had to be begun after an error.
+    """
+
+    def __init__(  # noqa: PLR0917 - built in one place only
+        self,
+        info: RunInfo,
+        at: Position,
+        lock: BaseFileLock,
+        on_durable: Callable[[str], None],
+        utc: Callable[[], float],
+        options: WriterOptions,
+    ) -> None:
+        self.info = info
+        self.run_dir = at.run_dir
+        self.durable_seq = at.next.seq - 1
+        self.failed: StoreError | None = None
+        self.moves = 0
+        self._on_durable = on_durable
+        self._utc = utc
+        self._options = options
+        self._lock = lock
+        self._real = SystemClock()
+        self._changed = threading.Condition()
+        self._waiting: list[Batch] = []
+        self._since_s: float | None = None
+        self._rows = 0
+        self._next = at.next
+        self._time_s = 0.0
+        self._hurry = False
+        self._closing = False
+        self._files = RunFiles(info, at, utc, options)
+        self._thread = threading.Thread(target=self._work, name=f"store {info.run}", daemon=True)
+        self._thread.start()
+
+    def append(
+        self,
+        rows: Sequence[Row] = (),
+        events: Sequence[EventRecord] = (),
+        steps: Sequence[StepSummary] = (),
+        cycles: Sequence[CycleSummary] = (),
+        checkpoint: Callable[[], str] | None = None,
+    ) -> None:
+        """Take records; never waits, never raises. ``checkpoint`` is called in the writer's thread, if it is the newest."""
+        with self._changed:
+            if rows and self._overflows(len(rows)):
+                rows, checkpoint = (), None
+            first = self._next
+            self._next = after(first, len(rows), len(events), len(steps), len(cycles))
+            self._put(
+                Batch(
+                    tuple(rows),
+                    tuple(enumerate(events, first.event)),
+                    tuple(enumerate(steps, first.step)),
+                    tuple(enumerate(cycles, first.cycle)),
+                    checkpoint,
+                )
+            )
+
+    def finish(self, outcome: Outcome, reason: str) -> None:
+        """The run is over; written with whatever still waits, at once."""
+        self._end(Ending("ended", outcome, reason, self._utc()))
+
+    def interrupt(self, reason: str) -> None:
+        """The run stopped without an outcome and may be resumed."""
+        self._end(Ending("interrupted", None, reason, self._utc()))
+
+    def resume(self) -> None:
+        """The run goes on after ``interrupt``."""
+        self._end(Ending("running", None, "", None))
+
+    def pending(self) -> Pending:
+        with self._changed:
+            lag_s = 0.0 if self._since_s is None else self._real.now() - self._since_s
+            return Pending(self._rows, lag_s)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until everything appended so far is durable; False if it is not in time."""
+        with self._changed:
+            self._hurry = True
+            self._changed.notify_all()
+            return self._changed.wait_for(lambda: self._since_s is None, timeout_s)
+
+    def close(self, timeout_s: float = 10.0) -> bool:
+        """Wait for the last commit and end the thread; True if everything appended is on disk, else see ``failed``."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            self.failed = StoreError(f"the disk of {self.run_dir} has not answered for {timeout_s:g} s")
+            return False
+        self._lock.release()
+        return self._since_s is None
+
+    def _end(self, ending: Ending) -> None:
+        with self._changed:
+            self._hurry = True
+            self._put(Batch(ending=ending))
+            self._changed.notify_all()
+
+    def _put(self, batch: Batch) -> None:
+        """Called with the lock held."""
+        if self._since_s is None:
+            self._since_s = self._real.now()
+        if batch.rows:
+            self._time_s = batch.rows[-1].time_s
+        self._waiting.append(batch)
+        self._rows += len(batch.rows)
+        if len(self._waiting) == 1 or self._rows >= self._options.commit_rows:
+            self._changed.notify_all()
+
+    def _overflows(self, more: int) -> bool:
+        """Once a row had to be dropped every later one is: what is stored stays a prefix of what happened."""
+        most = max(self._options.ring_rows, ceil(RING_S / self.info.sample_every_s))
+        if self._rows + more <= most and not self._files.overflowed:
+            return False
+        if not self._files.overflowed:
+            self._files.overflowed = True
+            self._note(
+                EventKind.GAP, f"memory for rows that wait for the disk is full; lost from row {self._next.seq} on"
+            )
+        return True
+
+    def _note(self, kind: EventKind, text: str) -> None:
+        """The store's own remark in the record; called with the lock held."""
+        event = EventRecord(self._time_s, self._utc(), kind, {"source": "store", "text": text})
+        number = self._next.event
+        self._next = replace(self._next, event=number + 1)
+        self._put(Batch(events=((number, event),)))
+
+    def _work(self) -> None:
+        """The thread. However it ends, ``failed`` says so when something is left."""
+        try:
+            while self._commit(self._take()):
+                pass
+        finally:
+            self._files.close()
+            if self._since_s is not None and self.failed is None:
+                self.failed = StoreError(f"the writer of {self.run_dir} has ended with records in memory")
+
+    def _take(self) -> list[Batch]:
+        """Wait for work, then for a full group or the end of the interval."""
+        options = self._options
+        with self._changed:
+            retry_s = options.retry_every_s if self._files.unwritten else None
+            self._changed.wait_for(lambda: self._closing or (self._waiting and retry_s is None), retry_s)
+            self._changed.wait_for(
+                lambda: self._closing or self._hurry or self._rows >= options.commit_rows, options.commit_every_s
+            )
+            self._hurry = False
+            taken, self._waiting = self._waiting, []
+            return taken
+
+    def _commit(self, taken: list[Batch]) -> bool:
+        """Make everything durable and say so; True while there is or may come more to do."""
+        before = self._files.segment
+        began_s = self._real.now()
+        error = self._files.save(taken)
+        with self._changed:
+            closing = self._closing
+            if error is None:
+                self._rows = sum(len(batch.rows) for batch in self._waiting)
+                self._since_s = began_s if self._waiting else None
+                self.durable_seq = self._files.durable.seq - 1
+                self.moves += self._files.segment - before
+                if self._files.segment > before:
+                    self._note(EventKind.WARNING, f"the record goes on in a new file: {self._files.last_error}")
+            self.failed = self._overflow_error() if error is None else error
+            more = bool(self._waiting) and error is None
+            self._changed.notify_all()
+        if error is None and taken:
+            self._on_durable(self.info.run)
+        return more or not closing
+
+    def _overflow_error(self) -> StoreError | None:
+        if not self._files.overflowed:
+            return None
+        return StoreError(f"rows after {self._next.seq - 1} of {self.info.run} were lost: the disk was away too long")
+
+
+def create_run(
+    data_dir: Path,
+    info: RunInfo,
+    *,
+    on_durable: Callable[[str], None],
+    utc: Callable[[], float] | None = None,
+    options: WriterOptions | None = None,
+) -> RunWriter:
+    """Begin the record of a new run; raises StoreError, and leaves nothing behind, where it could not be kept.
+
+    ``on_durable`` is called from the writer's thread and must neither wait nor raise. ``utc`` labels (the clock's).
+    """
+    options = options or WriterOptions()
+    utc = utc or SystemClock().utc
+    run_dir = data_dir / "runs" / checked_run_id(info.run)
+    try:
+        run_dir.parent.mkdir(parents=True, exist_ok=True)
+        check_place(run_dir.parent, options.minimum_free_bytes)
+        run_dir.mkdir()
+    except FileExistsError as error:
+        raise StoreError(f"{run_dir} exists already: a run is never written over") from error
+    except OSError as error:
+        raise StoreError(f"cannot make {run_dir}: {error.strerror}; check the rights of data_dir") from error
+    lock = _locked(run_dir)
+    try:
+        build_segment(segment_path(run_dir, 1), info, 1, Numbers(), (), utc())
+        for folder in (run_dir, run_dir.parent, data_dir):
+            sync_folder(folder)
+    except (sqlite3.Error, OSError) as error:
+        lock.release()
+        raise StoreError(f"cannot write {run_dir}: {error}; check the disk and the rights of data_dir") from error
+    return RunWriter(info, Position(run_dir, 1, Numbers()), lock, on_durable, utc, options)
+
+
+def reopen_run(
+    run_dir: Path,
+    *,
+    on_durable: Callable[[str], None],
+    utc: Callable[[], float] | None = None,
+    options: WriterOptions | None = None,
+) -> RunWriter:
+    """Go on writing to an unfinished run, after its last durable row; the run's state stays what it is until told."""
+    lock = _locked(run_dir)
+    try:
+        with open_run(run_dir) as reader:
+            info = reader.info
+        paths = segment_paths(run_dir)
+        at = Position(run_dir, len(paths), next_numbers(paths[-1]))
+    except (sqlite3.Error, OSError) as error:
+        lock.release()
+        raise StoreError(f"cannot go on in {run_dir}: {error}") from error
+    except StoreError:
+        lock.release()
+        raise
+    return RunWriter(info, at, lock, on_durable, utc or SystemClock().utc, options or WriterOptions())
+
+
+def _locked(run_dir: Path) -> BaseFileLock:
+    """The operating system's lock, so that a run has one writer and a dead one leaves nothing to clean up."""
+    lock = FileLock(run_dir / "writer.lock", timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise StoreError(f"another process is writing {run_dir}: stop that one first") from error
+    except OSError as error:
+        raise StoreError(f"cannot lock {run_dir}: {error.strerror}; check the rights of data_dir") from error
+    return lock

@@ -1,0 +1,402 @@
+"""The run file: what is said to be durable is, in order, once, and readable while it grows."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cycler_ctl.clock import SystemClock
+from cycler_ctl.errors import StoreError
+from cycler_ctl.store.files import WriterOptions
+from cycler_ctl.store.info import RunInfo, new_run_id
+from cycler_ctl.store.place import check_place, network_file_system, network_mount
+from cycler_ctl.store.reader import find_run, list_runs, open_run, unfinished_runs
+from cycler_ctl.store.segment import open_for_writing, segment_paths
+from cycler_ctl.store.writer import RunWriter, create_run, reopen_run
+from protocols.model import Verb
+from protocols.record import Counters, CycleSummary, EventKind, EventRecord, Mark, Mode, Outcome, Row, StepSummary
+
+QUICK = WriterOptions(commit_every_s=0.01, retry_every_s=0.02, minimum_free_bytes=0)
+INFO = RunInfo(
+    run="20261122-101500-a1-7f3k",
+    epoch=271_828_182,
+    channel="a1",
+    station="lab-3",
+    site="kasuga",
+    started_utc_s=1_795_342_500.0,
+    protocol_name="Fig. S3 (a) – MgH2:AB",
+    protocol_text="protocol: 1\nname: å\n",
+    protocol_sha256="ab" * 32,
+    cell={"name": "a", "active_mass_g": 1.4e-3, "composition": [["MgH2", 0.7], ["AB", 0.3]]},
+    plan={"steps": []},
+    settings={"sample_every_s": 5.0},
+    instrument={"serial": "1234567"},
+    versions={"cycler-ctl": "0.1.0"},
+    discharge_means=Verb.LITHIATE,
+    sample_every_s=5.0,
+)
+
+
+def row(seq: int, **changes: Any) -> Row:
+    counters = Counters(0.0, seq * 1e-6 / 3, 0.0, seq * 1e-7 / 3)
+    sample = Row(
+        seq, 5.0 * seq, 1.7e9 + 5.0 * seq, 0.5 - seq / 3e4, -3.927e-4, None if seq % 2 else 120.1, 1, 2, "2.1",
+        Mode.CURRENT, -1, 5.0 * seq, Mark.NONE, counters, counters, counters,
+    )  # fmt: skip
+    return replace(sample, **changes)
+
+
+def rows(first: int, last: int) -> list[Row]:
+    return [row(seq) for seq in range(first, last + 1)]
+
+
+def event(text: str = "hello") -> EventRecord:
+    return EventRecord(1.0, 1.7e9, EventKind.NOTE, {"text": text})
+
+
+STEP = StepSummary(1, "2.1", "lithiate", 1, None, 0.0, 9.0, "voltage <= 0.2 V", ("20 h",), 1e-3, 5e-4, 0.5, 0.19, 8.5)
+CYCLE = CycleSummary(1, 2e-3, 1.5e-3, 1e-3, 9e-4, 0.0, 99.0)
+
+
+@contextmanager
+def recording(
+    data_dir: Path, options: WriterOptions = QUICK, on_durable: Callable[[str], None] = lambda run: None
+) -> Generator[RunWriter]:
+    writer = create_run(data_dir, INFO, on_durable=on_durable, utc=lambda: 1.7e9, options=options)
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+def test_what_was_appended_is_read_back_exactly(tmp_path: Path) -> None:
+    with recording(tmp_path) as writer:
+        writer.append(rows(1, 3), [event()], [STEP], [CYCLE], lambda: '{"at": 3}')
+        writer.append(rows(4, 5))
+        writer.finish(Outcome.FINISHED, "all steps done")
+        assert writer.close()
+        assert writer.failed is None
+    with open_run(writer.run_dir) as reader:
+        assert reader.info == INFO
+        assert reader.rows() == rows(1, 5)
+        assert (reader.events(), reader.steps(), reader.cycles()) == ([event()], [STEP], [CYCLE])
+        assert reader.checkpoint() == '{"at": 3}'
+        assert (reader.state.state, reader.state.outcome) == ("ended", Outcome.FINISHED)
+        assert reader.state.ended_utc_s == 1.7e9
+
+
+def test_an_ended_run_is_one_plain_file(tmp_path: Path) -> None:
+    with recording(tmp_path) as writer:
+        writer.append(rows(1, 3))
+        writer.finish(Outcome.FINISHED, "")
+    assert sorted(path.name for path in writer.run_dir.iterdir()) in (["run.sqlite"], ["run.sqlite", "writer.lock"])
+    (writer.run_dir / "run.sqlite").rename(tmp_path / "run.sqlite")
+    with open_run(tmp_path / "run.sqlite") as reader:
+        assert reader.last_seq == 3
+
+
+def test_a_reader_follows_by_cursor_while_the_run_goes_on(tmp_path: Path) -> None:
+    with recording(tmp_path) as writer, open_run(writer.run_dir) as reader:
+        assert (reader.rows(), reader.last_seq, reader.checkpoint()) == ([], 0, None)
+        cursor = 0
+        for last in (10, 20, 30):
+            writer.append(rows(last - 9, last), [event()])
+            assert writer.flush(5)
+            assert reader.rows(cursor, limit=4) == rows(cursor + 1, cursor + 4)
+            assert len(reader.rows(cursor)) == 10
+            cursor = reader.last_seq
+        assert cursor == 30
+        assert len(reader.events(after=1)) == 2
+        assert reader.state.state == "running"
+
+
+def test_columns_are_arrays_with_nan_where_nothing_was_measured(tmp_path: Path) -> None:
+    with recording(tmp_path) as writer:
+        writer.append(rows(1, 4))
+        assert writer.flush(5)
+        with open_run(writer.run_dir) as reader:
+            found = reader.columns(["voltage_V", "temperature_degC", "run_reduction_Ah"], after=1)
+            assert found["voltage_V"].tolist() == [sample.voltage_V for sample in rows(2, 4)]
+            assert [str(value) for value in found["temperature_degC"]] == ["120.1", "nan", "120.1"]
+            with pytest.raises(StoreError, match="no column 'voltage'"):
+                reader.columns(["voltage"])
+
+
+def test_durable_seq_moves_only_after_the_commit_has_returned(tmp_path: Path) -> None:
+    may_commit, in_commit = threading.Event(), threading.Event()
+
+    class Held(sqlite3.Connection):
+        def execute(self, sql: str, /, *values: Any) -> sqlite3.Cursor:
+            if sql == "COMMIT":
+                in_commit.set()
+                assert may_commit.wait(10)
+            return super().execute(sql, *values)
+
+    told: list[int] = []
+    options = replace(QUICK, connect=lambda path: open_with(path, Held))
+    with recording(tmp_path, options, lambda run: told.append(writer.durable_seq)) as writer:
+        writer.append(rows(1, 7))
+        assert in_commit.wait(10)
+        assert (writer.durable_seq, told, writer.pending().rows) == (0, [], 7)
+        writer.append(rows(8, 9))
+        assert writer.pending().rows == 9
+        assert writer.pending().lag_s > 0
+        may_commit.set()
+        assert writer.flush(5)
+        assert (writer.durable_seq, told[0], told[-1]) == (9, 7, 9)
+        assert writer.pending().rows == 0
+
+
+def open_with(path: Path, factory: type[sqlite3.Connection]) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=factory)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def test_a_lone_row_is_durable_within_a_second_and_a_full_group_at_once(tmp_path: Path) -> None:
+    durable = threading.Event()
+    real = SystemClock()
+    options = WriterOptions(minimum_free_bytes=0)
+    with recording(tmp_path, options, lambda run: durable.set()) as writer:
+        began_s = real.now()
+        writer.append(rows(1, 1))
+        assert durable.wait(10)
+        assert 0.2 < real.now() - began_s < 1.0
+    slow = replace(options, commit_every_s=3600.0)
+    durable.clear()
+    with recording(tmp_path / "second", slow, lambda run: durable.set()) as writer:
+        writer.append(rows(1, 256))
+        assert durable.wait(10)
+
+
+def test_the_newest_checkpoint_is_encoded_once_per_commit_and_in_the_writers_thread(tmp_path: Path) -> None:
+    encoded: list[tuple[int, str]] = []
+
+    def state(number: int) -> Callable[[], str]:
+        def encode() -> str:
+            encoded.append((number, threading.current_thread().name))
+            return f'{{"number": {number}}}'
+
+        return encode
+
+    slow = replace(QUICK, commit_every_s=3600.0)
+    with recording(tmp_path, slow) as writer:
+        for number in range(100):
+            writer.append(checkpoint=state(number))
+        assert writer.flush(5)
+        with open_run(writer.run_dir) as reader:
+            assert reader.checkpoint() == '{"number": 99}'
+    assert len(encoded) <= 2  # the first append may have been taken alone
+    assert {name for _, name in encoded} == {f"store {INFO.run}"}
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 9.91e37])
+def test_what_is_not_a_measurement_never_becomes_a_row(tmp_path: Path, bad: float) -> None:
+    with recording(tmp_path) as writer:
+        writer.append([row(1)])
+        assert writer.flush(5)
+        writer.append([row(2, voltage_V=bad)])
+        assert not writer.close()
+        assert writer.failed is not None
+    with open_run(writer.run_dir) as reader:
+        assert reader.rows() == [row(1)]
+
+
+def test_a_gap_in_the_numbers_is_refused(tmp_path: Path) -> None:
+    with recording(tmp_path) as writer:
+        writer.append([row(1), row(3)])
+        assert not writer.close()
+        assert "row 3 was appended where row 2 must follow" in str(writer.failed)
+
+
+def test_an_event_with_a_nan_is_kept_with_null_in_its_place(tmp_path: Path) -> None:
+    with recording(tmp_path) as writer:
+        writer.append(events=[EventRecord(0.0, 0.0, EventKind.WARNING, {"x": [float("nan"), 1.0]})])
+        assert writer.flush(5)
+        with open_run(writer.run_dir) as reader:
+            assert reader.events()[0].data == {"x": [None, 1.0]}
+
+
+class FailingAt(sqlite3.Connection):
+    """The disk says no at the COMMIT number ``fails_at``, and at every one after it."""
+
+    fails_at = 3
+
+    def execute(self, sql: str, /, *values: Any) -> sqlite3.Cursor:
+        if sql == "COMMIT":
+            self.commits = getattr(self, "commits", 0) + 1
+            if self.commits >= self.fails_at:
+                raise sqlite3.OperationalError("disk I/O error")
+        return super().execute(sql, *values)
+
+
+def digests(path: Path) -> list[str]:
+    files = [path, path.with_name(path.name + "-wal")]
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+
+
+def test_after_an_error_the_file_is_never_written_again_and_nothing_is_lost(tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+
+    def connect(path: Path) -> sqlite3.Connection:
+        return open_with(path, FailingAt) if path.name == "run.sqlite" else open_for_writing(path)
+
+    with recording(tmp_path, replace(QUICK, connect=connect)) as writer, open_run(writer.run_dir) as early:
+        for last in (10, 20, 30, 40):
+            writer.append(rows(last - 9, last), [event(str(last))], checkpoint=lambda: "{}")
+            assert writer.flush(5)
+            seen.append(digests(writer.run_dir / "run.sqlite"))
+        assert writer.failed is None
+        assert writer.moves == 1
+        assert early.rows() == rows(1, 40)
+        writer.finish(Outcome.FINISHED, "")
+        assert writer.close()
+        assert early.state.outcome == Outcome.FINISHED
+    assert [path.name for path in segment_paths(writer.run_dir)] == ["run.sqlite", "run-2.sqlite"]
+    assert digests(writer.run_dir / "run.sqlite") == seen[1] == seen[3]
+    with open_run(writer.run_dir) as reader:
+        assert reader.rows() == rows(1, 40)
+        texts = [found.data["text"] for found in reader.events()]
+        assert texts[:3] == ["10", "20", "30"]
+        assert any("goes on in a new file" in str(text) and "disk I/O error" in str(text) for text in texts)
+
+
+def test_a_full_disk_keeps_the_rows_in_memory_and_says_so_until_there_is_room(tmp_path: Path) -> None:
+    full = threading.Event()
+
+    def connect(path: Path) -> sqlite3.Connection:
+        connection = open_for_writing(path)
+        connection.execute("PRAGMA max_page_count = 40" if path.name == "run.sqlite" else "PRAGMA cache_size = 100")
+        return connection
+
+    with recording(tmp_path, replace(QUICK, connect=connect)) as writer:
+        writer.append(rows(1, 10))
+        assert writer.flush(5)
+        (writer.run_dir / "run-2.new").mkdir()  # nor can a new segment be made
+        writer.append(rows(11, 5000))
+        while writer.failed is None:
+            assert not full.wait(0.005)
+        assert writer.durable_seq == 10
+        assert writer.pending().rows == 4990
+        writer.append(rows(5001, 5002))
+        (writer.run_dir / "run-2.new").rmdir()
+        assert writer.flush(10)
+        assert (writer.failed, writer.durable_seq) == (None, 5002)
+    with open_run(writer.run_dir) as reader:
+        assert reader.rows() == rows(1, 5002)
+
+
+def test_when_memory_is_full_the_stored_rows_stay_a_prefix_and_the_loss_is_told(tmp_path: Path) -> None:
+    may_commit = threading.Event()
+
+    def connect(path: Path) -> sqlite3.Connection:
+        assert may_commit.wait(10)
+        return open_for_writing(path)
+
+    with recording(tmp_path, replace(QUICK, ring_rows=300, connect=connect)) as writer:
+        for seq in range(1, 401):
+            writer.append([row(seq)])
+        may_commit.set()
+        assert writer.flush(5)
+        writer.append([row(401)])
+        assert writer.flush(5)
+        assert "rows after 300" in str(writer.failed)
+        with open_run(writer.run_dir) as reader:
+            assert reader.rows() == rows(1, 300)
+            assert [found.kind for found in reader.events()] == [EventKind.GAP]
+
+
+def test_an_interrupted_run_goes_on_after_its_last_row(tmp_path: Path) -> None:
+    with recording(tmp_path) as writer:
+        writer.append(rows(1, 5), [event("one")], checkpoint=lambda: '{"at": 5}')
+    assert [found.run for found in unfinished_runs(tmp_path)] == [INFO.run]
+    again = reopen_run(writer.run_dir, on_durable=lambda run: None, options=QUICK)
+    try:
+        assert again.durable_seq == 5
+        with pytest.raises(StoreError, match="another process is writing"):
+            reopen_run(writer.run_dir, on_durable=lambda run: None)
+        again.interrupt("power cut")
+        again.append(events=[event("two")])
+        assert again.flush(5)
+        assert unfinished_runs(tmp_path) == []
+        again.resume()
+        again.append(rows(6, 8))
+        again.finish(Outcome.STOPPED, "by hand")
+        assert again.close()
+    finally:
+        again.close()
+    with open_run(writer.run_dir) as reader:
+        assert reader.rows() == rows(1, 8)
+        assert [found.data["text"] for found in reader.events()] == ["one", "two"]
+        assert (reader.state.outcome, reader.checkpoint()) == (Outcome.STOPPED, '{"at": 5}')
+
+
+def test_a_run_is_never_written_over(tmp_path: Path) -> None:
+    with recording(tmp_path):
+        pass
+    with pytest.raises(StoreError, match="exists already"), recording(tmp_path):
+        pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights of folders are POSIX's here")
+def test_where_nothing_can_be_written_the_run_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with pytest.raises(StoreError, match="check the rights of data_dir"), recording(blocked):
+        pass
+    with pytest.raises(StoreError, match="GB free"), recording(tmp_path, replace(QUICK, minimum_free_bytes=10**18)):
+        pass
+    assert list_runs(tmp_path) == []
+
+
+def test_a_network_file_system_is_recognised_and_a_local_one_is_not() -> None:
+    mounts = (
+        "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+        "40 22 0:50 / /mnt/my\\040data rw shared:7 - nfs4 server:/x rw\n"
+        "41 40 8:2 / /mnt/my\\040data/local rw shared:8 - xfs /dev/sdb1 rw\n"
+        "42 22 0:51 / /home/sync rw - fuse.sshfs me@there:/ rw\n"
+    )
+    assert network_mount(Path("/data"), mounts) is None
+    assert network_mount(Path("/mnt/my data/runs"), mounts) == "nfs4"
+    assert network_mount(Path("/mnt/my data/local/runs"), mounts) is None
+    assert network_mount(Path("/mnt/my"), mounts) is None
+    assert network_mount(Path("/home/sync"), mounts) == "fuse.sshfs"
+
+
+def test_the_temporary_folder_counts_as_local(tmp_path: Path) -> None:
+    assert network_file_system(tmp_path) is None
+    check_place(tmp_path, 0)
+
+
+def test_runs_are_listed_newest_first_and_found_by_the_beginning_of_their_id(tmp_path: Path) -> None:
+    names = ("20260101-000000-a1-aaaa", "20260102-000000-a1-bbbb", "20260102-000000-b2-cccc")
+    for name in names:
+        info = replace(INFO, run=name)
+        create_run(tmp_path, info, on_durable=lambda run: None, options=QUICK).close()
+    (tmp_path / "runs" / "20260103-000000-a1-dddd").mkdir()
+    (tmp_path / "runs" / names[0] / "run.sqlite").write_bytes(b"not a database" * 100)
+    listed = list_runs(tmp_path)
+    assert [found.run for found in listed] == sorted(names, reverse=True)
+    assert [found.trouble is None for found in listed] == [True, True, False]
+    assert find_run(tmp_path, "20260102-000000-b").name == names[2]
+    with pytest.raises(StoreError, match="beginning of 2 runs"):
+        find_run(tmp_path, "20260102")
+    with pytest.raises(StoreError, match="no run 'x'"):
+        find_run(tmp_path, "x")
+
+
+def test_a_run_id_is_a_safe_folder_and_topic_name() -> None:
+    assert new_run_id("a1", 1_795_342_500.9, "7f3k") == "20261122-101500-a1-7f3k"
+    for channel, random4 in (("A1", "7f3k"), ("../a", "7f3k"), ("a1", "7F3K"), ("a1", "7f3"), ("a#", "7f3k")):
+        with pytest.raises(StoreError):
+            new_run_id(channel, 0.0, random4)
