@@ -1,0 +1,63 @@
+"""A serial port through pyserial, the same on Linux and Windows; exclusively ours while open."""
+
+from __future__ import annotations
+
+import serial
+
+from cycler_ctl.instrument import LinkDefaults
+from cycler_ctl.link.address import SerialAddress
+from cycler_ctl.link.explain import exchange_error
+
+PATIENCE_S = 0.05  # also the quiet that ends a drain
+DRAIN_READS = 100
+
+
+class SerialPort:
+    """A Port; pyserial's time-out is set once, for changing it reconfigures the hardware."""
+
+    def __init__(self, address: str, port: serial.Serial, clear: bytes) -> None:
+        self._address = address
+        self._port = port
+        self._clear = clear
+
+    def write(self, message: bytes) -> None:
+        try:
+            self._port.write(message)
+        except OSError as error:
+            raise exchange_error(self._address, error) from error
+
+    def read(self) -> bytes:
+        try:
+            return bytes(self._port.read(self._port.in_waiting or 1))
+        except OSError as error:
+            raise exchange_error(self._address, error) from error
+
+    def discard(self) -> None:
+        try:
+            self._port.reset_input_buffer()
+        except OSError as error:
+            raise exchange_error(self._address, error) from error
+
+    def clear(self) -> None:
+        if self._clear:
+            self.write(self._clear)
+        for _ in range(DRAIN_READS):
+            if not self.read():
+                return
+
+    def close(self) -> None:
+        self._port.close()
+
+
+def open_serial(address: str, target: SerialAddress, defaults: LinkDefaults) -> SerialPort:
+    """``exclusive``: a second program that asks for the port is refused by the system."""
+    port = serial.Serial(
+        target.port,
+        baudrate=target.baudrate or defaults.baudrate,
+        parity=target.parity or defaults.parity,
+        stopbits=target.stopbits or defaults.stopbits,
+        timeout=PATIENCE_S,
+        write_timeout=defaults.timeout_s,
+        exclusive=True,
+    )
+    return SerialPort(address, port, defaults.clear)
