@@ -1,0 +1,103 @@
+"""Charge and energy from measured samples, and the slope of the voltage.
+
+Samples are joined by straight lines. Oxidation and reduction are counted apart, so no counter ever falls; energy is
+the integral of |I·V| and goes to the direction of its current.
+"""
+
+from __future__ import annotations
+
+from protocols.events import Sampled
+from protocols.record import Counters
+from protocols.state import Crossing, Seen, SlopeWindow
+
+SECONDS_PER_HOUR = 3600.0
+TIME_SLACK_S = 1e-6
+"""Sums of decimal sample intervals miss a duration by a rounding error; that must not cost a sample."""
+SLOPE_SAMPLES = 10
+
+
+def add_trapezoid(total: Counters, first: Sampled, last: Sampled) -> Counters:
+    """``total`` and what passed between two consecutive samples."""
+    half_h = (last.at_s - first.at_s) / (2 * SECONDS_PER_HOUR)
+    first_A, last_A = first.current_A, last.current_A
+    if first_A * last_A < 0:
+        return _add_turning(total, first, last, half_h)
+    charge = (first_A + last_A) * half_h
+    energy = (abs(first_A * first.voltage_V) + abs(last_A * last.voltage_V)) * half_h
+    return _add(total, charge, energy)
+
+
+def _add_turning(total: Counters, first: Sampled, last: Sampled, half_h: float) -> Counters:
+    """The current changes its sign on the way: each direction gets its triangle up to the zero."""
+    before = half_h * first.current_A / (first.current_A - last.current_A)
+    after = half_h - before
+    half_way = _add(total, first.current_A * before, abs(first.current_A * first.voltage_V) * before)
+    return _add(half_way, last.current_A * after, abs(last.current_A * last.voltage_V) * after)
+
+
+def add_constant(total: Counters, current_A: float, voltage_V: float, duration_s: float) -> Counters:
+    """``total`` and a constant current for a time; a time below zero counts as none."""
+    hours = max(0.0, duration_s) / SECONDS_PER_HOUR
+    return _add(total, current_A * hours, abs(current_A * voltage_V) * hours)
+
+
+def _add(total: Counters, charge_Ah: float, energy_Wh: float) -> Counters:
+    if charge_Ah > 0:
+        return Counters(
+            total.oxidation_Ah + charge_Ah, total.reduction_Ah, total.oxidation_Wh + energy_Wh, total.reduction_Wh
+        )
+    if charge_Ah < 0:
+        return Counters(
+            total.oxidation_Ah, total.reduction_Ah - charge_Ah, total.oxidation_Wh, total.reduction_Wh + energy_Wh
+        )
+    return total
+
+
+def plus(one: Counters, other: Counters) -> Counters:
+    return Counters(
+        one.oxidation_Ah + other.oxidation_Ah,
+        one.reduction_Ah + other.reduction_Ah,
+        one.oxidation_Wh + other.oxidation_Wh,
+        one.reduction_Wh + other.reduction_Wh,
+    )
+
+
+def throughput_Ah(total: Counters) -> float:
+    """The integral of |I|."""
+    return total.oxidation_Ah + total.reduction_Ah
+
+
+def throughput_Wh(total: Counters) -> float:
+    return total.oxidation_Wh + total.reduction_Wh
+
+
+def crossing(before: Seen, after: Seen, voltage_V: float) -> Crossing:
+    """Where the line between two samples on either side of ``voltage_V`` crosses it."""
+    fraction = (voltage_V - before.voltage_V) / (after.voltage_V - before.voltage_V)
+    return Crossing(
+        before.time_s + fraction * (after.time_s - before.time_s),
+        before.charge_Ah + fraction * (after.charge_Ah - before.charge_Ah),
+    )
+
+
+def extend(window: SlopeWindow, time_s: float, voltage_V: float, span_s: float) -> SlopeWindow:
+    """The window with one more sample, and without those that neither the span nor the ten samples need."""
+    times, voltages = (*window.times_s, time_s), (*window.voltages_V, voltage_V)
+    drop = 0
+    while len(times) - drop > SLOPE_SAMPLES and time_s - times[drop + 1] >= span_s - TIME_SLACK_S:
+        drop += 1
+    return SlopeWindow(times[drop:], voltages[drop:])
+
+
+def slope_V_s(window: SlopeWindow, span_s: float) -> float | None:
+    """|slope| of the least-squares line; None before the window holds its span and ten samples."""
+    times = window.times_s
+    if len(times) < SLOPE_SAMPLES or times[-1] - times[0] < span_s - TIME_SLACK_S:
+        return None
+    mean_s = sum(times) / len(times)
+    mean_V = sum(window.voltages_V) / len(times)
+    offsets = [time - mean_s for time in times]
+    spread = sum([offset * offset for offset in offsets])
+    if spread == 0:
+        return None
+    return abs(sum([offset * (v - mean_V) for offset, v in zip(offsets, window.voltages_V, strict=True)]) / spread)

@@ -1,0 +1,63 @@
+"""Looking at a run from outside: its newest sample, its progress, and what a resume would apply."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from protocols.model import ConstantCurrent, CurrentStep, Program, Rest, Setpoint, TimedStep
+from protocols.place import step_at
+from protocols.record import Mark, Outcome, Row
+from protocols.state import Phase, State
+from protocols.written import row, set_current_A, word
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run is. ``step_id`` and ``word`` are empty before the first step; ``setpoint_A`` None: none is applied."""
+
+    phase: Phase
+    step_id: str
+    word: str
+    cycle: int
+    step_count: int
+    setpoint_A: float | None
+    label: str | None
+    outcome: Outcome | None = None
+    reason: str = ""
+
+
+def setpoint(step: TimedStep) -> Setpoint:
+    if isinstance(step, CurrentStep):
+        return ConstantCurrent(step.current_A, step.window_V)
+    return Rest(step.window_V)
+
+
+def live_row(program: Program, state: State) -> Row | None:
+    """The newest sample as a row; its ``seq`` is that of the last recorded row."""
+    live, step, recorded = state.live, step_at(program, state.course.place), state.live.recorded
+    if not live.unwritten or live.sample is None or step is None or state.step is None:
+        return recorded
+    mark = Mark.PAUSED if state.phase is Phase.PAUSED else Mark.NONE
+    newest = row(step, state, state.step, live.sample, mark)
+    return replace(newest, seq=0 if recorded is None else recorded.seq)
+
+
+def progress(program: Program, state: State) -> Progress:
+    step, ending = step_at(program, state.course.place), state.ending
+    return Progress(
+        phase=state.phase,
+        step_id="" if step is None else step.path,
+        word="" if step is None else word(step),
+        cycle=state.course.cycle,
+        step_count=state.course.step_count,
+        setpoint_A=set_current_A(step) if step is not None and state.phase is Phase.RUNNING else None,
+        label=None if step is None else step.label,
+        outcome=None if ending is None else ending.outcome,
+        reason="" if ending is None else ending.reason,
+    )
+
+
+def resume_setpoint(program: Program, state: State) -> Setpoint | None:
+    """What ``Resumed`` would apply; None unless the run is paused."""
+    step = step_at(program, state.course.place)
+    return setpoint(step) if step is not None and state.phase is Phase.PAUSED else None
