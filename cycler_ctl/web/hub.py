@@ -1,0 +1,143 @@
+"""Live news for every open page: the newest of each thing, numbered.
+
+There is no queue: a reader keeps the number of what it saw last and gets everything newer, so one that was away or is
+slow misses no state, costs no memory and cannot hold anyone up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from re import fullmatch
+
+from cycler_ctl.clock import real_sleep
+from cycler_ctl.live import ChannelStatus, StationView
+from protocols.record import JSON, Row
+
+LOOK_EVERY_S = 0.25
+SAMPLE_EVERY_S = 1.0
+BEAT_EVERY_S = 2.0
+RUNS_REMEMBERED = 256
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """``text`` is the event as it goes over the wire."""
+
+    number: int
+    text: str
+
+
+class Hub:
+    """Looks at the station while somebody watches; an Observer, so that the writer's thread can say what is durable.
+
+    All but ``durable`` is called on one loop.
+    """
+
+    def __init__(self, view: StationView) -> None:
+        self._view = view
+        self._boot = secrets.token_hex(4)
+        self._number = 0
+        self._newest: dict[tuple[str, str], tuple[object, News]] = {}
+        self._sent_s: dict[str, float] = {}
+        self._durable: deque[str] = deque(maxlen=4096)
+        self._looked_s: float | None = None
+        self._closed = False
+
+    def channel_changed(self, status: ChannelStatus) -> None:
+        self._put("channel", status.channel, status, asdict(status))
+
+    def durable(self, run: str) -> None:
+        self._durable.append(run)
+
+    def close(self) -> None:
+        """Every open stream ends within one look."""
+        self._closed = True
+
+    async def stream(self, last_event_id: str) -> AsyncIterator[str]:
+        """Server-sent events: all there is now, or all that changed since ``last_event_id``, then what happens."""
+        loop = asyncio.get_running_loop()
+        seen = self._seen(last_event_id)
+        yield "retry: 2000\n\n"
+        beat_due_s = loop.time()
+        while not self._closed:
+            self.look(loop.time())
+            for news in self.since(seen):
+                seen = news.number
+                yield news.text
+            if loop.time() >= beat_due_s:
+                beat_due_s = loop.time() + BEAT_EVERY_S
+                yield "event: beat\ndata: {}\n\n"
+            await real_sleep(LOOK_EVERY_S)
+
+    def look(self, now_s: float) -> None:
+        """Compare the station with what was last told; shared by all readers, so it works only once per interval."""
+        if self._looked_s is not None and now_s - self._looked_s < LOOK_EVERY_S / 2:
+            return
+        self._looked_s = now_s
+        for status in self._view.channels():
+            self.channel_changed(status)
+            self._look_at_sample(status.channel, now_s)
+        for instrument in self._view.instruments():
+            self._put("instrument", instrument.name, instrument, asdict(instrument))
+        while self._durable:
+            run = self._durable.popleft()
+            self._put("durable", run, object(), {"run": run})
+        self._forget_old_runs()
+
+    def since(self, number: int) -> list[News]:
+        newer = [news for _, news in self._newest.values() if news.number > number]
+        return sorted(newer, key=lambda news: news.number)
+
+    def _seen(self, last_event_id: str) -> int:
+        """0, that is: tell everything, when the id is another boot's or no id of ours."""
+        boot, _, number = last_event_id.partition("-")
+        return int(number) if boot == self._boot and fullmatch("[0-9]{1,18}", number) else 0
+
+    def _look_at_sample(self, channel: str, now_s: float) -> None:
+        latest = self._view.latest(channel)
+        if latest is None or now_s - self._sent_s.get(channel, -SAMPLE_EVERY_S) < SAMPLE_EVERY_S:
+            return
+        run, row = latest
+        if self._put("sample", channel, (run, row), {"channel": channel, "run": run, **sample(row)}):
+            self._sent_s[channel] = now_s
+
+    def _put(self, event: str, name: str, value: object, data: dict[str, JSON]) -> bool:
+        """Give ``value`` a new number if it differs from what was told."""
+        known = self._newest.get((event, name))
+        if known is not None and known[0] == value:
+            return False
+        self._number += 1
+        text = f"id: {self._boot}-{self._number}\nevent: {event}\ndata: {json.dumps(data, allow_nan=False)}\n\n"
+        self._newest.pop((event, name), None)  # the dictionary stays in the order of the news
+        self._newest[event, name] = (value, News(self._number, text))
+        return True
+
+    def _forget_old_runs(self) -> None:
+        runs = [key for key in self._newest if key[0] == "durable"]
+        for key in runs[:-RUNS_REMEMBERED]:
+            del self._newest[key]
+
+
+def sample(row: Row) -> dict[str, JSON]:
+    """The row as a page shows it; charge of the cycle so far in Ah by direction."""
+    return {
+        "seq": row.seq,
+        "time_s": row.time_s,
+        "utc_s": row.utc_s,
+        "voltage_V": row.voltage_V,
+        "current_A": row.current_A,
+        "temperature_degC": row.temperature_degC,
+        "cycle": row.cycle,
+        "step_count": row.step_count,
+        "step_id": row.step_id,
+        "mode": row.mode,
+        "direction": row.direction,
+        "step_time_s": row.step_time_s,
+        "cycle_oxidation_Ah": row.cycle_total.oxidation_Ah,
+        "cycle_reduction_Ah": row.cycle_total.reduction_Ah,
+    }

@@ -1,0 +1,33 @@
+// The station's HTTP API. The token comes in the address after '#', is kept in memory only and taken off the address.
+
+let token = "";
+
+export function takeToken() {
+  const found = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!found) return false;
+  token = found;
+  history.replaceState(null, "", location.pathname + location.search);
+  return true;
+}
+
+export function mayAct() { return token !== ""; }
+
+export function headers() { return token ? { Authorization: `Bearer ${token}` } : {}; }
+
+export async function get(address) {
+  return answer(await fetch(address, { headers: headers(), cache: "no-store" }));
+}
+
+export async function act(channel, word) {
+  return answer(await fetch(`/api/v1/channels/${encodeURIComponent(channel)}/${word}`, {
+    method: "POST",
+    headers: { ...headers(), "Content-Type": "application/json" },
+    body: JSON.stringify({ by: "page" }),
+  }));
+}
+
+async function answer(response) {
+  if (response.ok) return response.json();
+  const said = await response.json().catch(() => ({}));
+  throw new Error(typeof said.detail === "string" ? said.detail : `the station answered ${response.status}`);
+}

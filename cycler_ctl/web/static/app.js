@@ -1,0 +1,182 @@
+// The overview: one tile a channel, kept up to date by one stream.
+
+import { act, get, headers, mayAct, takeToken } from "./api.js";
+import { Curves } from "./curves.js";
+import { Detail, ask } from "./detail.js";
+import { say } from "./dom.js";
+import { duration, stateOf } from "./format.js";
+import { follow } from "./stream.js";
+import { Tile } from "./tile.js";
+
+const CURVE_EVERY_MS = 5000;
+const PATIENCE_MS = 10000; // a running channel that is silent for longer is stale, unless it is slow by choice
+
+const at = (id) => document.getElementById(id);
+const channels = new Map(); // name -> { status, sample, tile, curves, came, interval, dirty, visible }
+const known = { lost: null, status: 0 };
+const detail = new Detail(at("detail"), { get, act: actOn });
+
+const seen = new IntersectionObserver((entries) => entries.forEach((entry) => {
+  const channel = channels.get(entry.target.dataset.channel);
+  channel.visible = entry.isIntersecting;
+  if (channel.visible) redraw(channel);
+}));
+const sized = new ResizeObserver((entries) => entries.forEach((entry) => {
+  const channel = channels.get(entry.target.closest(".tile").dataset.channel);
+  if (channel.visible) redraw(channel);
+}));
+
+function channelOf(name) {
+  if (!channels.has(name)) channels.set(name, { name, status: null, sample: null, tile: null, curves: null, came: null, interval: 1000, dirty: true, visible: false });
+  return channels.get(name);
+}
+
+const on = {
+  channel(status) {
+    const channel = channelOf(status.channel);
+    channel.status = status;
+    if (!channel.tile) addTile(channel);
+    showChannel(channel);
+    summarise();
+  },
+  sample(sample) {
+    const channel = channelOf(sample.channel);
+    const now = performance.now();
+    if (channel.came !== null) channel.interval = 0.7 * channel.interval + 0.3 * (now - channel.came);
+    Object.assign(channel, { sample, came: now, dirty: true });
+    if (!channel.tile) return;
+    channel.tile.showSample(sample);
+    if (channel.visible) redraw(channel);
+    detail.sampled(channel);
+  },
+  durable({ run }) {
+    for (const channel of channels.values()) if (runOf(channel) === run) channel.dirty = true;
+  },
+};
+
+function addTile(channel) {
+  channel.tile = new Tile(channel.name, { open: () => detail.open(channel), stop: () => stop(channel) });
+  at("tiles").append(channel.tile.element);
+  seen.observe(channel.tile.element);
+  sized.observe(channel.tile.part.plot);
+  at("empty").hidden = true;
+}
+
+function showChannel(channel) {
+  channel.tile.show(channel.status, channel.sample, mayAct());
+  showAge(channel);
+  detail.changed(channel);
+}
+
+function runOf(channel) { return channel.status?.run ?? channel.sample?.run ?? null; }
+
+function redraw(channel) { channel.tile.draw(channel.curves, channel.sample); }
+
+async function refreshCurves(channel) {
+  const run = runOf(channel);
+  if (!run) return;
+  if (channel.curves?.run !== run) channel.curves = new Curves(get, run, 160, 8);
+  if (!channel.dirty || performance.now() - channel.curves.at < CURVE_EVERY_MS) return;
+  channel.dirty = false;
+  try {
+    if (await channel.curves.refresh()) redraw(channel);
+  } catch {
+    channel.dirty = true; // the run file may not be there yet; the next round asks again
+  }
+}
+
+function showAge(channel) {
+  const { status, came, interval, tile } = channel;
+  if (status.state !== "running") { tile.showAge("", false); return; }
+  const silent = came === null ? null : performance.now() - came;
+  const stale = known.lost === null && silent !== null && silent > Math.max(PATIENCE_MS, 3 * interval);
+  tile.showAge(stale ? `no new value for ${duration(silent / 1000)}` : "", stale);
+}
+
+function summarise() {
+  const counts = new Map();
+  for (const { status } of channels.values()) if (status) counts.set(status.state, (counts.get(status.state) ?? 0) + 1);
+  const words = [...counts].map(([state, count]) => `${count} ${stateOf(state).words.toLowerCase()}`);
+  say(at("summary"), words.join(", "));
+}
+
+function live() {
+  if (known.lost !== null) Object.assign(known, { lost: null, status: 0 });
+  showLink();
+}
+
+function lost(status) {
+  if (known.lost === null) known.lost = performance.now();
+  known.status = status;
+  showLink();
+}
+
+function showLink() {
+  const gone = known.lost !== null;
+  document.body.classList.toggle("lost", gone);
+  at("link").className = `link ${gone ? "lost" : "live"}`;
+  say(at("link-words"), gone ? "Not connected" : "Live");
+  at("banner").hidden = !gone;
+  if (gone) say(at("banner"), lostText());
+}
+
+function lostText() {
+  if (known.status === 401) return "This station asks for its token: open the address with #token=\u2026 that cycler-ctl printed.";
+  const long = performance.now() - known.lost;
+  const old = long < 5000 ? "" : ` ${duration(Math.floor(long / 5000) * 5)} ago`;
+  return `The connection to the station was lost${old}. What is shown is old. The station goes on by itself; this page comes back by itself.`;
+}
+
+async function stop(channel) {
+  const sure = await ask(at("confirm"), `Stop ${channel.name}?`,
+    "The output is switched off and the run ends. It cannot be taken up again.", `Stop ${channel.name}`, "Keep running");
+  if (!sure) return;
+  channel.tile.part.stop.disabled = true;
+  try {
+    await act(channel.name, "stop");
+  } catch (error) {
+    await ask(at("confirm"), `${channel.name} was not stopped`, `${error.message}`, "Understood", null);
+  } finally {
+    channel.tile.part.stop.disabled = false;
+  }
+}
+
+async function actOn(channel, word) {
+  if (word === "stop") await stop(channel);
+  else await act(channel.name, word);
+}
+
+function everySecond() {
+  if (known.lost !== null) showLink();
+  for (const channel of channels.values()) {
+    if (!channel.tile) continue;
+    showAge(channel);
+    if (channel.visible) refreshCurves(channel);
+  }
+  detail.everySecond();
+}
+
+async function nameStation() {
+  try {
+    const station = await get("/api/v1/station");
+    say(at("station"), station.name);
+    document.title = `${station.name} \u00b7 cycler-ctl`;
+    at("empty").hidden = station.channels.length > 0;
+    say(at("rights"), `${mayAct() ? "You may stop channels here" : "View only"} \u00b7 cycler-ctl ${station.version}`);
+  } catch {
+    // the stream tells the user that the station cannot be reached
+  }
+}
+
+function takeTokenNow() {
+  if (!takeToken()) return;
+  nameStation();
+  for (const channel of channels.values()) if (channel.tile) showChannel(channel);
+}
+
+takeToken();
+addEventListener("hashchange", takeTokenNow);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => detail.restyle());
+setInterval(everySecond, 1000);
+nameStation();
+follow("/api/v1/stream", headers, { live, lost, event: (name, data) => on[name]?.(data) });

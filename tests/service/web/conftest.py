@@ -1,0 +1,298 @@
+"""A small lab without instruments: run files from the real writer, and a station one can change by hand."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cycler_ctl.config import HttpSettings
+from cycler_ctl.errors import RefusedError
+from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus
+from cycler_ctl.store.info import RunInfo
+from cycler_ctl.store.writer import WriterOptions, create_run
+from cycler_ctl.web.app import create_app
+from cycler_ctl.web.hub import Hub
+from cycler_ctl.web.server import allowed_hosts_of, serve_http
+from protocols.record import Counters, CycleSummary, Mark, Mode, Outcome, Row
+
+TOKEN = "a-token-for-tests-of-forty-three-characters"
+STARTED_UTC_S = 1_795_000_000.0
+OPTIONS = WriterOptions(minimum_free_bytes=0)
+
+
+def half_cycle(first: Row | None, cycle: int, direction: int, full_Ah: float, current_A: float, points: int) -> list[Row]:
+    """One lithiation or delithiation of a conversion electrode, roughly as in Fig. S3: a plateau with bent ends."""
+    seq = 1 if first is None else first.seq + 1
+    start_s = 0.0 if first is None else first.time_s
+    before = Counters() if first is None or first.cycle != cycle else first.cycle_total
+    duration_s = full_Ah * 3600 / current_A
+    rows: list[Row] = []
+    for place in range(points):
+        x = place / (points - 1)
+        charge_Ah = x * full_Ah
+        moved = (
+            replace(before, oxidation_Ah=charge_Ah) if direction > 0 else replace(before, reduction_Ah=charge_Ah)
+        )
+        at_s = start_s + 30 + x * duration_s
+        rows.append(
+            Row(
+                seq=seq + place,
+                time_s=at_s,
+                utc_s=STARTED_UTC_S + at_s,
+                voltage_V=voltage(x, direction, cycle),
+                current_A=direction * current_A,
+                temperature_degC=120.0 + 0.2 * math.sin(at_s / 900),
+                cycle=cycle,
+                step_count=2 * cycle + (direction > 0),
+                step_id="2.3" if direction > 0 else "2.1",
+                mode=Mode.CURRENT,
+                direction=direction,
+                step_time_s=x * duration_s,
+                mark=Mark.NONE,
+                run_total=moved,
+                cycle_total=moved,
+                step_total=Counters(),
+            )
+        )
+    return rows
+
+
+def voltage(x: float, direction: int, cycle: int) -> float:
+    bend = 0.016 * math.log((1.004 - x) / (x + 0.004))
+    if direction > 0:
+        return 0.66 + 0.1 * x - bend + 0.40 * x**14 + 0.008 * cycle
+    dip = 0.09 * math.exp(-(((x - 0.05) / 0.04) ** 2)) if cycle == 1 else 0.0
+    return 0.45 - 0.11 * x + bend - dip - 0.05 * x**9
+
+
+@dataclass
+class Recorded:
+    rows: list[Row] = field(default_factory=list)
+    cycles: list[CycleSummary] = field(default_factory=list)
+
+
+def recorded(cycles: int, full_Ah: float, *, last_part: float = 1.0, points: int = 240) -> Recorded:
+    """``cycles`` cycles, fading a little; of the last delithiation only ``last_part`` (0: none)."""
+    found = Recorded()
+    last: Row | None = None
+    for cycle in range(1, cycles + 1):
+        q_Ah = full_Ah * (1.0 if cycle == 1 else 0.78 * 0.985**cycle)
+        back_Ah = full_Ah * 0.77 * 0.985**cycle
+        found.rows += half_cycle(last, cycle, -1, q_Ah, 0.3927e-3, points)
+        part = last_part if cycle == cycles else 1.0
+        back = half_cycle(found.rows[-1], cycle, 1, back_Ah, 0.3927e-3, points)
+        found.rows += back[: round(part * points)]
+        last = found.rows[-1]
+        if part == 1.0:
+            found.cycles.append(CycleSummary(cycle, q_Ah, back_Ah, q_Ah * 0.42, back_Ah * 0.72, 0.0, last.time_s))
+    return found
+
+
+def info(run: str, channel: str, protocol: str, cell: Mapping[str, object]) -> RunInfo:
+    return RunInfo(
+        run=run,
+        epoch=7,
+        channel=channel,
+        station="lab-3",
+        site="kasuga",
+        started_utc_s=STARTED_UTC_S,
+        protocol_name=protocol,
+        protocol_text="protocol: 1\n",
+        protocol_sha256="0" * 64,
+        cell=dict(cell),  # type: ignore[arg-type]
+        plan={},
+        settings={},
+        instrument={"model": "2400"},
+        versions={},
+        discharge_means=None,
+        sample_every_s=5.0,
+    )
+
+
+def write(data_dir: Path, about: RunInfo, found: Recorded, outcome: Outcome | None = None) -> None:
+    writer = create_run(data_dir, about, on_durable=lambda _: None, options=OPTIONS)
+    try:
+        writer.append(found.rows, cycles=found.cycles)
+        if outcome is not None:
+            writer.finish(outcome, "every step is done")
+        assert writer.flush(20.0)
+    finally:
+        assert writer.close()
+
+
+class FakeStation:
+    """A StationView whose pieces a test replaces."""
+
+    def __init__(self) -> None:
+        self.statuses: dict[str, ChannelStatus] = {}
+        self.samples: dict[str, tuple[str, Row]] = {}
+        self.links: tuple[InstrumentStatus, ...] = ()
+
+    def channels(self) -> tuple[ChannelStatus, ...]:
+        return tuple(self.statuses.values())
+
+    def instruments(self) -> tuple[InstrumentStatus, ...]:
+        return self.links
+
+    def latest(self, channel: str) -> tuple[str, Row] | None:
+        return self.samples.get(channel)
+
+    def put(self, status: ChannelStatus) -> None:
+        self.statuses[status.channel] = status
+
+    def change(self, channel: str, state: ChannelState, *, energised: bool | None, reason: str = "") -> None:
+        self.put(replace(self.statuses[channel], state=state, energised=energised, reason=reason))
+
+
+class FakeActions:
+    """Remembers what was asked; ``refusal`` is raised instead, when there is one."""
+
+    def __init__(self, station: FakeStation) -> None:
+        self.station = station
+        self.asked: list[tuple[object, ...]] = []
+        self.refusal: Exception | None = None
+
+    async def start(
+        self, channel: str, protocol_text: str, file_name: str, cell_text: str | None, overrides: Mapping[str, str]
+    ) -> str:
+        self._ask("start", channel, protocol_text, file_name, cell_text, dict(overrides))
+        return "20261122-120000-a1-abcd"
+
+    async def stop(self, channel: str, by: str) -> None:
+        self._ask("stop", channel, by)
+        self.station.change(channel, ChannelState.STOPPED, energised=False, reason=f"stopped by {by}")
+
+    async def pause(self, channel: str, by: str) -> None:
+        self._ask("pause", channel, by)
+
+    async def resume(self, channel: str, by: str) -> None:
+        self._ask("resume", channel, by)
+
+    async def skip(self, channel: str, by: str) -> None:
+        self._ask("skip", channel, by)
+
+    async def acknowledge(self, channel: str, by: str) -> None:
+        self._ask("acknowledge", channel, by)
+
+    def _ask(self, *what: object) -> None:
+        self.asked.append(what)
+        if self.refusal is not None:
+            raise self.refusal
+
+
+@dataclass
+class Lab:
+    data_dir: Path
+    station: FakeStation
+    actions: FakeActions
+    hub: Hub
+
+    def refuse(self, why: str) -> None:
+        self.actions.refusal = RefusedError(why)
+
+    def serve(
+        self, settings: HttpSettings | None = None, *, reading_needs_token: bool = False
+    ) -> AbstractAsyncContextManager[str]:
+        settings = settings or HttpSettings(listen="127.0.0.1:0")
+        app = create_app(
+            self.station,
+            self.actions,
+            data_dir=self.data_dir,
+            token=TOKEN,
+            allowed_hosts=allowed_hosts_of(settings),
+            name="lab-3",
+            site="kasuga",
+            reading_needs_token=reading_needs_token,
+            hub=self.hub,
+        )
+        return serve_http(app, settings)
+
+
+CELLS = (
+    ("a1", "a", "Fig. S3 (a) - MgH2:AB = 70:30 at 0.5 mA/cm2", 0.70, 1568, 3, 0.62),
+    ("a2", "b", "Fig. S3 (b) - MgH2:AB = 95:5 at 0.5 mA/cm2", 0.95, 1309, 2, 0.0),
+    ("a3", "c", "Fig. S3 (c) - MgH2:AB = 99:1 at 0.5 mA/cm2", 0.99, 1182, 1, 0.35),
+    ("a4", "d", "Fig. S3 (d) - MgH2:AB = 99:1 at 0.05 mA/cm2", 0.99, 1934, 3, 1.0),
+    ("a5", "e", "Fig. S3 (e) - LiBH4:MgH2:AB = 40:30:30 at 0.5 mA/cm2", 0.30, 2002, 2, 0.8),
+)
+
+
+def furnish(lab: Lab) -> None:
+    """Five cells of Fig. S3 and one empty channel: running, finished, tripped, idle."""
+    for channel, cell, protocol, part, capacity_mAh_g, cycles, last_part in CELLS:
+        mass_g = 2.0e-3 * part
+        found = recorded(cycles, capacity_mAh_g * 1e-3 * mass_g, last_part=last_part)
+        run = f"20261122-101500-{channel}-k3x{channel[1]}"
+        about = info(run, channel, protocol, {"name": cell, "active_mass_g": mass_g, "active_material": "MgH2"})
+        state = {"a4": ChannelState.FINISHED, "a5": ChannelState.TRIPPED}.get(channel, ChannelState.RUNNING)
+        write(lab.data_dir, about, found, Outcome.FINISHED if state is ChannelState.FINISHED else None)
+        running = state is ChannelState.RUNNING
+        last = found.rows[-1]
+        what = "delithiate at 0.3927 mA until voltage >= 1.2 V or 120 % of previous lithiate"
+        if last.direction < 0:
+            what = "lithiate at 0.3927 mA until voltage <= 0.2 V"
+        lab.station.samples[channel] = (run, last)
+        lab.station.put(
+            ChannelStatus(
+                channel=channel,
+                instrument=f"smu{channel[1]}",
+                state=state,
+                reason="temperature 136.2 °C is above the limit of 135 °C" if state is ChannelState.TRIPPED else "",
+                since_utc_s=STARTED_UTC_S,
+                energised=running,
+                run=run,
+                protocol=protocol,
+                cell=cell,
+                step=last.step_id if running else None,
+                what=what if running else None,
+                cycle=last.cycle,
+                eta_utc_s=STARTED_UTC_S + 86_400 * 1.3 if running else None,
+                protection="B",
+                rows_waiting=0,
+            )
+        )
+    lab.station.put(
+        ChannelStatus("a6", "smu6", ChannelState.IDLE, "", STARTED_UTC_S, energised=False, protection="B")
+    )
+    lab.station.links = (
+        InstrumentStatus("smu1", "keithley-2400", "TCPIP0::127.0.0.1::5025::SOCKET", "connected", None, "B", "", None),
+    )
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    station = FakeStation()
+    made = Lab(tmp_path / "data", station, FakeActions(station), Hub(station))
+    made.data_dir.mkdir()
+    furnish(made)
+    return made
+
+
+Speak = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@contextlib.asynccontextmanager
+async def _speak(lab: Lab, *, reading_needs_token: bool = False) -> AsyncIterator[httpx.AsyncClient]:
+    async with (
+        lab.serve(reading_needs_token=reading_needs_token) as address,
+        httpx.AsyncClient(base_url=address, trust_env=False, timeout=20.0) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def speak() -> Speak:
+    return _speak
+
+
+@pytest.fixture
+async def client(lab: Lab) -> AsyncIterator[httpx.AsyncClient]:
+    async with _speak(lab) as made:
+        yield made
