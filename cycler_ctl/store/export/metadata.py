@@ -1,0 +1,165 @@
+"""The sidecar of an export: which cell, which protocol, what did not go as planned, and which sign the current has.
+
+Its shape is that of the format's reference implementation (bdf.Metadata, BattINFO test and cell records): keys that it
+does not know are forbidden inside the records, so all that is our own stands under ``extras``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from cycler_ctl.store.reader import RunReader, RunState
+from protocols.model import Verb
+from protocols.record import JSON, EventKind, EventRecord, Outcome
+
+_CATEGORIES = {
+    EventKind.GAP: "communication_loss",
+    EventKind.TRIP: "out_of_tolerance",
+    EventKind.FAULT: "equipment_failure",
+    EventKind.OPERATOR: "operator_intervention",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What was written: ``backwards`` counts rows whose test time is before that of the row above."""
+
+    name: str
+    byte_size: int
+    sha256: str
+    rows: int
+    backwards: int
+
+
+def metadata(reader: RunReader, table: Table) -> dict[str, JSON]:
+    """The whole document."""
+    info = reader.info
+    return {
+        "battinfo_test": {"test": _test(reader, table), "artifacts": _artifacts(reader, table)},
+        "battinfo_cell": {"cell_instance": {"name": str(info.cell.get("name", ""))}},
+        "bdf": {"source": f"cycler-ctl run {info.run}"},
+        "extras": {
+            "cycler_ctl": {
+                "run": info.run,
+                "epoch": info.epoch,
+                "site": info.site,
+                "station": info.station,
+                "channel": info.channel,
+                "rows": table.rows,
+                "sign_convention": _sign(info.discharge_means),
+                "discharge_means": info.discharge_means or Verb.LITHIATE,
+                "sample_every_s": info.sample_every_s,
+                "protocol_text": info.protocol_text,
+                "cell": info.cell,
+                "plan": info.plan,
+                "settings": info.settings,
+                "instrument": info.instrument,
+                "versions": info.versions,
+            }
+        },
+    }
+
+
+def metadata_text(document: dict[str, JSON]) -> str:
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+
+
+def _test(reader: RunReader, table: Table) -> dict[str, JSON]:
+    info, state = reader.info, reader.state
+    deviations = _deviations(reader, table)
+    return {
+        "identifier": info.run,
+        "kind": "cycling",
+        "status": _status(state),
+        "started_at": int(info.started_utc_s),
+        "ended_at": None if state.ended_utc_s is None else int(state.ended_utc_s),
+        "instrument_name": " ".join(str(value) for value in info.instrument.values() if value) or None,
+        "protocol_name": info.protocol_name or None,
+        "conditions": _conditions(reader),
+        "conformance": {
+            "status": _conformance(state, deviations),
+            "deviations": deviations,
+            "note": f"{state.reason or state.state}. {_sign(info.discharge_means)}",
+        },
+    }
+
+
+def _status(state: RunState) -> str:
+    if state.state == "running":
+        return "running"
+    return "completed" if state.outcome is Outcome.FINISHED else "aborted"
+
+
+def _conformance(state: RunState, deviations: list[JSON]) -> str:
+    if deviations:
+        return "non-conformant"
+    return "conformant" if state.outcome is Outcome.FINISHED else "unknown"
+
+
+def _conditions(reader: RunReader) -> dict[str, JSON]:
+    temperature_degC = reader.info.cell.get("temperature_degC")
+    return {} if temperature_degC is None else {"temperature_degree_celsius": temperature_degC}
+
+
+def _deviations(reader: RunReader, table: Table) -> list[JSON]:
+    found: list[JSON] = [_deviation(event) for event in reader.events() if event.kind in _CATEGORIES]
+    state = reader.state
+    if state.state == "interrupted" or state.outcome not in {None, Outcome.FINISHED}:
+        found.append(
+            {
+                "category": "premature_termination",
+                "type": str(state.outcome or state.state),
+                "description": state.reason,
+                "occurred_at": int(state.ended_utc_s or 0),
+            }
+        )
+    if table.backwards:
+        text = f"test time falls at {table.backwards} rows; they are exported as they were recorded"
+        found.append({"category": "software_error", "type": "test_time", "description": text})
+    return found
+
+
+def _deviation(event: EventRecord) -> JSON:
+    duration_s = event.data.get("duration_s")
+    return {
+        "category": _CATEGORIES[event.kind],
+        "type": str(event.kind),
+        "description": str(event.data.get("text") or event.data.get("reason") or json.dumps(event.data)),
+        "occurred_at": int(event.utc_s),
+        "duration_s": round(duration_s) if isinstance(duration_s, int | float) and duration_s >= 0 else None,
+    }
+
+
+def _artifacts(reader: RunReader, table: Table) -> list[JSON]:
+    info = reader.info
+    run_file = f"runs/{info.run}/run.sqlite"
+    return [
+        {
+            "role": "source_protocol",
+            "sha256": info.protocol_sha256,
+            "locator": f"{run_file}#run.protocol_text",
+            "media_type": "application/yaml",
+        },
+        {
+            "role": "other",
+            "sha256": table.sha256,
+            "byte_size": table.byte_size,
+            "locator": table.name,
+            "media_type": "text/csv",
+            "generated_from": run_file,
+        },
+    ]
+
+
+def _sign(means: Verb | None) -> str:
+    """One sentence, because a reader of the numbers must not have to guess."""
+    if means is Verb.DELITHIATE:
+        return (
+            "Positive current charges the test object, which reduces (lithiates) the working electrode; "
+            "the run file has the opposite sign."
+        )
+    return (
+        "Positive current charges the test object, which oxidises (delithiates) the working electrode; "
+        "the run file has the same sign."
+    )

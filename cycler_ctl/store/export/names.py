@@ -1,0 +1,48 @@
+"""How an export is called: ``LAB__CELL__YYYYMMDD_NNN__technique__ambient.bdf.csv``, as the format's guide recommends."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from cycler_ctl.store.info import RunInfo
+from cycler_ctl.store.reader import list_runs
+
+SUFFIX = ".bdf.csv"
+TECHNIQUE = "cycling"
+
+
+def export_name(run_dir: Path, info: RunInfo) -> str:
+    """The same for the same run however often it is exported."""
+    day = info.run[:8]
+    number = f"{day}_{_number_of_the_day(run_dir, info):03d}"
+    return "__".join((part(info.site), part(_cell(info)), number, TECHNIQUE, _ambient(info))) + SUFFIX
+
+
+def metadata_path(export: Path) -> Path:
+    """``x.bdf.metadata.json`` beside ``x.bdf.csv``."""
+    stem = export.name.removesuffix(".csv").removesuffix(".bdf")
+    return export.with_name(f"{stem}.bdf.metadata.json")
+
+
+def part(text: str) -> str:
+    """Text as one part of the name: letters, digits and single hyphens, never empty."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-") or "unknown"
+
+
+def _cell(info: RunInfo) -> str:
+    return str(info.cell.get("name", ""))
+
+
+def _ambient(info: RunInfo) -> str:
+    temperature_degC = info.cell.get("temperature_degC")
+    if not isinstance(temperature_degC, int | float):
+        return "unknown"
+    return f"{temperature_degC:g}degC".replace("-", "minus").replace(".", "p")
+
+
+def _number_of_the_day(run_dir: Path, info: RunInfo) -> int:
+    """Which of this cell's runs of the day this is, from 1; runs are only ever added after the others."""
+    others = (found for found in list_runs(run_dir.parent.parent) if found.run[:8] == info.run[:8])
+    same_cell = [found.run for found in others if found.info is not None and _cell(found.info) == _cell(info)]
+    return 1 + sum(run < info.run for run in same_cell)

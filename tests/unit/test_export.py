@@ -1,0 +1,166 @@
+"""Exports: whole or absent, readable by anyone, and never a formula."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cycler_ctl.bdf import bdf_columns, bdf_values
+from cycler_ctl.errors import StoreError
+from cycler_ctl.store.export.atomic import whole_file
+from cycler_ctl.store.export.bdf_csv import export_bdf_csv
+from cycler_ctl.store.export.names import metadata_path, part
+from cycler_ctl.store.files import WriterOptions
+from cycler_ctl.store.info import RunInfo
+from cycler_ctl.store.writer import create_run
+from cycler_ctl.testing.rows import START_UTC_S, cycling_rows
+from protocols.model import Verb
+from protocols.record import EventKind, EventRecord, Outcome, Row
+
+PROTOCOL = "protocol: 1\n"
+INFO = RunInfo(
+    run="20261122-101500-a1-7f3k",
+    epoch=7,
+    channel="a1",
+    station="lab-3",
+    site="kasuga",
+    started_utc_s=START_UTC_S,
+    protocol_name="Fig. S3 (a)",
+    protocol_text=PROTOCOL,
+    protocol_sha256=hashlib.sha256(PROTOCOL.encode()).hexdigest(),
+    cell={"name": "MG 0142/a", "temperature_degC": 120.0},
+    plan={},
+    settings={},
+    instrument={"maker": "KEITHLEY", "model": "2400", "serial": "1234567"},
+    versions={},
+    discharge_means=Verb.LITHIATE,
+    sample_every_s=5.0,
+)
+
+
+def record(data_dir: Path, info: RunInfo = INFO, rows: list[Row] | None = None, **more: Any) -> Path:
+    options = WriterOptions(commit_every_s=0.01, minimum_free_bytes=0)
+    writer = create_run(data_dir, info, on_durable=lambda run: None, utc=lambda: START_UTC_S + 9e4, options=options)
+    writer.append(list(cycling_rows()) if rows is None else rows, **more)
+    writer.finish(Outcome.FINISHED, "all steps done")
+    assert writer.close()
+    return writer.run_dir
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def sidecar(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(metadata_path(path).read_text(encoding="utf-8"))
+    return found
+
+
+def test_every_row_is_exported_digit_for_digit(tmp_path: Path) -> None:
+    path = export_bdf_csv(record(tmp_path))
+    expected = [
+        ["" if value is None else str(value) for value in bdf_values(row, Verb.LITHIATE)] for row in cycling_rows()
+    ]
+    found = table(path)
+    assert list(found[0]) == [column.label for column in bdf_columns()]
+    assert [list(row.values()) for row in found] == expected
+    assert [float(row["Voltage / V"]) for row in found] == [row.voltage_V for row in cycling_rows()]
+
+
+def test_the_name_has_the_five_parts_and_is_the_same_each_time(tmp_path: Path) -> None:
+    run_dir = record(tmp_path)
+    path = export_bdf_csv(run_dir)
+    assert path == tmp_path / "exports" / "kasuga__MG-0142-a__20261122_001__cycling__120degC.bdf.csv"
+    assert export_bdf_csv(run_dir) == path
+    later = record(tmp_path, replace(INFO, run="20261122-235959-b1-0000"))
+    assert export_bdf_csv(later).name.split("__")[2] == "20261122_002"
+    other_cell = record(tmp_path, replace(INFO, run="20261122-235959-c1-0000", cell={"name": "b"}))
+    assert export_bdf_csv(other_cell).name == "kasuga__b__20261122_001__cycling__unknown.bdf.csv"
+    assert sorted(found.name for found in path.parent.iterdir() if found.name.startswith(".")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("a__b", "a-b"), ("../x", "x"), ("MgH2:AB = 70:30", "MgH2-AB-70-30"), ("→", "unknown")]
+)
+def test_a_part_of_a_name_is_safe_anywhere(text: str, expected: str) -> None:
+    assert part(text) == expected
+
+
+def test_out_may_be_a_folder_or_a_file(tmp_path: Path) -> None:
+    run_dir = record(tmp_path)
+    assert export_bdf_csv(run_dir, tmp_path / "mine").parent == tmp_path / "mine"
+    path = export_bdf_csv(run_dir, tmp_path / "x.bdf.csv")
+    assert path == tmp_path / "x.bdf.csv"
+    assert (tmp_path / "x.bdf.metadata.json").is_file()
+
+
+def test_a_text_is_never_a_formula(tmp_path: Path) -> None:
+    first = next(cycling_rows())
+    rows = [replace(first, seq=seq, step_id=text) for seq, text in enumerate(["=1+1", "@x", "2.1"], start=1)]
+    found = table(export_bdf_csv(record(tmp_path, rows=rows)))
+    assert [row["Step ID"] for row in found] == ["'=1+1", "'@x", "2.1"]
+
+
+def test_a_missing_temperature_is_an_empty_cell(tmp_path: Path) -> None:
+    rows = [replace(row, temperature_degC=None) for row in cycling_rows()]
+    assert {row["Ambient Temperature / degC"] for row in table(export_bdf_csv(record(tmp_path, rows=rows)))} == {""}
+
+
+def test_the_metadata_name_the_files_the_sign_and_what_went_wrong(tmp_path: Path) -> None:
+    gap = EventRecord(1.0, START_UTC_S + 1.5, EventKind.GAP, {"reason": "link lost", "duration_s": 12.6})
+    note = EventRecord(2.0, START_UTC_S + 2.5, EventKind.NOTE, {"text": "fine"})
+    path = export_bdf_csv(record(tmp_path, events=[gap, note]))
+    found = sidecar(path)
+    test = found["battinfo_test"]["test"]
+    assert (test["identifier"], test["status"], test["started_at"]) == (INFO.run, "completed", 1_795_342_500)
+    assert test["instrument_name"] == "KEITHLEY 2400 1234567"
+    assert test["conformance"]["status"] == "non-conformant"
+    assert test["conformance"]["deviations"] == [
+        {
+            "category": "communication_loss", "type": "gap", "description": "link lost",
+            "occurred_at": 1_795_342_501, "duration_s": 13,
+        }
+    ]  # fmt: skip
+    protocol, exported = found["battinfo_test"]["artifacts"]
+    assert protocol["sha256"] == hashlib.sha256(PROTOCOL.encode()).hexdigest()
+    assert exported["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    own = found["extras"]["cycler_ctl"]
+    assert "oxidises (delithiates)" in own["sign_convention"]
+    assert (own["rows"], own["cell"]) == (len(list(cycling_rows())), INFO.cell)
+
+
+def test_where_the_sign_is_turned_the_metadata_say_so(tmp_path: Path) -> None:
+    path = export_bdf_csv(record(tmp_path, replace(INFO, discharge_means=Verb.DELITHIATE)))
+    assert "opposite sign" in sidecar(path)["extras"]["cycler_ctl"]["sign_convention"]
+    lithiating = [row for row in table(path) if row["Step ID"] == "2.1"]
+    assert all(float(row["Current / A"]) > 0 and row["Step Type"] == "CC_CHG" for row in lithiating)
+
+
+def test_time_that_falls_is_exported_as_recorded_and_told(tmp_path: Path) -> None:
+    rows = list(cycling_rows())[:4]
+    rows[2] = replace(rows[2], time_s=0.5)
+    path = export_bdf_csv(record(tmp_path, rows=rows))
+    assert table(path)[2]["Test Time / s"] == "0.5"
+    assert sidecar(path)["battinfo_test"]["test"]["conformance"]["deviations"][0]["type"] == "test_time"
+
+
+def test_a_failed_export_leaves_the_earlier_one(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("earlier")
+
+    def half_an_export() -> None:
+        with whole_file(path) as file:
+            file.write("half")
+            raise StoreError("no more rows")
+
+    with pytest.raises(StoreError, match="no more rows"):
+        half_an_export()
+    assert [found.name for found in tmp_path.iterdir()] == ["x.csv"]
+    assert path.read_text() == "earlier"
