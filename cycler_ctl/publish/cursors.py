@@ -1,0 +1,130 @@
+"""How far the broker has acknowledged each run, on disk: a cursor over the run files, never a second copy of the data.
+
+A cursor may lag behind what the broker has (after a crash: duplicates, which readers drop by their key) but never run
+ahead of it (that would be loss).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from cycler_ctl.errors import StoreError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS cursor (
+    run TEXT NOT NULL, epoch INTEGER NOT NULL, stream TEXT NOT NULL, acknowledged INTEGER NOT NULL,
+    PRIMARY KEY (run, epoch, stream)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dead_letter (
+    run TEXT NOT NULL, epoch INTEGER NOT NULL, stream TEXT NOT NULL, number INTEGER NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY (run, epoch, stream, number)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS complete (run TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+
+class Stream(StrEnum):
+    """What of a run is sent by cursor; the words are the last levels of the topics."""
+
+    EVENTS = "event"
+    SAMPLES = "samples"
+    SUMMARIES = "summary"
+
+
+@dataclass(frozen=True, slots=True)
+class LaneKey:
+    """One stream of one run in one epoch."""
+
+    run: str
+    epoch: int
+    stream: Stream
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A row or event the broker would not take, alone and again and again; it is in the run file."""
+
+    run: str
+    stream: Stream
+    number: int
+    reason: str
+
+
+class Cursors:
+    """``outbox.sqlite``. Belongs to the thread that made it; ``commit`` makes all advances so far durable at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._pending: dict[LaneKey, int] = {}
+        with self._said():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(path, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            # NORMAL: a power cut may take the last commits back, which costs duplicates, never rows.
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.executescript(_SCHEMA)
+
+    def acknowledged(self, lane: LaneKey) -> int:
+        """The last number acknowledged, committed or not; 0 if none."""
+        if lane in self._pending:
+            return self._pending[lane]
+        with self._said():
+            found = self._database.execute(
+                "SELECT acknowledged FROM cursor WHERE run = ? AND epoch = ? AND stream = ?",
+                (lane.run, lane.epoch, lane.stream),
+            ).fetchone()
+        return int(found[0]) if found else 0
+
+    def advance(self, lane: LaneKey, acknowledged: int) -> None:
+        self._pending[lane] = acknowledged
+
+    def commit(self) -> None:
+        if not self._pending:
+            return
+        rows = [(lane.run, lane.epoch, lane.stream, number) for lane, number in self._pending.items()]
+        with self._said(), self._database:
+            self._database.execute("BEGIN")
+            self._database.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?)", rows)
+        self._pending.clear()
+
+    def bury(self, lane: LaneKey, number: int, reason: str) -> None:
+        """A dead letter is durable before the cursor passes it."""
+        with self._said():
+            self._database.execute(
+                "INSERT OR REPLACE INTO dead_letter VALUES (?, ?, ?, ?, ?)",
+                (lane.run, lane.epoch, lane.stream, number, reason),
+            )
+
+    def dead_letters(self) -> tuple[DeadLetter, ...]:
+        question = "SELECT run, stream, number, reason FROM dead_letter ORDER BY run, number"
+        with self._said():
+            found = self._database.execute(question).fetchall()
+        return tuple(DeadLetter(run, Stream(stream), number, reason) for run, stream, number, reason in found)
+
+    def complete(self) -> frozenset[str]:
+        """Ended runs of which everything was acknowledged: never to be opened again."""
+        with self._said():
+            return frozenset(str(run) for (run,) in self._database.execute("SELECT run FROM complete"))
+
+    def mark_complete(self, run: str) -> None:
+        self.commit()
+        with self._said():
+            self._database.execute("INSERT OR IGNORE INTO complete VALUES (?)", (run,))
+
+    def close(self) -> None:
+        try:
+            self.commit()
+        finally:
+            self._database.close()
+
+    @contextmanager
+    def _said(self) -> Generator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{self._path}: {error}") from error

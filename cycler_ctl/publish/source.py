@@ -1,0 +1,46 @@
+"""What the outbox needs of run files; everything it returns is durable already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from cycler_ctl.publish.cursors import Stream
+from cycler_ctl.publish.payloads import Value
+from protocols.record import CycleSummary, EventRecord, Row
+
+
+class RunFile(Protocol):
+    """One run, opened for reading. Any call may raise StoreError."""
+
+    @property
+    def channel(self) -> str: ...
+    @property
+    def epoch(self) -> int: ...
+    def ended(self) -> bool:
+        """Never will there be another row or event."""
+        ...
+
+    def last(self, stream: Stream, after: int) -> int:
+        """Number of the last row, event or cycle, ``after`` being known; each is dense from 1."""
+        ...
+
+    def rows(self, after: int, limit: int) -> Sequence[Row]: ...
+    def event(self, number: int) -> EventRecord: ...
+    def cycle(self, number: int) -> CycleSummary: ...
+    def close(self) -> None: ...
+
+
+class RunFiles(Protocol):
+    """All runs of a data folder."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Machine names of ``values``."""
+        ...
+
+    def names(self) -> Sequence[str]: ...
+    def open(self, run: str) -> RunFile: ...
+    def values(self, run: str, row: Row) -> Sequence[Value]:
+        """The row under the Battery Data Format's names, in that format's sign: exactly as exported."""
+        ...
