@@ -1,0 +1,46 @@
+"""How long to wait before the next attempt to connect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_MOST_DOUBLINGS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds of the real machine's clock. A connection that held ``stable_s`` starts the back-off afresh."""
+
+    first_s: float = 1.0
+    most_s: float = 60.0
+    stable_s: float = 30.0
+    connack_s: float = 10.0
+    puback_s: float = 30.0
+    keepalive_s: int = 20
+    heartbeat_s: float = 30.0
+    latest_s: float = 1.0
+    commit_s: float = 0.5
+
+
+class Backoff:
+    """Doubles from ``first_s`` to ``most_s``, each wait drawn evenly from all of it, so that stations do not march in step."""
+
+    def __init__(self, timing: Timing, draw: Callable[[], float]) -> None:
+        self._timing = timing
+        self._draw = draw
+        self._failures = 0
+
+    def was_up(self, duration_s: float) -> None:
+        if duration_s >= self._timing.stable_s:
+            self._failures = 0
+
+    def next_s(self) -> float:
+        ceiling_s = min(self._timing.most_s, self._timing.first_s * 2.0 ** min(self._failures, _MOST_DOUBLINGS))
+        self._failures += 1
+        return ceiling_s * self._draw()
+
+    def refused_s(self) -> float:
+        """A broker that does not know us will not know us in a second: never fast."""
+        self._failures += 1
+        return self._timing.most_s * (0.5 + 0.5 * self._draw())

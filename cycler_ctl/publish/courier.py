@@ -1,0 +1,166 @@
+"""Keeps a session with one of the brokers: tries them in turn, waits longer after each failure, never gives up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiomqtt import Client, MqttError, Will
+from aiomqtt.exceptions import MqttConnectError
+
+from cycler_ctl.errors import StoreError
+from cycler_ctl.publish import payloads
+from cycler_ctl.publish.backoff import Backoff
+from cycler_ctl.publish.endpoint import Credentials, Endpoint
+from cycler_ctl.publish.mailbox import Mailbox
+from cycler_ctl.publish.outbox import WINDOW, Outbox
+from cycler_ctl.publish.session import Session, Subject
+
+log = logging.getLogger(__name__)
+# aiomqtt and paho keep what is on the way to our window and the few retained states, never more.
+_IN_FLIGHT = WINDOW + 16
+# MQTT 5 names of CONNACK's "bad user name or password" and "not authorized", as paho gives them for 3.1.1 too.
+_NOT_WELCOME = frozenset({134, 135})
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How the connection is, for people: ``message`` says what is wrong and what to do."""
+
+    connected: bool
+    url: str | None
+    message: str
+
+
+class Courier:
+    """Everything here runs on the publisher's loop. ``tell`` is called at every change of the connection."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        outbox: Outbox,
+        brokers: tuple[Endpoint, ...],
+        credentials: Credentials,
+        tell: Callable[[Report], None],
+    ) -> None:
+        self._subject = subject
+        self._outbox = outbox
+        self._brokers = brokers
+        self._credentials = credentials
+        self._tell = tell
+        self._session: Session | None = None
+        self._stopping: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._backoff = Backoff(subject.timing, random.random)
+
+    async def follow(self, mailbox: Mailbox, looked: Callable[[], None]) -> None:
+        """Takes what other threads left: more rows on disk, changed channels, the wish to stop."""
+        while True:
+            mail = await mailbox.wait()
+            for run in mail.runs:
+                self._outbox.durable(run)
+            looked()
+            if mail.stop_within_s is not None and not self._stopping.done():
+                self._stopping.set_result(asyncio.get_running_loop().time() + mail.stop_within_s)
+            if self._session is not None:
+                self._session.channels_changed(mail.channels)
+                self._session.more_to_send()
+
+    async def deliver(self) -> None:
+        """Returns after ``stop``: everything delivered, or the time is over, or no broker is to be had."""
+        if not self._brokers:
+            self._tell(Report(connected=False, url=None, message="no broker is configured"))
+            await self._stopping
+            return
+        while not self._stopping.done():
+            if await self._round():
+                return
+        if not self._outbox.idle():  # asked to stop while away: each broker once more
+            await self._round()
+
+    async def _round(self) -> bool:
+        """Each broker once. True: stopped as asked. False: all failed, and the wait after that is over."""
+        failures: list[BaseException] = []
+        for broker in self._brokers:
+            failure = await self._attempt(broker)
+            if failure is None:
+                return True
+            failures.append(failure)
+        await self._pause(failures)
+        return False
+
+    async def _attempt(self, broker: Endpoint) -> BaseException | None:
+        """Connected until asked to stop, or until it failed: why."""
+        loop = asyncio.get_running_loop()
+        started_s = loop.time()
+        failure: BaseException | None = None
+        try:
+            async with self._client(broker) as client:
+                await self._serve(client, broker)
+        except* (MqttError, StoreError, OSError) as errors:
+            failure = _first(errors)
+        if failure is not None:
+            self._outbox.lost()
+            self._backoff.was_up(loop.time() - started_s)
+            self._report_failure(broker, failure)
+        return failure
+
+    async def _serve(self, client: Client, broker: Endpoint) -> None:
+        log.info("MQTT: connected to %s", broker.url)
+        self._tell(Report(connected=True, url=broker.url, message=""))
+        self._session = Session(client, self._subject, self._outbox)
+        try:
+            await self._session.run(self._stopping)
+        finally:
+            self._session = None
+
+    async def _pause(self, failures: list[BaseException]) -> None:
+        """Between rounds, cut short by the wish to stop."""
+        wait_s = self._backoff.refused_s() if any(map(_not_welcome, failures)) else self._backoff.next_s()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await asyncio.shield(self._stopping)
+
+    def _report_failure(self, broker: Endpoint, failure: BaseException) -> None:
+        message = _explain(broker, failure)
+        log.warning("MQTT: %s", message)
+        self._tell(Report(connected=False, url=broker.url, message=message))
+
+    def _client(self, broker: Endpoint) -> Client:
+        timing = self._subject.timing
+        client = Client(
+            broker.host,
+            broker.port,
+            username=self._credentials.username,
+            password=self._credentials.password,
+            identifier=self._subject.topics.client_id,
+            will=Will(self._subject.topics.status, payloads.will(self._subject.utc()), qos=1, retain=True),
+            clean_session=True,
+            timeout=timing.connack_s,
+            keepalive=timing.keepalive_s,
+            max_inflight_messages=_IN_FLIGHT,
+            tls_context=broker.tls,
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        )
+        client.pending_calls_threshold = _IN_FLIGHT
+        return client
+
+
+def _first(error: BaseException) -> BaseException:
+    """The innermost first one: task groups wrap what they raise."""
+    inner: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    return _first(inner[0]) if inner else error
+
+
+def _not_welcome(failure: BaseException) -> bool:
+    return isinstance(failure, MqttConnectError) and getattr(failure.rc, "value", None) in _NOT_WELCOME
+
+
+def _explain(broker: Endpoint, failure: BaseException) -> str:
+    if _not_welcome(failure):
+        return f"{broker.url} refused us ({failure}): check username and password_file in [mqtt]"
+    return f"{broker.url}: {failure}"

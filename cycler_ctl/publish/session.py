@@ -1,0 +1,174 @@
+"""One connection to one broker, from ``online`` to ``offline``: states, newest samples, and the outbox."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from aiomqtt import Client
+
+from cycler_ctl.clock import real_sleep
+from cycler_ctl.errors import StoreError
+from cycler_ctl.live import ChannelStatus, InstrumentStatus, StationView
+from cycler_ctl.publish import payloads
+from cycler_ctl.publish.backoff import Timing
+from cycler_ctl.publish.outbox import Outbox, Outgoing
+from cycler_ctl.publish.source import RunFiles
+from cycler_ctl.publish.topics import Topics
+from protocols.record import JSON, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is published, and when it is: ``utc`` is the real machine's time."""
+
+    topics: Topics
+    view: StationView
+    meta: Mapping[str, JSON]
+    files: RunFiles
+    timing: Timing
+    utc: Callable[[], float]
+
+
+class Session:
+    """Ends with an exception when the connection does, and normally only after ``run``'s ``stopping`` is done."""
+
+    def __init__(self, client: Client, subject: Subject, outbox: Outbox) -> None:
+        self._client = client
+        self._subject = subject
+        self._outbox = outbox
+        self._since_utc_s = subject.utc()
+        self._work = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._news = asyncio.Event()
+        self._changed: dict[str, ChannelStatus] = {}
+
+    def more_to_send(self) -> None:
+        self._work.set()
+
+    def channels_changed(self, channels: Iterable[ChannelStatus]) -> None:
+        self._changed |= {status.channel: status for status in channels}
+        self._news.set()
+
+    async def run(self, stopping: asyncio.Future[float]) -> None:
+        """``stopping`` yields the loop time until which the outbox may still be drained."""
+        await self._announce("online")
+        async with asyncio.TaskGroup() as tasks:
+            chores = [
+                tasks.create_task(self._watch(), name="mqtt connection"),
+                tasks.create_task(self._drain(), name="mqtt outbox"),
+                tasks.create_task(self._tell_changes(), name="mqtt states"),
+                tasks.create_task(self._heartbeat(), name="mqtt heartbeat"),
+                tasks.create_task(self._tell_latest(), name="mqtt latest"),
+            ]
+            until_s = await asyncio.shield(stopping)
+            await self._status("stopping")
+            await self._drained(until_s)
+            for chore in chores:
+                chore.cancel()
+        await self._farewell()
+
+    async def _farewell(self) -> None:
+        """A clean disconnect makes the broker forget the will, so ``offline`` is said before it."""
+        for status in self._subject.view.channels():
+            await self._channel(status)
+        await self._status("offline")
+
+    async def _watch(self) -> None:
+        """We subscribe to nothing: this only raises MqttError at once when the connection is gone."""
+        async for _ in self._client.messages:
+            pass
+
+    async def _drain(self) -> None:
+        async with asyncio.TaskGroup() as sends:
+            while True:
+                outgoing = self._outbox.next(self._subject.utc())
+                if outgoing is None:
+                    self._progress.set()
+                    await self._work.wait()
+                    self._work.clear()
+                    continue
+                sends.create_task(self._send(outgoing), name=f"mqtt {outgoing.leaf} {outgoing.lane.run}")
+                await real_sleep(0)  # the loop's other tasks, and the socket, have their turn
+
+    async def _send(self, outgoing: Outgoing) -> None:
+        topic = self._subject.topics.channel(outgoing.channel, outgoing.leaf)
+        await self._publish(topic, outgoing.payload, retain=outgoing.retain)
+        self._outbox.acknowledged(outgoing)
+        self._work.set()
+
+    async def _drained(self, until_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until_s):
+                self._work.set()
+                while not self._outbox.idle():
+                    self._progress.clear()
+                    await self._progress.wait()
+
+    async def _announce(self, state: str) -> None:
+        """Everything retained: after a crash the broker may know none of it."""
+        await self._status(state)
+        await self._publish(self._subject.topics.meta, payloads.station_meta(self._subject.meta), retain=True)
+        for instrument in self._subject.view.instruments():
+            await self._instrument(instrument)
+        for channel in self._subject.view.channels():
+            await self._channel(channel)
+
+    async def _heartbeat(self) -> None:
+        while True:
+            await real_sleep(self._subject.timing.heartbeat_s)
+            await self._announce("online")
+
+    async def _tell_changes(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            changed, self._changed = self._changed, {}
+            for status in changed.values():
+                await self._channel(status)
+
+    async def _tell_latest(self) -> None:
+        """The newest sample of each channel, and instruments whose state changed, at most once per ``latest_s``."""
+        told: dict[str, tuple[str, Row]] = {}
+        known: dict[str, InstrumentStatus] = {}
+        while True:
+            for channel in self._subject.view.channels():
+                newest = self._subject.view.latest(channel.channel)
+                if newest is not None and told.get(channel.channel) != newest:
+                    told[channel.channel] = newest
+                    await self._latest(channel.channel, *newest)
+            for instrument in self._subject.view.instruments():
+                seen = replace(instrument, last_good_utc_s=None)  # changes at every exchange; the heartbeat tells it
+                if known.get(instrument.name, seen) != seen:
+                    await self._instrument(instrument)
+                known[instrument.name] = seen
+            await real_sleep(self._subject.timing.latest_s)
+
+    async def _latest(self, channel: str, run: str, row: Row) -> None:
+        try:
+            values = self._subject.files.values(run, row)
+        except StoreError:
+            return  # the outbox says which run cannot be read
+        payload = payloads.latest(run, row.seq, self._subject.files.columns, values)
+        await self._client.publish(self._subject.topics.channel(channel, "last"), payload, qos=0, retain=True)
+
+    async def _status(self, state: str) -> None:
+        payload = payloads.station_status(state, self._since_utc_s, self._beat())
+        await self._publish(self._subject.topics.status, payload, retain=True)
+
+    async def _instrument(self, status: InstrumentStatus) -> None:
+        topic = self._subject.topics.instrument_status(status.name)
+        await self._publish(topic, payloads.instrument_status(status, self._beat()), retain=True)
+
+    async def _channel(self, status: ChannelStatus) -> None:
+        topic = self._subject.topics.channel(status.channel, "state")
+        await self._publish(topic, payloads.channel_state(status, self._beat()), retain=True)
+
+    async def _publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        """Returns when the broker has acknowledged it, raises MqttError when it has not."""
+        await self._client.publish(topic, payload, qos=1, retain=retain, timeout=self._subject.timing.puback_s)
+
+    def _beat(self) -> payloads.Beat:
+        return payloads.Beat(self._subject.utc(), self._subject.timing.heartbeat_s)
