@@ -1,91 +1,90 @@
-"""``station.toml`` as frozen models. Unknown keys, wrong units and unsafe combinations are errors with line and column."""
+"""``station.toml``: found, read, checked. The settings themselves are in ``cycler_ctl.settings``."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+import platformdirs
+
+from cycler_ctl.config_check import check_config_text
+from cycler_ctl.errors import ConfigError
+from cycler_ctl.register import SafeOffEntry
+from cycler_ctl.settings import (
+    Acceptance,
+    ChannelSettings,
+    Config,
+    HttpSettings,
+    InstrumentSettings,
+    Limits,
+    MqttSettings,
+    Settings,
+    StationSettings,
+)
+from protocols.diagnostics import render_all
+
+__all__ = [
+    "Acceptance",
+    "ChannelSettings",
+    "Config",
+    "HttpSettings",
+    "InstrumentSettings",
+    "Limits",
+    "MqttSettings",
+    "Settings",
+    "StationSettings",
+    "check_config_text",
+    "find_config",
+    "load_config",
+    "safe_off_entries",
+]
+
+VARIABLE = "CYCLER_CTL_CONFIG"
+FILE = "station.toml"
 
 
-class Settings(BaseModel):
-    """All of ``station.toml``'s tables forbid keys they do not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class StationSettings(Settings):
-    name: str
-    site: str = "lab"
-    data_dir: Path = Path("data")
-    visa_backend: str = "@py"
-
-
-class MqttSettings(Settings):
-    """``url`` empty: the bundled broker."""
-
-    url: tuple[str, ...] = ()
-    username: str | None = None
-    password_file: Path | None = None
-    ca_file: Path | None = None
-    commands: bool = False
-    enabled: bool = True
+def find_config(explicit: Path | None) -> Path:
+    """``explicit``, else $CYCLER_CTL_CONFIG, ./station.toml, the platform's configuration folder."""
+    if explicit is not None:
+        return _existing(explicit, "--config")
+    if named := os.environ.get(VARIABLE):
+        return _existing(Path(named), f"${VARIABLE}")
+    places = (
+        Path(FILE),
+        platformdirs.user_config_path("cycler-ctl") / FILE,
+        platformdirs.site_config_path("cycler-ctl") / FILE,
+    )
+    for path in places:
+        if path.is_file():
+            return path
+    looked = ", ".join(map(str, places))
+    raise ConfigError(f"no station.toml found (looked at {looked}): name one with --config FILE or ${VARIABLE}")
 
 
-class HttpSettings(Settings):
-    listen: str = "127.0.0.1:8787"
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    token_file: Path | None = None
-    enabled: bool = True
+def _existing(path: Path, said_by: str) -> Path:
+    if not path.is_file():
+        raise ConfigError(f"{said_by}: there is no file {path}")
+    return path
 
 
-class InstrumentSettings(Settings):
-    """``options``: the driver's own keys, validated by the driver's model."""
-
-    driver: str
-    address: str
-    serial: str | None = None
-    backend: str | None = None
-    options: dict[str, object] = {}
-
-
-class Limits(Settings):
-    """Hard limits of a channel, in V, A, degC, Ah, s; no protocol can widen these."""
-
-    voltage_V: tuple[float, float]
-    current_A: float
-    temperature_degC: tuple[float, float] | None = None
-    step_charge_Ah: float | None = None
-    step_time_s: float | None = None
+def load_config(path: Path) -> Config:
+    """The checked settings; ConfigError holds every error of the file, ready to print."""
+    try:
+        content = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    config, diagnostics = check_config_text(content, str(path))
+    if config is None:
+        raise ConfigError(render_all(diagnostics))
+    return config
 
 
-class Acceptance(Settings):
-    """Who accepted a protection class, and when."""
-
-    who: str
-    when: str
-
-
-class ChannelSettings(Settings):
-    """``temperature``: the instrument whose sensor watches the cell, ``"unmonitored"``, or None."""
-
-    instrument: str
-    output: str = "1"
-    sample_every_s: float = 1.0
-    regulation: str = "bounded"
-    limits: Limits
-    temperature: str | None = None
-    accept_class_b: Acceptance | None = None
-    accept_class_c: Acceptance | None = None
-    debounce: int = 2
-    slope_window_s: float = 60.0
-
-
-class Config(Settings):
-    """The whole file. Paths are absolute, taken relative to the file's folder."""
-
-    station: StationSettings
-    mqtt: MqttSettings = MqttSettings()
-    http: HttpSettings = HttpSettings()
-    instruments: dict[str, InstrumentSettings]
-    channels: dict[str, ChannelSettings]
+def safe_off_entries(config: Config) -> dict[str, SafeOffEntry]:
+    """What turning off needs to know of each instrument, by its name."""
+    backend = config.station.visa_backend
+    return {
+        name: SafeOffEntry(name, settings.driver, settings.address, settings.backend, backend)
+        for name, settings in config.instruments.items()
+    }

@@ -1,0 +1,91 @@
+"""What ``station.toml`` says, as frozen models; ``cycler_ctl.config`` reads the file into them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Settings(BaseModel):
+    """All of ``station.toml``'s tables forbid keys they do not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StationSettings(Settings):
+    name: str
+    site: str = "lab"
+    data_dir: Path = Path("data")
+    visa_backend: str = "@py"
+
+
+class MqttSettings(Settings):
+    """``url`` empty: the bundled broker."""
+
+    url: tuple[str, ...] = ()
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    commands: bool = False
+    enabled: bool = True
+
+
+class HttpSettings(Settings):
+    listen: str = "127.0.0.1:8787"
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    token_file: Path | None = None
+    enabled: bool = True
+
+
+class InstrumentSettings(Settings):
+    """``options``: the driver's own keys, validated by the driver's model."""
+
+    driver: str
+    address: str
+    serial: str | None = None
+    backend: str | None = None
+    options: dict[str, object] = {}
+
+
+class Limits(Settings):
+    """Hard limits of a channel, in V, A, degC, Ah, s; no protocol can widen these."""
+
+    voltage_V: tuple[float, float]
+    current_A: float
+    temperature_degC: tuple[float, float] | None = None
+    step_charge_Ah: float | None = None
+    step_time_s: float | None = None
+
+
+class Acceptance(Settings):
+    """Who accepted a protection class, and when."""
+
+    who: str
+    when: str
+
+
+class ChannelSettings(Settings):
+    """``temperature``: the instrument whose sensor watches the cell, ``"unmonitored"``, or None."""
+
+    instrument: str
+    output: str = "1"
+    sample_every_s: float = 1.0
+    regulation: str = "bounded"
+    limits: Limits
+    temperature: str | None = None
+    accept_class_b: Acceptance | None = None
+    accept_class_c: Acceptance | None = None
+    debounce: int = 2
+    slope_window_s: float = 60.0
+
+
+class Config(Settings):
+    """The whole file. Paths are absolute, taken relative to the file's folder."""
+
+    station: StationSettings
+    mqtt: MqttSettings = MqttSettings()
+    http: HttpSettings = HttpSettings()
+    instruments: dict[str, InstrumentSettings]
+    channels: dict[str, ChannelSettings]
