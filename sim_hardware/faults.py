@@ -1,0 +1,133 @@
+"""What can go wrong between an instrument and its host, switched on by name, for the next so many exchanges.
+
+``Line`` stands between any transport and any simulated instrument. It knows no sockets and sleeps nowhere: it says
+what to send and how much later, so a server and an in-memory link show the same faults.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+
+class Instrument(Protocol):
+    """What every simulated instrument offers to its line."""
+
+    log: deque[tuple[float, bytes]]
+    serial: str
+
+    @property
+    def model(self) -> str: ...
+    def receive(self, data: bytes) -> bytes: ...
+    def line_lost(self) -> None: ...
+    def power_cycle(self) -> None: ...
+    def set_fault(self, name: str, value: object) -> None: ...
+    def truth(self) -> dict[str, object]: ...
+
+
+LINE_FAULTS = {
+    "drop": "the reply is lost",
+    "delay": "the reply comes `seconds` later",
+    "garble": "some bytes of the reply are changed",
+    "truncate": "the reply ends early, without its terminator",
+    "split": "the reply comes in single bytes",
+    "merge": "the reply is held back and comes with the next one",
+    "lose": "the command is lost before the instrument sees it",
+    "silence": "the instrument hears nothing and says nothing",
+    "disconnect": "the connection is closed instead of a reply; the command was carried out",
+    "reboot": "the instrument loses power for a moment instead of taking the command",
+}
+
+
+@dataclass(slots=True)
+class LineFault:
+    """``count`` exchanges are hit, None means until cleared; ``match`` restricts it to commands that hold it."""
+
+    kind: str
+    count: int | None = 1
+    match: bytes = b""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Bytes to send ``after_s`` from now; ``close`` ends the connection instead."""
+
+    data: bytes
+    after_s: float = 0.0
+    close: bool = False
+
+
+class Line:
+    """One instrument behind one line with its faults. ``hits`` counts how often each fault struck."""
+
+    def __init__(self, instrument: Instrument, seed: int = 0) -> None:
+        self.instrument = instrument
+        self.faults: list[LineFault] = []
+        self.hits: dict[str, int] = {}
+        self._random = Random(seed)  # noqa: S311 - faults, not secrets
+        self._held = b""
+
+    def inject(self, fault: LineFault) -> None:
+        if fault.kind not in LINE_FAULTS:
+            raise ValueError(f"no fault {fault.kind!r}; there are {', '.join(LINE_FAULTS)}")
+        self.faults.append(fault)
+
+    def clear_faults(self) -> None:
+        self.faults.clear()
+
+    def receive(self, data: bytes) -> bytes:
+        """The fast way while no fault is set."""
+        if self._held:
+            held, self._held = self._held, b""
+            return held + self.instrument.receive(data)
+        return self.instrument.receive(data)
+
+    def exchange(self, data: bytes) -> Sequence[Delivery]:
+        """What the host's bytes bring back, with whatever fault is due."""
+        kind, seconds = self._due(data)
+        if kind in {"lose", "silence"}:
+            return ()
+        if kind == "reboot":
+            self.instrument.power_cycle()
+            return ()
+        reply = self.receive(data)
+        if kind == "disconnect":
+            return (Delivery(b"", close=True),)
+        if kind == "merge":
+            self._held = reply
+            return ()
+        return self._send(kind, seconds, reply) if reply else ()
+
+    def _due(self, data: bytes) -> tuple[str, float]:
+        for fault in self.faults:
+            if fault.match in data:
+                if fault.count is not None:
+                    fault.count -= 1
+                    if fault.count <= 0:
+                        self.faults.remove(fault)
+                self.hits[fault.kind] = self.hits.get(fault.kind, 0) + 1
+                return fault.kind, fault.seconds
+        return "", 0.0
+
+    def _send(self, kind: str, seconds: float, reply: bytes) -> Sequence[Delivery]:
+        if kind == "drop":
+            return ()
+        if kind == "garble":
+            return (Delivery(self._garbled(reply)),)
+        if kind == "truncate":
+            return (Delivery(reply[: self._random.randrange(1, len(reply))]),)
+        if kind == "split":
+            return [Delivery(reply[i : i + 1], after_s=1e-4 * i) for i in range(len(reply))]
+        return (Delivery(reply, after_s=seconds if kind == "delay" else 0.0),)
+
+    def _garbled(self, reply: bytes) -> bytes:
+        """At least one byte differs; a terminator stays, so that a wrong line arrives whole."""
+        changed = bytearray(reply)
+        body = len(reply.rstrip(b"\r\n")) or len(reply)
+        for _ in range(max(1, body // 10)):
+            changed[self._random.randrange(body)] ^= self._random.choice((0x01, 0x04, 0x10, 0x40))
+        return bytes(changed) if bytes(changed) != reply else bytes([reply[0] ^ 0x01]) + reply[1:]
