@@ -183,6 +183,7 @@ class RepeatStep:
     counts: bool
     steps: tuple[Step, ...]
     label: str | None = None
+    note: str | None = None
 
 
 Step = RestStep | CurrentStep | NoteStep | RepeatStep

@@ -227,7 +227,7 @@ class _Builder:
     def _scalar(self, event: yaml.events.ScalarEvent) -> Scalar:
         mark = self._mark(event)
         rest = self.source.lines[mark.line - 1][mark.column - 1 :]
-        inner = 0 if event.style is None else 1
+        inner = 1 if event.style in {"'", '"'} else 0
         return Scalar(event.value, mark, inner if rest.startswith(event.value, inner) else None)
 
     def _begin(self, event: yaml.events.MappingStartEvent | yaml.events.SequenceStartEvent) -> None:

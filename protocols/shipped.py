@@ -1,0 +1,13 @@
+"""The protocol files that ship with the program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "library"
+
+
+def library() -> Mapping[str, Path]:
+    """Each shipped protocol by its name, e.g. ``fig_s3_a``, in alphabetical order."""
+    return {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}

@@ -1,0 +1,171 @@
+"""The steps in file order, for what points from one to another: labels and references such as ``previous lithiate``."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from protocols.diagnostics import closest, quoted
+from protocols.fields import Findings, Piece
+from protocols.model import LabelOf, PreviousOf, Reference, Verb
+from protocols.syntax import Scalar
+
+WORDS = ("lithiate", "delithiate", "charge", "discharge")
+PREVIOUS = re.compile(r"previous\s+(?P<word>lithiate|delithiate|charge|discharge|step)")
+MISREAD = re.compile(r"(?:^|\s)(?:and|or|for|of)(?:\s|$)|^previous\s|^(?:theoretical|nominal)$|[%<>=≤≥$]")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A step that takes time. ``verb`` None: a rest, or a word nobody could resolve (``settled`` False)."""
+
+    verb: Verb | None
+    label: str | None
+    settled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Steps ``first`` up to, not including, ``after`` may run more than once, so a later one may come before."""
+
+    first: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A reference and the step it stands in."""
+
+    at: Piece
+    step: int
+
+
+@dataclass(slots=True)
+class Trail:
+    """What was passed while reading; grows in file order."""
+
+    discharge_means: Verb | None
+    seen: list[Seen] = field(default_factory=list[Seen])
+    loops: list[Loop] = field(default_factory=list[Loop])
+    uses: list[Use] = field(default_factory=list[Use])
+    label_lines: dict[str, int] = field(default_factory=dict[str, int])
+    missing: list[str] = field(default_factory=list[str])
+    """Words that could not be resolved, already reported where they stand."""
+
+
+def resolve(word: str, discharge_means: Verb | None) -> Verb | None:
+    """What a word does to the working electrode."""
+    if word in tuple(Verb):
+        return Verb(word)
+    if discharge_means is None:
+        return None
+    other = Verb.DELITHIATE if discharge_means is Verb.LITHIATE else Verb.LITHIATE
+    return discharge_means if word == "discharge" else other
+
+
+def take_label(findings: Findings, trail: Trail, scalar: Scalar) -> str | None:
+    """The label, if it is new and cannot be misread where it is used."""
+    label = scalar.value.strip()
+    if MISREAD.search(label):
+        message = f"the label {quoted(label)} would be misread in a condition"
+        findings.error(scalar.mark, "conflict", message, "use letters, digits and '_'")
+        return None
+    if label in trail.label_lines:
+        message = f"the label {quoted(label)} is already used on line {trail.label_lines[label]}"
+        findings.error(scalar.mark, "duplicate-label", message)
+        return None
+    trail.label_lines[label] = scalar.mark.line
+    return label
+
+
+def reference_of(trail: Trail, name: str) -> Reference:
+    """The model's reference for a name; whether it points anywhere is checked at the end."""
+    previous = PREVIOUS.fullmatch(name)
+    if previous is None:
+        return LabelOf(name)
+    return PreviousOf(None if previous["word"] == "step" else resolve(previous["word"], trail.discharge_means))
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Where each verb and label stands, and for each step the end of the outermost loop around it."""
+
+    places: Mapping[str, list[int]]
+    reach: list[int]
+
+    def runs_before(self, name: str, step: int) -> bool:
+        """Another step of that name stands earlier, or later in a common loop, so that it may come round earlier."""
+        places = self.places.get(name, [])
+        later = bisect_right(places, step)
+        return bool(places and places[0] < step) or (later < len(places) and places[later] < self.reach[step])
+
+
+def check_references(findings: Findings, trail: Trail) -> None:
+    """Every reference must name a step that can have run before."""
+    order = Order(_places(trail), _reach(trail))
+    for use in trail.uses:
+        _check_use(findings, trail, use, order)
+
+
+def _reach(trail: Trail) -> list[int]:
+    reach = list(range(len(trail.seen)))
+    for loop in trail.loops:
+        for step in range(loop.first, loop.after):
+            reach[step] = max(reach[step], loop.after)
+    return reach
+
+
+def _places(trail: Trail) -> Mapping[str, list[int]]:
+    """In file order; a step of an unresolved word may be any verb."""
+    places: dict[str, list[int]] = {}
+    for index, step in enumerate(trail.seen):
+        verbs: set[str] = set(Verb) if not step.settled else set() if step.verb is None else {step.verb}
+        for name in {"step", f"label {step.label}"} | verbs:
+            places.setdefault(name, []).append(index)
+    return places
+
+
+def _check_use(findings: Findings, trail: Trail, use: Use, order: Order) -> None:
+    previous = PREVIOUS.fullmatch(use.at.text)
+    if previous is None:
+        if not order.runs_before(f"label {use.at.text}", use.step):
+            _report_unknown(findings, trail, use)
+        return
+    word = previous["word"]
+    verb = resolve(word, trail.discharge_means)
+    if word != "step" and verb is None:
+        _report_unsettled(findings, trail, use, word)
+    elif not order.runs_before(word if verb is None else verb.value, use.step):
+        findings.error(use.at.mark, "reference", f"there is no {word} before this step")
+
+
+def _report_unsettled(findings: Findings, trail: Trail, use: Use, word: str) -> None:
+    """``previous discharge`` while nobody knows what discharge means: said once, at a step if one has the word."""
+    if not trail.missing:
+        findings.error(use.at.mark, "convention", *convention_fault(word, None))
+
+
+def convention_fault(word: str, active_material: str | None) -> tuple[str, str]:
+    half_cell = f"a Li | {active_material} half cell" if active_material else "a Li half cell"
+    message = (
+        f"'{word}' needs cell: discharge_means, because discharge lithiates {half_cell} "
+        "but delithiates the same electrode in a full cell"
+    )
+    return message, "add 'discharge_means: lithiate' to cell:, or say lithiate / delithiate"
+
+
+def _report_unknown(findings: Findings, trail: Trail, use: Use) -> None:
+    message = f"{quoted(use.at.text)} names no earlier step"
+    findings.error(use.at.mark, "reference", message, _reference_help(use.at.text, trail.label_lines))
+
+
+def _reference_help(name: str, labels: Mapping[str, int]) -> str | None:
+    label = closest(name, [label for label in labels if label != name])
+    if label is not None:
+        return f"did you mean '{label}'?"
+    if closest(name, ("theoretical", "nominal")):
+        return f"did you mean '{closest(name, ('theoretical', 'nominal'))}'?"
+    word = closest(name.removeprefix("previous").strip(), WORDS)
+    return None if word is None else f"did you mean 'previous {word}'?"
