@@ -1,0 +1,240 @@
+"""What a 2400 must be told for a setpoint, as data: ranges, settings, the meaning of its answers. No I/O.
+
+Page numbers are those of the 2400 Series user's manual, 2400S-900-01 Rev. K; figures of accuracy are SPEC-2400 Rev. H.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cycler_ctl.errors import BadReply, DeviceFault
+from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Rest, Setpoint, Window
+from drivers import scpi
+from drivers.keithley_2400_ratings import HIGHEST_V, Spec
+
+CLAMP_MARGIN_V = (
+    0.5  # a current source's voltage limit lies so far beyond the window (p. 3-22: a cell above it is dumped)
+)
+VOLTAGE_RANGES_V = (0.2, 2.0, 20.0)
+VOLTAGE_STEP = 2.5e-5  # programming resolution as a fraction of range, SPEC-2400
+CURRENT_STEP = 5e-5
+READ_BACK = 1e-3
+RANGE_ECHO = 1.06  # a range is answered as its full scale, 1.05 times its name
+
+VOLT, CURR = "VOLT", "CURR"
+READ_FIELD = re.compile(r"[+-]\d\.\d{6}E[+-]\d{2}")  # fig. 18-1; exactly so, or a lost byte would be a number
+# The status word, p. 18-50.
+OVERFLOW, COMPLIANCE, OVP, VOLTAGE_MEASURED, CURRENT_MEASURED, V_SOURCE, I_SOURCE, RANGE_COMPLIANCE, FOUR_WIRE = (
+    1 << bit for bit in (0, 3, 4, 11, 12, 14, 15, 16, 22)
+)
+FLAGS = {
+    COMPLIANCE: Flag.COMPLIANCE,
+    OVP: Flag.OVERVOLTAGE_PROTECTION,
+    RANGE_COMPLIANCE: Flag.RANGE_COMPLIANCE,
+    FOUR_WIRE: Flag.FOUR_WIRE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One command whose effect is read back by the same header with a question mark."""
+
+    header: str
+    value: float | str
+    step: float = 0.0
+    is_range: bool = False
+
+    @property
+    def command(self) -> str:
+        value = self.value if isinstance(self.value, str) else f"{self.value:.9e}"
+        return f"{self.header} {value}"
+
+    def confirm(self, answer: str) -> None:
+        """DeviceFault unless the instrument holds what it was told: within 0.1 % or one step."""
+        if isinstance(self.value, str):
+            held = answer == self.value
+        else:
+            held = self._holds(scpi.number(f"{self.header}?", answer))
+        if not held:
+            raise DeviceFault(f"{self.command} was not taken: the instrument answers {answer}")
+
+    def _holds(self, answer: float) -> bool:
+        assert not isinstance(self.value, str)  # noqa: S101
+        if self.is_range:
+            return self.value * (1 - READ_BACK) <= answer <= self.value * RANGE_ECHO
+        return abs(answer - self.value) <= max(READ_BACK * abs(self.value), self.step)
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """How the output is driven: ``function`` is sourced at ``level``, the other quantity is limited (a magnitude)."""
+
+    function: str
+    source_range: float
+    measure_range: float
+    level: float
+    limit: float
+
+    @property
+    def source_header(self) -> str:
+        return f":SOUR:{self.function}"
+
+    @property
+    def limit_header(self) -> str:
+        return f":SENS:{CURR if self.function == VOLT else VOLT}:PROT"
+
+    def level_setting(self, level: float) -> Setting:
+        step = VOLTAGE_STEP if self.function == VOLT else CURRENT_STEP
+        return Setting(self.source_header, level, step * self.source_range)
+
+    def limit_setting(self) -> Setting:
+        step = CURRENT_STEP if self.function == VOLT else VOLTAGE_STEP
+        return Setting(self.limit_header, self.limit, step * self.measure_range)
+
+    def measure_range_setting(self) -> Setting:
+        header = f":SENS:{CURR if self.function == VOLT else VOLT}:RANG"
+        return Setting(header, self.measure_range, is_range=True)
+
+    def continues(self, before: Drive) -> bool:
+        """Whether the level can change without opening the relay."""
+        return (self.function, self.source_range, self.measure_range) == (
+            before.function,
+            before.source_range,
+            before.measure_range,
+        )
+
+    def agrees(self, status: int) -> bool:
+        """Whether the status word tells of this source and of two measured quantities in four wires.
+
+        What is sourced but not measured is answered as programmed and would look like a measurement (p. 18-50).
+        """
+        source = V_SOURCE if self.function == VOLT else I_SOURCE
+        wanted = source | VOLTAGE_MEASURED | CURRENT_MEASURED | FOUR_WIRE
+        return status & wanted == wanted
+
+
+def rest_drive(spec: Spec) -> Drive:
+    """0 A on the lowest range; the limit is above any cell, for a cell above it would be dumped into (p. 3-22)."""
+    return Drive(CURR, spec[0][0], HIGHEST_V, 0.0, HIGHEST_V)
+
+
+def drive_for(setpoint: Setpoint, regulation: str, spec: Spec, seen_V: float) -> Drive:
+    """The drive of a setpoint; ``seen_V`` is the cell's voltage, which the source's range must hold as well."""
+    match setpoint:
+        case Rest():
+            return rest_drive(spec)
+        case ConstantCurrent(current_A=current_A) if current_A == 0:
+            return rest_drive(spec)
+        case ConstantCurrent(current_A=current_A, window_V=window_V):
+            _check_window(window_V)
+            if regulation == "current":
+                return _current_source(current_A, window_V, spec)
+            edge_V = window_V[1] if current_A > 0 else window_V[0]
+            return _voltage_source(edge_V, abs(current_A), (*window_V, seen_V), spec)
+        case ConstantVoltage(voltage_V=voltage_V, current_limit_A=limit_A):
+            return _voltage_source(voltage_V, limit_A, (voltage_V, seen_V), spec)
+
+
+def check_direction(setpoint: Setpoint, drive: Drive, seen_V: float) -> None:
+    """DeviceFault for a cell beyond the limit, or beyond the edge it is to be driven to: it would go the other way."""
+    if drive.function == CURR and abs(seen_V) >= drive.limit:
+        raise DeviceFault(f"the cell at {seen_V:g} V is beyond the limit of {drive.limit:g} V: not connected")
+    beyond = isinstance(setpoint, ConstantCurrent) and (drive.level - seen_V) * setpoint.current_A <= 0
+    if drive.function == VOLT and beyond:
+        raise DeviceFault(
+            f"the cell at {seen_V:g} V is beyond the window's edge of {drive.level:g} V: the current would flow back"
+        )
+
+
+def drive_settings(drive: Drive, quiet_level: float, held_limit: float) -> Iterator[Setting]:
+    """In the order in which a 2400 takes them, output off.
+
+    The limit must stay within 0.1 % of the measure range and the range within the limit's range (error 824), so
+    what grows, grows limit first. ``:SENS:CURR:RANG`` is refused while current is sourced (823): hence the function
+    first.
+    """
+    yield Setting(":SOUR:FUNC", drive.function)
+    yield Setting(f"{drive.source_header}:MODE", "FIX")
+    yield Setting(drive.source_header, 0.0)  # an old level outside the new range would refuse it
+    yield Setting(f"{drive.source_header}:RANG", drive.source_range, is_range=True)
+    yield drive.level_setting(quiet_level)
+    limit, measure_range = drive.limit_setting(), drive.measure_range_setting()
+    yield from (limit, measure_range) if drive.limit >= held_limit else (measure_range, limit)
+
+
+def safe_settings(terminals: str, nplc: float) -> tuple[Setting, ...]:
+    """What must hold before any output goes on; the first is the most important."""
+    return (
+        Setting(":OUTP:SMOD", "HIMP"),
+        Setting(":SOUR:CLE:AUTO", "0"),
+        Setting(":SYST:RSEN", "1"),
+        Setting(":SOUR:VOLT:PROT", HIGHEST_V, is_range=True),
+        Setting(":ROUT:TERM", {"front": "FRON", "rear": "REAR"}[terminals]),
+        Setting(":SENS:FUNC:CONC", "1"),
+        Setting(":SENS:VOLT:NPLC", nplc),
+        Setting(":ARM:COUN", 1.0),
+        Setting(":TRIG:COUN", 1.0),
+    )
+
+
+# Told and not read back: a wrong one shows in every reading, for the parser is strict. Raw readings, no filter.
+PLAIN = (
+    ':SENS:FUNC "VOLT","CURR"',
+    ":FORM:ELEM VOLT,CURR,STAT",
+    ":SYST:AZER ON",
+    ":SENS:AVER OFF",
+)
+
+
+def parse_reading(raw: bytes, drive: Drive) -> tuple[float, float, frozenset[Flag]]:
+    """(voltage, current, flags) of an answer to ``:READ?`` with the elements VOLT, CURR, STAT; BadReply otherwise."""
+    fields = raw.decode("ascii", "replace").strip().split(",")
+    if len(fields) != 3:
+        raise BadReply(":READ?", raw, "not three fields")
+    numbers = [_element(field.strip(), raw) for field in fields]
+    status = int(numbers[2])
+    if status != numbers[2] or status < 0:
+        raise BadReply(":READ?", raw, "the status is not a word of bits")
+    if status & OVERFLOW:
+        raise BadReply(":READ?", raw, "overflow: the quantity exceeds its measuring range")
+    if not drive.agrees(status):
+        raise BadReply(":READ?", raw, f"status {status:#x} tells of another source or sense than was set")
+    return numbers[0], numbers[1], frozenset(flag for bit, flag in FLAGS.items() if status & bit)
+
+
+def _element(field: str, raw: bytes) -> float:
+    if re.fullmatch(r"[+-]?9\.9\d*[eE]\+?37", field):
+        raise BadReply(":READ?", raw, "overflow, or not measured")
+    return scpi.number(":READ?", field, READ_FIELD)
+
+
+def _current_source(current_A: float, window_V: Window, spec: Spec) -> Drive:
+    limit_V = min(max(abs(edge_V) for edge_V in window_V) + CLAMP_MARGIN_V, HIGHEST_V)
+    return Drive(CURR, _current_range(current_A, spec), _voltage_range(limit_V), current_A, limit_V)
+
+
+def _voltage_source(level_V: float, limit_A: float, held_V: tuple[float, ...], spec: Spec) -> Drive:
+    source_range_V = _voltage_range(max(abs(voltage_V) for voltage_V in held_V))
+    return Drive(VOLT, source_range_V, _current_range(limit_A, spec), level_V, limit_A)
+
+
+def _check_window(window_V: Window) -> None:
+    low_V, high_V = window_V
+    if not (math.isfinite(low_V) and math.isfinite(high_V) and low_V < high_V):
+        raise DeviceFault(f"a current needs a voltage window with two finite edges, not {low_V} V to {high_V} V")
+    _voltage_range(max(abs(low_V), abs(high_V)))
+
+
+def _current_range(current_A: float, spec: Spec) -> float:
+    if not 0 < abs(current_A) <= spec[-1][0]:
+        raise DeviceFault(f"{current_A} A cannot be set: this instrument does up to {spec[-1][0]} A")
+    return next(row[0] for row in spec if abs(current_A) <= row[0])
+
+
+def _voltage_range(voltage_V: float) -> float:
+    if not voltage_V <= HIGHEST_V:
+        raise DeviceFault(f"{voltage_V} V cannot be set: this driver goes up to {HIGHEST_V} V")
+    return next(range_V for range_V in VOLTAGE_RANGES_V if voltage_V <= range_V)

@@ -1,0 +1,447 @@
+"""The real driver on the real wire: a simulated 2400 behind TCP and behind a pseudo-terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+
+from cycler_ctl.clock import SystemClock
+from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkClosed, LinkTimeout
+from cycler_ctl.instrument import Channel, ConstantCurrent, ConstantVoltage, Flag, Instrument, Link, Rest
+from cycler_ctl.link.opening import open_link
+from drivers.keithley_2400 import DRIVER, Options
+from sim_hardware.faults import Line, LineFault
+from sim_hardware.keithley2400 import Keithley2400
+from sim_hardware.loads import Battery, Load
+from sim_hardware.server import serve_pty, serve_tcp
+
+WINDOW_V = (2.5, 4.2)
+CHARGE = ConstantCurrent(200e-6, WINDOW_V)
+DISCHARGE = ConstantCurrent(-200e-6, WINDOW_V)
+REST = Rest(WINDOW_V)
+WIRE = replace(DRIVER.link, timeout_s=0.2)  # the simulated instrument answers at once
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    sim: Keithley2400
+    line: Line
+    link: Link
+    instrument: Instrument
+
+    @property
+    def channel(self) -> Channel:
+        return self.instrument.channels["1"]
+
+    def sent(self) -> list[bytes]:
+        return [message.strip() for _, message in self.sim.log]
+
+    def inject(self, kind: str, match: bytes = b"", count: int | None = 1, seconds: float = 0.0) -> None:
+        self.line.inject(LineFault(kind, count, match, seconds))
+
+    def is_off(self) -> bool:
+        settings = self.sim.smu.settings
+        return not settings.output and settings.off_mode == "HIMP"
+
+
+@asynccontextmanager
+async def bench(
+    load: Load | None = None,
+    options: Options | None = None,
+    backend: str | None = None,
+    *,
+    terminal: bool = False,
+    sim_class: type[Keithley2400] = Keithley2400,
+) -> AsyncGenerator[Bench]:
+    clock = SystemClock()
+    sim = sim_class(load or Battery(3.7, 50.0), clock.now)
+    line = Line(sim)
+    serving = serve_pty(line) if terminal else serve_tcp(line)
+    async with (
+        serving as endpoint,
+        open_link(endpoint.address, WIRE, clock, backend=backend) as link,
+        DRIVER.connect(link, options or Options()) as instrument,
+    ):
+        yield Bench(sim, line, link, instrument)
+
+
+WIRES = pytest.mark.parametrize(
+    ("backend", "terminal"),
+    [
+        (None, False),
+        ("visa", False),
+        pytest.param(None, True, marks=pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")),
+        pytest.param("visa", True, marks=pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")),
+    ],
+)
+
+
+@WIRES
+async def test_a_charge_a_rest_and_a_discharge_run_over_every_wire(backend: str | None, terminal: bool) -> None:
+    async with bench(backend=backend, terminal=terminal) as b:
+        await b.channel.apply(CHARGE)
+        charging = await b.channel.read()
+        assert charging.current_A == pytest.approx(200e-6, rel=0.02)
+        assert charging.flags == {Flag.COMPLIANCE, Flag.FOUR_WIRE}
+        await b.channel.apply(REST)
+        resting = await b.channel.read()
+        assert abs(resting.current_A) < 2e-9
+        assert resting.voltage_V == pytest.approx(3.7, abs=0.01)
+        await b.channel.apply(DISCHARGE)
+        assert (await b.channel.read()).current_A == pytest.approx(-200e-6, rel=0.02)
+        await b.channel.turn_off()
+        assert b.is_off()
+
+
+async def test_connecting_says_off_before_anything_else_and_leaves_it_high_impedance() -> None:
+    async with bench() as b:
+        assert b.sent()[0] == b":OUTP OFF;:OUTP:SMOD HIMP"
+        assert b.is_off()
+        assert b.instrument.identity.model == "2400"
+        assert b.instrument.identity.serial == "1000001"
+
+
+async def test_an_output_found_on_is_off_when_connecting_returns() -> None:
+    clock = SystemClock()
+    sim = Keithley2400(Battery(3.7, 50.0), clock.now)
+    sim.receive(b":SENS:CURR:PROT 1E-3\n:SOUR:VOLT 4\n:OUTP ON\n")
+    assert sim.smu.settings.output
+    async with (
+        serve_tcp(Line(sim)) as endpoint,
+        open_link(endpoint.address, WIRE, clock) as link,
+        DRIVER.connect(link, Options()),
+    ):
+        assert not sim.smu.settings.output
+        assert sim.smu.settings.off_mode == "HIMP"
+
+
+async def test_safe_off_needs_no_connection_state() -> None:
+    clock = SystemClock()
+    sim = Keithley2400(Battery(3.7, 50.0), clock.now)
+    sim.receive(b":OUTP ON\n:READ?")  # and a question left half asked
+    async with serve_tcp(Line(sim)) as endpoint, open_link(endpoint.address, WIRE, clock) as link:
+        assert DRIVER.safe_off is not None
+        await DRIVER.safe_off(link)
+        assert not sim.smu.settings.output
+        assert sim.smu.settings.off_mode == "HIMP"
+
+
+async def test_another_kind_of_instrument_is_refused() -> None:
+    clock = SystemClock()
+    sim = Keithley2400(Battery(3.7, 50.0), clock.now)
+    sim.smu.identity = "KEITHLEY INSTRUMENTS INC.,MODEL 2450,04024567,1.7.12b"
+    async with serve_tcp(Line(sim)) as endpoint, open_link(endpoint.address, WIRE, clock) as link:
+        with pytest.raises(DeviceFault, match="2450"):
+            async with DRIVER.connect(link, Options()):
+                pass
+
+
+async def test_bounded_current_is_a_voltage_source_at_the_windows_edge_with_the_current_as_limit() -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        settings = b.sim.smu.settings
+        assert (settings.source, settings.level["VOLT"]) == ("VOLT", 4.2)
+        assert settings.protection["CURR"] == pytest.approx(200e-6)
+        await b.channel.apply(DISCHARGE)
+        assert settings.level["VOLT"] == 2.5
+
+
+async def test_without_the_host_a_bounded_cell_never_leaves_its_window() -> None:
+    async with bench(Battery(4.0, 10.0, slope_V_per_C=1000.0)) as b:
+        await b.channel.apply(CHARGE)
+        async with asyncio.timeout(10):
+            while abs(b.sim.smu.truth()["current_A"]) > 20e-6:  # type: ignore[arg-type]
+                await b.channel.read()
+        assert (await b.channel.read()).voltage_V == pytest.approx(4.2, abs=0.01)
+
+
+async def test_a_change_of_direction_keeps_the_relay_closed() -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        before = len(b.sent())
+        await b.channel.apply(DISCHARGE)
+        await b.channel.apply(ConstantCurrent(-150e-6, WINDOW_V))
+        assert not [message for message in b.sent()[before:] if b"OUTP" in message]
+
+
+async def test_another_range_goes_through_off_and_starts_without_current() -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        before = len(b.sent())
+        await b.channel.apply(ConstantCurrent(90e-6, WINDOW_V))
+        told = b";".join(b.sent()[before:])
+        off, on, level = told.index(b":OUTP OFF"), told.index(b":OUTP ON"), told.rindex(b":SOUR:VOLT 4.2")
+        assert off < told.index(b":SENS:CURR:RANG 1.000000000e-04") < on < level
+
+
+@pytest.mark.parametrize("current_A", [90e-6, 100e-6, 392.7e-6, 5e-3, 0.9, 1e-6])
+async def test_every_current_is_reached_from_every_range_on_one_fixed_range(current_A: float) -> None:
+    async with bench(Battery(3.3, 0.1)) as b:
+        for amperes in (current_A, -0.8, current_A):
+            await b.channel.apply(ConstantCurrent(amperes, WINDOW_V))
+            assert (await b.channel.read()).current_A == pytest.approx(amperes, rel=0.05)
+        assert not b.sim.smu.settings.sense_auto["CURR"]
+
+
+async def test_a_current_source_is_chosen_only_on_request_and_its_limit_lies_beyond_the_window() -> None:
+    async with bench(options=Options(regulation="current")) as b:
+        await b.channel.apply(DISCHARGE)
+        reading = await b.channel.read()
+        assert reading.current_A == pytest.approx(-200e-6, rel=0.005)
+        assert Flag.COMPLIANCE not in reading.flags
+        settings = b.sim.smu.settings
+        assert settings.source == "CURR"
+        assert settings.protection["VOLT"] > WINDOW_V[1]
+        assert settings.sense_range["VOLT"] >= settings.protection["VOLT"]
+        assert b.channel.ratings.protection == "C"
+
+
+async def test_bounded_is_class_b_and_says_why() -> None:
+    async with bench() as b:
+        assert b.channel.ratings.protection == "B"
+        assert "watchdog" in b.channel.ratings.protection_why
+        assert "leak" in b.channel.ratings.rest
+
+
+async def test_a_voltage_is_held() -> None:
+    async with bench() as b:
+        await b.channel.apply(ConstantVoltage(3.702, 1e-3))
+        reading = await b.channel.read()
+        assert reading.voltage_V == pytest.approx(3.702, abs=0.005)
+        assert abs(reading.current_A) < 1e-3
+
+
+async def test_a_cell_beyond_the_edge_is_not_driven_the_wrong_way() -> None:
+    async with bench(Battery(4.3, 50.0)) as b:
+        with pytest.raises(DeviceFault, match="beyond the window's edge"):
+            await b.channel.apply(CHARGE)
+        assert b.is_off()
+
+
+async def test_a_cell_above_what_the_instrument_can_hold_is_left_alone() -> None:
+    async with bench(Battery(25.0, 50.0)) as b:
+        with pytest.raises(InstrumentError, match="overflow|the cell is above"):  # what the instrument sinks is open
+            await b.channel.apply(REST)
+        assert b.is_off()
+
+
+@pytest.mark.parametrize(
+    "setpoint",
+    [
+        ConstantCurrent(2.0, WINDOW_V),
+        ConstantCurrent(float("nan"), WINDOW_V),
+        ConstantCurrent(1e-4, (2.5, float("inf"))),
+        ConstantCurrent(1e-4, (4.2, 2.5)),
+        ConstantCurrent(1e-4, (0.0, 30.0)),
+        ConstantVoltage(float("nan"), 1e-3),
+        ConstantVoltage(3.7, 0.0),
+    ],
+)
+async def test_what_cannot_be_set_is_refused_and_nothing_stays_on(
+    setpoint: ConstantCurrent | ConstantVoltage,
+) -> None:
+    async with bench() as b:
+        with pytest.raises(DeviceFault):
+            await b.channel.apply(setpoint)
+        assert b.is_off()
+
+
+async def test_off_is_blind_and_says_so_without_asking() -> None:
+    async with bench() as b:
+        with pytest.raises(DeviceFault, match="cannot see the cell"):
+            await b.channel.read()
+
+
+async def test_turning_off_can_be_repeated() -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        await b.channel.turn_off()
+        await b.channel.turn_off()
+        assert b.is_off()
+
+
+async def test_one_reading_is_one_exchange() -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        before = len(b.sent())
+        await b.channel.read()
+        assert b.sent()[before:] == [b":READ?"]
+
+
+class Stubborn(Keithley2400):
+    """Takes every command but one."""
+
+    ignored = b":SOUR:VOLT 2.5"
+
+    def receive(self, data: bytes) -> bytes:
+        return super().receive(data.replace(self.ignored, b":SOUR:VOLT 2.6"))
+
+
+async def test_a_setting_that_was_not_taken_is_found_by_reading_back() -> None:
+    async with bench(sim_class=Stubborn) as b:
+        await b.channel.apply(CHARGE)
+        with pytest.raises(DeviceFault, match=r":SOUR:VOLT 2.5.* was not taken: the instrument answers"):
+            await b.channel.apply(DISCHARGE)
+        assert b.is_off()
+
+
+@pytest.mark.parametrize("kind", ["garble", "truncate"])
+async def test_a_mangled_reading_is_never_a_wrong_number(kind: str) -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        for _ in range(8):
+            b.inject(kind, b":READ?")
+            try:
+                reading = await b.channel.read()
+            except BadReply:
+                continue
+            except LinkTimeout:
+                await b.instrument.resync()
+                continue
+            assert reading.flags <= set(
+                Flag
+            )  # a digit that became another digit cannot be told: the guard's slew limit
+
+
+async def test_a_reading_in_single_bytes_is_whole() -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        b.inject("split", b":READ?")
+        assert (await b.channel.read()).current_A == pytest.approx(200e-6, rel=0.02)
+
+
+@WIRES
+async def test_a_late_reading_is_never_the_answer_to_the_next_question(backend: str | None, terminal: bool) -> None:
+    async with bench(backend=backend, terminal=terminal) as b:
+        await b.channel.apply(CHARGE)
+        b.inject("delay", b":READ?", seconds=0.3)
+        with pytest.raises(LinkTimeout):
+            await b.channel.read()
+        with pytest.raises(LinkTimeout):
+            await b.channel.read()
+        await b.instrument.resync()
+        await b.channel.apply(DISCHARGE)
+        assert (await b.channel.read()).current_A == pytest.approx(-200e-6, rel=0.02)
+
+
+async def test_off_gets_through_a_link_that_is_out_of_step() -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        b.inject("drop", b":READ?")
+        with pytest.raises(LinkTimeout):
+            await b.channel.read()
+        await b.channel.turn_off()
+        assert b.is_off()
+
+
+async def test_off_survives_a_lost_command_and_a_garbled_answer() -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        b.inject("lose", b":OUTP OFF")
+        b.inject("garble", b":OUTP?")
+        await b.channel.turn_off()
+        assert b.is_off()
+
+
+async def test_off_that_is_never_confirmed_is_an_error() -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        b.inject("lose", b":OUTP OFF", count=None)
+        with pytest.raises(DeviceFault, match="could not be confirmed off"):
+            await b.channel.turn_off()
+        b.line.clear_faults()
+
+
+async def run_until_the_connection_breaks(line: Line, address: str) -> None:
+    clock = SystemClock()
+    async with open_link(address, WIRE, clock) as link, DRIVER.connect(link, Options()) as instrument:
+        await instrument.channels["1"].apply(CHARGE)
+        line.inject(LineFault("disconnect", 1, b":READ?"))
+        await instrument.channels["1"].read()
+
+
+async def test_a_broken_connection_is_an_error_and_the_next_one_begins_with_off() -> None:
+    clock = SystemClock()
+    sim = Keithley2400(Battery(3.7, 50.0), clock.now)
+    line = Line(sim)
+    async with serve_tcp(line) as endpoint:
+        with pytest.raises(LinkClosed):
+            await run_until_the_connection_breaks(line, endpoint.address)
+        assert sim.smu.settings.output
+        async with open_link(endpoint.address, WIRE, clock) as link, DRIVER.connect(link, Options()):
+            assert not sim.smu.settings.output
+
+
+async def test_an_output_switched_off_at_the_front_panel_is_a_fault_after_resync() -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        b.sim.receive(b":OUTP OFF\n")
+        with pytest.raises(LinkTimeout):
+            await b.channel.read()
+        with pytest.raises(DeviceFault, match="is off, but not by us"):
+            await b.instrument.resync()
+        await b.channel.apply(CHARGE)
+        assert (await b.channel.read()).current_A == pytest.approx(200e-6, rel=0.02)
+
+
+async def test_a_rebooted_instrument_is_found_and_never_just_switched_on() -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        b.inject("reboot", b":READ?")
+        with pytest.raises(LinkTimeout):
+            await b.channel.read()
+        with pytest.raises(DeviceFault, match="power failure"):
+            await b.instrument.resync()
+        before = len(b.sent())
+        await b.channel.apply(CHARGE)
+        told = b";".join(b.sent()[before:])
+        assert told.index(b":OUTP:SMOD HIMP") < told.index(b":SYST:RSEN 1") < told.index(b":OUTP ON")
+
+
+async def test_a_reset_that_was_switched_on_again_shows_in_the_next_reading() -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        b.sim.receive(b'*RST\n:FORM:ELEM VOLT,CURR,STAT\n:SENS:FUNC "VOLT","CURR"\n:OUTP ON\n')
+        with pytest.raises(BadReply, match="another source or sense"):
+            await b.channel.read()
+
+
+async def test_another_instrument_behind_the_same_address_is_a_fault() -> None:
+    async with bench() as b:
+        b.sim.smu.identity = b.sim.smu.identity.replace("1000001", "7654321")
+        with pytest.raises(DeviceFault, match="7654321"):
+            await b.instrument.resync()
+
+
+async def test_leaving_turns_the_output_off() -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+    assert b.is_off()
+
+
+async def test_a_cancelled_reading_does_not_keep_off_from_the_cell() -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        b.inject("delay", b":READ?", seconds=0.3)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await b.channel.read()
+        await b.channel.turn_off()
+        assert b.is_off()
+
+
+async def test_many_faults_in_a_row_end_off_or_in_an_error_never_in_silence() -> None:
+    async with bench() as b:
+        for kind in ("drop", "garble", "truncate", "merge", "lose"):
+            await b.channel.apply(CHARGE)
+            b.inject(kind, b"?")
+            try:
+                await b.channel.apply(ConstantCurrent(-5e-3, WINDOW_V))
+            except InstrumentError:
+                assert b.is_off()
+                await b.instrument.resync()
