@@ -22,6 +22,17 @@ class Endpoint:
     tls: ssl.SSLContext | None
 
 
+class _Socket(ssl.SSLSocket):
+    """The MQTT library forgets to close a connection whose handshake failed."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - the library's signature
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     username: str | None
@@ -53,6 +64,7 @@ def _tls(settings: MqttSettings) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=settings.ca_file)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"[mqtt] ca_file {settings.ca_file} cannot be used: {error}") from error
+    context.sslsocket_class = _Socket
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

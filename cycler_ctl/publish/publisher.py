@@ -24,6 +24,7 @@ from cycler_ctl.publish.mailbox import Mailbox
 from cycler_ctl.publish.outbox import Outbox
 from cycler_ctl.publish.runs import StoredRuns
 from cycler_ctl.publish.session import Subject
+from cycler_ctl.publish.source import RunFiles
 from cycler_ctl.publish.topics import Topics
 from protocols.record import JSON
 
@@ -57,6 +58,7 @@ class Publisher:
         view: StationView,
         default_url: str | None,
         meta: Mapping[str, JSON],
+        files: RunFiles | None = None,
         timing: Timing | None = None,
     ) -> None:
         if settings.commands:
@@ -65,7 +67,12 @@ class Publisher:
         self._credentials = credentials(settings)
         self._outbox_path = data_dir / "outbox.sqlite"
         self._subject = Subject(
-            Topics(site, station), view, dict(meta), StoredRuns(data_dir), timing or Timing(), SystemClock().utc
+            Topics(site, station),
+            view,
+            dict(meta),
+            files or StoredRuns(data_dir),
+            timing or Timing(),
+            SystemClock().utc,
         )
         self._mailbox = Mailbox()
         self._lock = threading.Lock()
