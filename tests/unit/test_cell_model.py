@@ -20,7 +20,8 @@ def current_of(name: str) -> float:
 
 def half_cycle(cell: MgH2Cell, current_A: float, until_V: float, dt_s: float = 10.0) -> list[tuple[float, float]]:
     """(charge in C, voltage) at each step until the voltage is passed."""
-    curve, charge_C = [], 0.0
+    curve: list[tuple[float, float]] = []
+    charge_C = 0.0
     while not curve or (curve[-1][1] - until_V) * current_A < 0.0:
         cell.advance(dt_s, current_A)
         charge_C += abs(current_A) * dt_s
