@@ -7,7 +7,7 @@ what to send and how much later, so a server and an in-memory link show the same
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
@@ -40,6 +40,9 @@ LINE_FAULTS = {
     "disconnect": "the connection is closed instead of a reply; the command was carried out",
     "reboot": "the instrument loses power for a moment instead of taking the command",
 }
+
+INPUT_FAULTS = frozenset({"lose", "silence", "reboot"})
+REPLY_FAULTS = frozenset({"drop", "delay", "garble", "truncate", "split", "merge"})
 
 
 @dataclass(slots=True)
@@ -87,42 +90,46 @@ class Line:
         return self.instrument.receive(data)
 
     def exchange(self, data: bytes) -> Sequence[Delivery]:
-        """What the host's bytes bring back, with whatever fault is due."""
-        kind, seconds = self._due(data)
-        if kind in {"lose", "silence"}:
-            return ()
-        if kind == "reboot":
-            self.instrument.power_cycle()
+        """What the host's bytes bring back, with whatever fault is due.
+
+        Faults of a reply wait for one: a command that is not answered does not use them up.
+        """
+        before = self._due(data, INPUT_FAULTS)
+        if before is not None:
+            if before.kind == "reboot":
+                self.instrument.power_cycle()
             return ()
         reply = self.receive(data)
-        if kind == "disconnect":
+        if self._due(data, {"disconnect"}):
             return (Delivery(b"", close=True),)
-        if kind == "merge":
-            self._held = reply
-            return ()
-        return self._send(kind, seconds, reply) if reply else ()
+        return self._send(self._due(data, REPLY_FAULTS), reply) if reply else ()
 
-    def _due(self, data: bytes) -> tuple[str, float]:
+    def _due(self, data: bytes, kinds: Set[str]) -> LineFault | None:
         for fault in self.faults:
-            if fault.match in data:
+            if fault.kind in kinds and fault.match in data:
+                self.hits[fault.kind] = self.hits.get(fault.kind, 0) + 1
                 if fault.count is not None:
                     fault.count -= 1
                     if fault.count <= 0:
                         self.faults.remove(fault)
-                self.hits[fault.kind] = self.hits.get(fault.kind, 0) + 1
-                return fault.kind, fault.seconds
-        return "", 0.0
+                return fault
+        return None
 
-    def _send(self, kind: str, seconds: float, reply: bytes) -> Sequence[Delivery]:
-        if kind == "drop":
-            return ()
-        if kind == "garble":
-            return (Delivery(self._garbled(reply)),)
-        if kind == "truncate":
-            return (Delivery(reply[: self._random.randrange(1, len(reply))]),)
-        if kind == "split":
-            return [Delivery(reply[i : i + 1], after_s=1e-4 * i) for i in range(len(reply))]
-        return (Delivery(reply, after_s=seconds if kind == "delay" else 0.0),)
+    def _send(self, fault: LineFault | None, reply: bytes) -> Sequence[Delivery]:
+        match fault.kind if fault else "":
+            case "drop":
+                return ()
+            case "merge":
+                self._held = reply
+                return ()
+            case "garble":
+                return (Delivery(self._garbled(reply)),)
+            case "truncate":
+                return (Delivery(reply[: self._random.randrange(1, len(reply))]),)
+            case "split":
+                return [Delivery(reply[i : i + 1], after_s=1e-4 * i) for i in range(len(reply))]
+            case _:
+                return (Delivery(reply, after_s=fault.seconds if fault and fault.kind == "delay" else 0.0),)
 
     def _garbled(self, reply: bytes) -> bytes:
         """At least one byte differs; a terminator stays, so that a wrong line arrives whole."""
