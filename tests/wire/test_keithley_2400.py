@@ -225,7 +225,7 @@ async def test_a_cell_beyond_the_edge_is_not_driven_the_wrong_way() -> None:
 
 async def test_a_cell_above_what_the_instrument_can_hold_is_left_alone() -> None:
     async with bench(Battery(25.0, 50.0)) as b:
-        with pytest.raises(InstrumentError, match="overflow|the cell is above"):  # what the instrument sinks is open
+        with pytest.raises(InstrumentError, match=r"overflow|the cell is above"):  # what the instrument sinks is open
             await b.channel.apply(REST)
         assert b.is_off()
 
