@@ -21,6 +21,8 @@ class Timing:
     heartbeat_s: float = 30.0
     latest_s: float = 1.0
     commit_s: float = 0.5
+    pace_s: float = 0.02
+    """Between two batches once a window's worth went out at once: a backlog must not take the processor from control."""
 
 
 class Backoff:
@@ -44,3 +46,17 @@ class Backoff:
         """A broker that does not know us will not know us in a second: never fast."""
         self._failures += 1
         return self._timing.most_s * (0.5 + 0.5 * self._draw())
+
+
+class Pace:
+    """Lets ``burst`` through at once, then one each ``every_s``."""
+
+    def __init__(self, every_s: float, burst: int) -> None:
+        self._every_s = every_s
+        self._burst_s = burst * every_s
+        self._due_s = 0.0
+
+    def wait_s(self, now_s: float) -> float:
+        """How long to wait before the next one, which is counted."""
+        self._due_s = max(self._due_s + self._every_s, now_s - self._burst_s)
+        return max(0.0, self._due_s - now_s)

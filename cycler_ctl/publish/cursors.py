@@ -34,6 +34,7 @@ class Stream(StrEnum):
     EVENTS = "event"
     SAMPLES = "samples"
     SUMMARIES = "summary"
+    MANIFESTS = "manifest"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cycler_ctl.errors import StoreError
 from cycler_ctl.publish import payloads
 from cycler_ctl.publish.cursors import Cursors, LaneKey, Stream
+from cycler_ctl.publish.digest import Digest
 from cycler_ctl.publish.lane import BATCH_ROWS, Lane, Span
 from cycler_ctl.publish.source import RunFile, RunFiles
 from protocols.record import Row
@@ -20,6 +21,7 @@ WINDOW = 20
 """Messages that may wait for their acknowledgement at the same time."""
 MESSAGE_BYTES = 64 * 1024
 _OPEN_FILES = 32
+_DIGEST_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,20 @@ class _Tracked:
     lanes: dict[LaneKey, Lane]
     live: bool = False
     turn: int = 0
+    ended: bool = False
+    digest: Digest = field(default_factory=Digest)
+
+    def lane(self, stream: Stream) -> Lane:
+        return next(lane for key, lane in self.lanes.items() if key.stream is stream)
+
+    def busy(self) -> bool:
+        """Something is not acknowledged yet."""
+        return any(lane.waiting for lane in self.lanes.values())
+
+    def undigested(self) -> bool:
+        """All rows are delivered for good; what they were must still be said."""
+        manifest = self.lane(Stream.MANIFESTS)
+        return self.ended and manifest.durable == 0 and not self.lane(Stream.SAMPLES).waiting
 
 
 class Outbox:
@@ -99,7 +115,7 @@ class Outbox:
         if lane.acknowledge(outgoing.span) > before:
             self._cursors.advance(outgoing.lane, lane.acknowledged)
         self._window = min(WINDOW, self._window + 1)
-        if not any(each.waiting for each in tracked.lanes.values()):
+        if not tracked.busy():
             self._refresh(outgoing.lane.run)
 
     def lost(self) -> None:
@@ -111,6 +127,21 @@ class Outbox:
         if flying:
             self._window = 1
 
+    def digest_some(self) -> bool:
+        """A little work on the manifest of an ended run; False if there is none to do."""
+        tracked = next((tracked for tracked in self._runs.values() if tracked.undigested()), None)
+        if tracked is None:
+            return False
+        try:
+            rows = self._file(tracked.run).rows(tracked.digest.rows, _DIGEST_ROWS)
+            tracked.digest.add(self._files.values(tracked.run, row) for row in rows)
+        except StoreError as error:
+            self._give_up(tracked.run, error)
+            return True
+        if not rows:
+            tracked.lane(Stream.MANIFESTS).durable = 1
+        return True
+
     def commit(self) -> None:
         self._cursors.commit()
 
@@ -119,8 +150,8 @@ class Outbox:
         return {run: rows for run, tracked in self._runs.items() if (rows := _rows_waiting(tracked))}
 
     def idle(self) -> bool:
-        """Everything durable is acknowledged."""
-        return not any(lane.waiting for tracked in self._runs.values() for lane in tracked.lanes.values())
+        """Everything durable is acknowledged, and of ended runs it is said what they were."""
+        return not any(tracked.busy() or tracked.undigested() for tracked in self._runs.values())
 
     def close(self) -> None:
         for file in self._open.values():
@@ -161,9 +192,11 @@ class Outbox:
         file = self._file(run)
         ended = file.ended()  # before the counts: nothing follows an end
         tracked = self._runs.get(run) or self._track(run, file)
+        tracked.ended = ended
         for key, lane in tracked.lanes.items():
             lane.durable = file.last(key.stream, lane.durable)
-        if ended and not any(lane.waiting for lane in tracked.lanes.values()):
+            _check_cursor(key, lane)
+        if ended and not tracked.busy() and not tracked.undigested():
             self._cursors.mark_complete(run)
             self._forget(run)
 
@@ -217,6 +250,9 @@ class Outbox:
                 payload = payloads.event(key.run, key.epoch, number, file.event(number))
             case Stream.SUMMARIES:
                 payload = payloads.summary(key.run, key.epoch, file.cycle(number))
+            case Stream.MANIFESTS:
+                digest = self._runs[key.run].digest
+                payload = payloads.manifest(key.run, key.epoch, digest.rows, digest.hex())
         return Outgoing(key, channel, span, key.stream, payload)
 
     def _samples(self, key: LaneKey, channel: str, file: RunFile, span: Span) -> Outgoing:
@@ -240,3 +276,12 @@ def _check_dense(run: str, rows: Sequence[Row], span: Span) -> None:
     """A message names only its first row: the others must follow without a hole."""
     if [row.seq for row in rows] != list(range(span.first, span.last + 1)):
         raise StoreError(f"{run}: rows {span.first} to {span.last} are not all in the run file")
+
+
+def _check_cursor(key: LaneKey, lane: Lane) -> None:
+    """A cursor beyond the end: its numbers would come to denote something else. Never published again."""
+    if lane.durable < lane.acknowledged:
+        raise StoreError(
+            f"{key.run}: a broker has {key.stream} {lane.acknowledged}, the run file ends at {lane.durable}: "
+            "an older copy was restored, or the disk lied; nothing more of this run is published"
+        )

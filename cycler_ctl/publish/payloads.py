@@ -126,6 +126,12 @@ def summary(run: str, epoch: int, cycle: CycleSummary) -> bytes:
     return encode(said)
 
 
+def manifest(run: str, epoch: int, count: int, sha256: str) -> bytes:
+    """Which rows an ended run has; ``sha256`` as in ``digest.py``."""
+    said: dict[str, JSON] = {"v": VERSION, "run": run, "epoch": epoch, "first": 1 if count else None}
+    return encode(said | {"last": count or None, "count": count, "sha256": sha256})
+
+
 def dead_letter(run: str, epoch: int, what: str, number: int, utc_s: float) -> bytes:
     """Tells those who read along that the broker refused one row or event; it is only in the run file."""
     data: dict[str, JSON] = {"what": "refused by the broker", "of": what, "number": number}

@@ -38,6 +38,8 @@ class StoredRun:
                 return after + len(self._reader.events(after))
             case Stream.SUMMARIES:
                 return after + len(self._reader.cycles(after))
+            case Stream.MANIFESTS:
+                return after
 
     def rows(self, after: int, limit: int) -> Sequence[Row]:
         return self._reader.rows(after, limit)

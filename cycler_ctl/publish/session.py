@@ -13,8 +13,8 @@ from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import StoreError
 from cycler_ctl.live import ChannelStatus, InstrumentStatus, StationView
 from cycler_ctl.publish import payloads
-from cycler_ctl.publish.backoff import Timing
-from cycler_ctl.publish.outbox import Outbox, Outgoing
+from cycler_ctl.publish.backoff import Pace, Timing
+from cycler_ctl.publish.outbox import WINDOW, Outbox, Outgoing
 from cycler_ctl.publish.source import RunFiles
 from cycler_ctl.publish.topics import Topics
 from protocols.record import JSON, Row
@@ -44,6 +44,8 @@ class Session:
         self._progress = asyncio.Event()
         self._news = asyncio.Event()
         self._changed: dict[str, ChannelStatus] = {}
+        self._hurry = False
+        """The station ends and nobody is disturbed any more."""
 
     def more_to_send(self) -> None:
         self._work.set()
@@ -82,16 +84,20 @@ class Session:
             pass
 
     async def _drain(self) -> None:
+        pace = Pace(self._subject.timing.pace_s, WINDOW)
+        now_s = asyncio.get_running_loop().time
         async with asyncio.TaskGroup() as sends:
             while True:
                 outgoing = self._outbox.next(self._subject.utc())
-                if outgoing is None:
+                if outgoing is not None:
+                    sends.create_task(self._send(outgoing), name=f"mqtt {outgoing.leaf} {outgoing.lane.run}")
+                elif not self._outbox.digest_some():
                     self._progress.set()
                     await self._work.wait()
                     self._work.clear()
                     continue
-                sends.create_task(self._send(outgoing), name=f"mqtt {outgoing.leaf} {outgoing.lane.run}")
-                await real_sleep(0)  # the loop's other tasks, and the socket, have their turn
+                wait_s = pace.wait_s(now_s())
+                await real_sleep(0 if self._hurry else wait_s)  # 0: the socket and the other tasks have their turn
 
     async def _send(self, outgoing: Outgoing) -> None:
         topic = self._subject.topics.channel(outgoing.channel, outgoing.leaf)
@@ -102,6 +108,7 @@ class Session:
     async def _drained(self, until_s: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(until_s):
+                self._hurry = True
                 self._work.set()
                 while not self._outbox.idle():
                     self._progress.clear()

@@ -6,7 +6,7 @@ import pytest
 
 from cycler_ctl.config import MqttSettings
 from cycler_ctl.errors import ConfigError
-from cycler_ctl.publish.backoff import Backoff, Timing
+from cycler_ctl.publish.backoff import Backoff, Pace, Timing
 from cycler_ctl.publish.endpoint import credentials, endpoints
 
 
@@ -59,3 +59,10 @@ def test_waits_double_to_their_ceiling_and_begin_afresh_only_after_a_stable_conn
 
 def test_a_broker_that_does_not_know_us_is_never_asked_again_fast() -> None:
     assert Backoff(Timing(), lambda: 0.0).refused_s() == 30
+
+
+def test_a_pace_lets_a_burst_through_and_then_one_at_a_time() -> None:
+    pace = Pace(0.02, burst=3)
+    waits = [round(pace.wait_s(100.0), 3) for _ in range(6)]
+    assert waits == [0, 0, 0, 0, 0.02, 0.04]
+    assert pace.wait_s(200.0) == 0

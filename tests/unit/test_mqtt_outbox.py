@@ -1,5 +1,6 @@
 """The outbox: what is sent, when a cursor moves, and what a crash at any point leaves behind."""
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ class MemoryRun:
         return self.over
 
     def last(self, stream: Stream, after: int) -> int:
-        return self.counts[stream]
+        return self.counts.get(stream, after)
 
     def rows(self, after: int, limit: int) -> list[Row]:
         last = min(after + limit, self.counts[Stream.SAMPLES])
@@ -95,9 +96,10 @@ def seqs(outgoing: Outgoing) -> list[int]:
 
 def drain(outbox: Outbox) -> list[Outgoing]:
     sent: list[Outgoing] = []
-    while (outgoing := outbox.next(0.0)) is not None:
-        sent.append(outgoing)
-        outbox.acknowledged(outgoing)
+    while (outgoing := outbox.next(0.0)) is not None or outbox.digest_some():
+        if outgoing is not None:
+            sent.append(outgoing)
+            outbox.acknowledged(outgoing)
     return sent
 
 
@@ -318,6 +320,33 @@ def test_an_ended_run_that_was_all_delivered_is_never_opened_again(tmp_path: Pat
     again = opened(tmp_path, runs)
     assert drain(again) == []
     again.close()
+
+
+def test_a_manifest_follows_once_all_rows_of_an_ended_run_are_acknowledged(tmp_path: Path) -> None:
+    run = MemoryRun(rows=1201)
+    outbox = opened(tmp_path, MemoryRuns(r=run))
+    assert "manifest" not in {each.leaf for each in drain(outbox)}
+    run.over = True
+    outbox.durable("r")
+    assert not outbox.idle()
+    (manifest,) = drain(outbox)
+    said = json.loads(manifest.payload)
+    text = "".join(f'[{seq},""]\n' for seq in range(1, 1202))
+    assert (said["first"], said["last"], said["count"]) == (1, 1201, 1201)
+    assert said["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+    assert outbox.idle()
+    outbox.close()
+
+
+def test_a_run_file_older_than_what_the_broker_has_is_said_and_not_published(tmp_path: Path) -> None:
+    run = MemoryRun(rows=50)
+    outbox = opened(tmp_path, MemoryRuns(r=run))
+    drain(outbox)
+    run.counts[Stream.SAMPLES] = 40
+    outbox.durable("r")
+    assert "restored" in outbox.unreadable["r"]
+    assert outbox.next(0.0) is None
+    outbox.close()
 
 
 def test_more_rows_on_disk_wait_until_they_are_acknowledged(tmp_path: Path) -> None:

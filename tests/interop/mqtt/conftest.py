@@ -29,7 +29,9 @@ from cycler_ctl.testing.rows import START_UTC_S, Shape, cycling_rows
 from protocols.model import Verb
 from protocols.record import CycleSummary, EventKind, EventRecord, Outcome, Row
 
-FAST = Timing(first_s=0.05, most_s=0.2, stable_s=5.0, puback_s=2.0, connack_s=3.0, latest_s=0.05, commit_s=0.05)
+FAST = Timing(
+    first_s=0.05, most_s=0.2, stable_s=5.0, puback_s=2.0, connack_s=3.0, latest_s=0.05, commit_s=0.05, pace_s=0.0
+)
 WAIT_S = 15.0
 
 

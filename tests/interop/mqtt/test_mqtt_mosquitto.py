@@ -1,5 +1,7 @@
 """Against Debian's mosquitto, with subscribers that share no code with us."""
 
+import hashlib
+import json
 import os
 import shutil
 import signal
@@ -34,6 +36,13 @@ def test_a_subscriber_gets_every_durable_row_exactly_as_exported(
     assert {(batch["v"], batch["epoch"]) for batch in batches} == {(1, 1234)}
     assert all(batch["columns"] == lab.columns and len(batch["rows"]) <= 60 for batch in batches)
     assert received.of("event")[0]["kind"] == "run_ended"
+    received.wait(lambda: received.of("manifest"))
+    lines = [
+        json.dumps(row, ensure_ascii=False, separators=(",", ":")) for _, row in sorted(received.rows(run).items())
+    ]
+    sha256 = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+    (manifest,) = received.of("manifest")
+    assert (manifest["first"], manifest["last"], manifest["count"], manifest["sha256"]) == (1, 1000, 1000, sha256)
     publisher.stop(5.0)
     assert publisher.status().rows_waiting == {}
 
