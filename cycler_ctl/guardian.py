@@ -1,0 +1,299 @@
+"""The parent process: it turns outputs off when the station that should watch them does not.
+
+It starts the station, hears from a pipe that readings are being handled, and knows from the register on disk which
+outputs may be on. A lapsed lease or a dead station: kill it, turn those outputs off, read back, start it again, within
+bounds. It needs nothing but the link layer and the drivers' ``safe_off``; the broker it owns has no say in any of this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+from cycler_ctl.clock import SystemClock, real_sleep
+from cycler_ctl.errors import CyclerError, StoreError
+from cycler_ctl.lease import LONGEST_LINE, STOP, Leases
+from cycler_ctl.plugins import load_driver
+from cycler_ctl.register import SafeOffEntry, read_entries, read_register, write_entries, write_register
+from cycler_ctl.safeoff import safe_off_all
+
+DONE, FAILED, USAGE, UNCONFIRMED = 0, 1, 2, 4
+KILLED = -9  # by us, with every output read back as off: an orderly end all the same
+RESTARTS, RESTARTS_WITHIN_S = 3, 60.0
+STOP_S = 10.0  # for every output off, read back and the record closed; then it is done from here
+RETRY_S = 5.0  # while an output could not be confirmed off
+TICK_S = 0.1
+
+
+class OwnedBroker(Protocol):
+    """The bundled broker; its calls may block and raise CyclerError."""
+
+    @property
+    def url(self) -> str: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def alive(self) -> bool: ...
+
+
+class Ending(StrEnum):
+    """How one life of the station ended."""
+
+    DIED = "died"
+    LAPSED = "lapsed"
+    STOPPED = "stopped"
+
+
+class Guardian:
+    """One station kept under watch from start to a confirmed off."""
+
+    def __init__(self, command: Sequence[str], data_dir: Path, broker: OwnedBroker | None) -> None:
+        self._command = command
+        self._data_dir = data_dir
+        self._broker = broker
+        self._asked = asyncio.Event()
+        self._over = asyncio.Event()
+        self._restarts_s: deque[float] = deque(maxlen=RESTARTS)
+        self._code = DONE
+        self._status = DONE
+
+    def ask_to_stop(self) -> None:
+        """Ctrl-C, SIGTERM or the end of the terminal; asked again, it still does not skip turning off."""
+        again = self._asked.is_set()
+        say("still turning the outputs off, please wait" if again else "stopping: turning every output off")
+        self._asked.set()
+
+    async def run(self) -> int:
+        """First of all and last of all: off. Whatever goes wrong here in between, the last one is done."""
+        await self._all_off()
+        async with asyncio.TaskGroup() as group:
+            await self._on_broker("start")
+            group.create_task(self._keep_broker(), name="broker")
+            try:
+                await self._lives()
+            finally:
+                off = await self._all_off()
+                self._over.set()
+        await self._on_broker("stop")
+        return self._status if off else UNCONFIRMED
+
+    async def _lives(self) -> None:
+        while not self._asked.is_set():
+            ending = await self._one_life()
+            off = await self._all_off()
+            if ending is Ending.STOPPED or self._code in {DONE, USAGE}:
+                self._status = FAILED if self._code not in {DONE, USAGE, KILLED} else max(self._code, DONE)
+                return
+            if not self._may_restart():
+                await self._latched(off=off)
+
+    async def _one_life(self) -> Ending:
+        station = await _start(self._command, self._environment())
+        leases = Leases()
+        try:
+            async with asyncio.TaskGroup() as group:
+                hearing = group.create_task(_hear(station, leases), name="leases")
+                exiting = group.create_task(station.wait(), name="station")
+                ending = await self._watch(leases, hearing, exiting)
+                if ending is Ending.STOPPED:
+                    await self._stop(station, leases, exiting)
+                _kill(station)
+                self._code = await exiting
+                hearing.cancel()
+        finally:
+            _kill(station)
+        if ending is Ending.DIED:
+            say(f"the station ended by itself with status {self._code}")
+        return ending
+
+    async def _watch(self, leases: Leases, hearing: asyncio.Task[None], exiting: asyncio.Task[int]) -> Ending:
+        while not (hearing.done() or exiting.done()):
+            if self._asked.is_set():
+                return Ending.STOPPED
+            if leases.lapsed(now_s()):
+                await real_sleep(TICK_S)  # were we the one who slept? then its lines wait in the pipe
+                late = leases.lapsed(now_s())
+                if late:
+                    say(f"no reading was handled in time on {', '.join(late)}: taking over")
+                    return Ending.LAPSED
+            await asyncio.wait({hearing, exiting}, timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
+        return Ending.DIED
+
+    async def _stop(self, station: asyncio.subprocess.Process, leases: Leases, exiting: asyncio.Task[int]) -> None:
+        """Ask it to end; while it does, its leases still hold."""
+        if station.stdin is not None:
+            with contextlib.suppress(OSError):
+                station.stdin.write(STOP)
+            station.stdin.close()
+        until_s = now_s() + STOP_S
+        while not exiting.done() and now_s() < until_s and not leases.lapsed(now_s()):
+            await asyncio.wait({exiting}, timeout=TICK_S)
+        if not exiting.done():
+            say("the station did not end in time: taking over")
+
+    def _environment(self) -> dict[str, str]:
+        if self._broker is None or not self._broker.alive():
+            return dict(os.environ)
+        return {**os.environ, "CYCLER_CTL_BROKER_URL": self._broker.url}
+
+    def _may_restart(self) -> bool:
+        recent = [at_s for at_s in self._restarts_s if now_s() - at_s < RESTARTS_WITHIN_S]
+        if len(recent) >= RESTARTS:
+            return False
+        self._restarts_s.append(now_s())
+        say("starting the station again")
+        return True
+
+    async def _latched(self, *, off: bool) -> None:
+        """The station is not started again; what is not confirmed off is tried until it is."""
+        say(
+            f"THE STATION FAILED AFTER {RESTARTS} RESTARTS IN {RESTARTS_WITHIN_S:.0f} s AND IS NOT STARTED AGAIN. "
+            f"{'Every output is off, read back.' if off else 'NOT EVERY OUTPUT IS CONFIRMED OFF.'} "
+            "Find the cause in the messages above, then end this program and start it again."
+        )
+        self._status = FAILED
+        while not self._asked.is_set():
+            await _first_of(self._asked, RETRY_S)
+            off = off or await self._all_off()
+
+    async def _all_off(self) -> bool:
+        """Turn off what the register names and strike out what was read back as off; True when nothing is left."""
+        energised, known = self._energised()
+        results = await safe_off_all(energised.values(), SystemClock())
+        for result in results:
+            say(result.message)
+        left = {result.instrument for result in results if not result.confirmed}
+        unconfirmed = {channel: entry for channel, entry in energised.items() if entry.name in left}
+        if energised or not known:
+            with contextlib.suppress(StoreError):  # the longer list on disk only costs one more safe-off
+                write_register(self._data_dir, unconfirmed)
+        return not left
+
+    def _energised(self) -> tuple[Mapping[str, SafeOffEntry], bool]:
+        """The register, or every instrument when it cannot be read."""
+        try:
+            return read_register(self._data_dir), True
+        except StoreError as error:
+            say(f"{error}: turning every instrument off")
+        try:
+            return {entry.name: entry for entry in read_entries(self._data_dir)}, False
+        except StoreError as error:
+            say(f"{error}: run 'cycler-ctl safe-off --config FILE'")
+            return {}, False
+
+    async def _on_broker(self, what: str) -> None:
+        if self._broker is None:
+            return
+        try:
+            await asyncio.to_thread(self._broker.start if what == "start" else self._broker.stop)
+        except (CyclerError, OSError) as error:
+            say(f"the broker did not {what}: {error}")
+
+    async def _keep_broker(self) -> None:
+        """Bring a dead broker back, a few times; control never waits for it."""
+        left = RESTARTS
+        while self._broker is not None and left and not self._over.is_set():
+            await _first_of(self._over, RETRY_S)
+            if not self._over.is_set() and not self._broker.alive():
+                left -= 1
+                say("the broker is gone: starting it again")
+                await self._on_broker("start")
+
+
+async def _first_of(event: asyncio.Event, timeout_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), timeout_s)
+
+
+async def _start(command: Sequence[str], env: Mapping[str, str]) -> asyncio.subprocess.Process:
+    """In its own group: the terminal's Ctrl-C goes to the guardian only, so that the station ends in order."""
+    pipe = asyncio.subprocess.PIPE
+    if sys.platform == "win32":
+        group = subprocess.CREATE_NEW_PROCESS_GROUP
+        return await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=env, creationflags=group)
+    return await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=env, start_new_session=True)
+
+
+async def _hear(station: asyncio.subprocess.Process, leases: Leases) -> None:
+    """Ends with the station's end of the pipe."""
+    rest = b""
+    while station.stdout is not None and (more := await station.stdout.read(4096)):
+        *lines, rest = (rest + more).split(b"\n")
+        rest = rest[-LONGEST_LINE:]
+        for line in lines:
+            if not leases.hear(line, now_s()):
+                say(f"the station wrote on its lease pipe: {line[:LONGEST_LINE]!r}")
+
+
+def now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def say(text: str) -> None:
+    """Messages are for people; a terminal that is gone must not stop anything."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"guardian: {text}\n")
+        sys.stderr.flush()
+
+
+def _kill(station: asyncio.subprocess.Process) -> None:
+    """The station and what it started. A stopped process dies of this too."""
+    with contextlib.suppress(ProcessLookupError):
+        if sys.platform == "win32":
+            station.kill()
+        else:
+            os.killpg(station.pid, signal.SIGKILL)
+
+
+@contextmanager
+def signals(guardian: Guardian) -> Generator[None]:
+    loop = asyncio.get_running_loop()
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def asked(_number: int, _frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(guardian.ask_to_stop)
+
+    for number in numbers:
+        signal.signal(number, asked)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def preload(entries: Iterable[SafeOffEntry]) -> None:
+    """Import every driver now, so that nothing is imported in an emergency."""
+    for driver in sorted({entry.driver for entry in entries}):
+        load_driver(driver)
+
+
+def run_guardian(
+    command: Sequence[str], *, data_dir: Path, entries: Sequence[SafeOffEntry] = (), broker: OwnedBroker | None = None
+) -> int:
+    """Run ``command`` as the station until it is asked to stop; the exit status is 4 if an output may be on.
+
+    ``entries``: every instrument of the station, kept in ``safe-off.json`` for the day the register is unreadable.
+    """
+
+    async def main() -> int:
+        guardian = Guardian(command, data_dir, broker)
+        with signals(guardian):
+            return await guardian.run()
+
+    if entries:
+        preload(entries)
+        write_entries(data_dir, entries)
+    return asyncio.run(main())

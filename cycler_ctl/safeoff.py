@@ -1,0 +1,78 @@
+"""Every output off and read back, without the service: for the guardian, the service manager and a person in a hurry."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cycler_ctl.clock import Clock, real_sleep
+from cycler_ctl.errors import CyclerError
+from cycler_ctl.link.opening import open_link
+from cycler_ctl.plugins import load_driver
+from cycler_ctl.register import SafeOffEntry
+
+TRIES = 3
+TRY_S = 4.0  # opening, clearing and a handful of exchanges of at most 1 s each
+TOTAL_S = 8.0  # for one instrument: a person must hear of it while it can still be mended
+BETWEEN_S = 0.2  # a killed client's connection may need a moment to be given up by the instrument
+
+
+@dataclass(frozen=True, slots=True)
+class SafeOffResult:
+    """``confirmed`` only when off was read back from the instrument itself; ``message`` is one line for people."""
+
+    instrument: str
+    address: str
+    confirmed: bool
+    message: str
+
+
+async def safe_off_all(entries: Iterable[SafeOffEntry], clock: Clock) -> list[SafeOffResult]:
+    """All at the same time, three bounded tries each; sensors have no output and are left alone.
+
+    A driver that fails in a way nobody foresaw must not keep the others from being turned off: its error is a result.
+    """
+    by_name = {entry.name: entry for entry in entries}
+    found = await asyncio.gather(*(safe_off(entry, clock) for entry in by_name.values()), return_exceptions=True)
+    pairs = zip(by_name.values(), found, strict=True)
+    results = [_unconfirmed(entry, got) if isinstance(got, BaseException) else got for entry, got in pairs]
+    return [result for result in results if result is not None]
+
+
+async def safe_off(entry: SafeOffEntry, clock: Clock) -> SafeOffResult | None:
+    """None: the instrument has no output."""
+    if load_driver(entry.driver).safe_off is None:
+        return None
+    error: BaseException | None = None
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + TOTAL_S
+    for left in reversed(range(TRIES)):
+        (error,) = await asyncio.gather(_attempt(entry, clock), return_exceptions=True)
+        if error is None:
+            text = f"{entry.name} at {entry.address}: off, read back"
+            return SafeOffResult(entry.name, entry.address, confirmed=True, message=text)
+        if not left or loop.time() > until_s - TRY_S:
+            break
+        await real_sleep(BETWEEN_S)
+    return _unconfirmed(entry, error)
+
+
+async def _attempt(entry: SafeOffEntry, clock: Clock) -> None:
+    spec = load_driver(entry.driver)
+    if spec.safe_off is None:
+        raise CyclerError(f"driver {entry.driver} cannot turn anything off")
+    async with asyncio.timeout(TRY_S):
+        link = open_link(entry.address, spec.link, clock, backend=entry.backend, visa_backend=entry.visa_backend)
+        async with link as wire:
+            await spec.safe_off(wire)
+
+
+def _unconfirmed(entry: SafeOffEntry, error: BaseException | None) -> SafeOffResult:
+    if isinstance(error, TimeoutError):
+        why = f"nothing came of it in {TRY_S:.0f} s"
+    else:
+        why = str(error) if isinstance(error, CyclerError) else f"{type(error).__name__}: {error}"
+    advice = "the output may be ON: turn it off at the front panel or take the cell off, then try again"
+    text = f"{entry.name} at {entry.address}: OFF NOT CONFIRMED ({why}); {advice}"
+    return SafeOffResult(entry.name, entry.address, confirmed=False, message=text)

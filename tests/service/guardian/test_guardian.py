@@ -1,0 +1,264 @@
+"""The guardian with real processes over a simulated instrument, judged by the instrument's own truth."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cycler_ctl.clock import SystemClock, real_sleep
+from cycler_ctl.instrument import ConstantCurrent
+from cycler_ctl.link.opening import open_link
+from cycler_ctl.plugins import load_driver
+from cycler_ctl.register import SafeOffEntry, read_register, write_register
+
+HERE = Path(__file__).parent
+LEASE_S = 1.0
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="kill -9 and SIGSTOP are POSIX; T18 needs its own runner"
+)
+
+
+@dataclass
+class Smu:
+    """A simulated instrument in its own process."""
+
+    process: asyncio.subprocess.Process
+    address: str
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def ask(self, **request: object) -> dict[str, object]:
+        self.writer.write(json.dumps(request).encode() + b"\n")
+        answer: dict[str, object] = json.loads(await self.reader.readline())
+        assert answer["ok"], answer
+        return answer
+
+    async def is_on(self) -> bool:
+        truth = (await self.ask(do="truth"))["truth"]
+        assert isinstance(truth, dict)
+        return bool(truth["output_on"])
+
+    async def off_after_s(self, at_most_s: float) -> float:
+        """Real seconds until the instrument itself says off; fails after ``at_most_s``."""
+        started_s = asyncio.get_running_loop().time()
+        async with asyncio.timeout(at_most_s):
+            while await self.is_on():
+                await real_sleep(0.005)
+        return asyncio.get_running_loop().time() - started_s
+
+
+@asynccontextmanager
+async def simulated() -> AsyncGenerator[Smu]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "sim_hardware.cli", "keithley-2400", stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        where = json.loads(await process.stdout.readline())
+        reader, writer = await asyncio.open_connection("127.0.0.1", where["control"])
+        yield Smu(process, where["address"], reader, writer)
+        writer.close()
+        await writer.wait_closed()
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@pytest.fixture
+async def smu() -> AsyncGenerator[Smu]:
+    async with simulated() as instrument:
+        yield instrument
+
+
+@dataclass
+class Watched:
+    """A guardian and its station in their own processes."""
+
+    guardian: asyncio.subprocess.Process
+    data_dir: Path
+
+    def lives(self) -> list[str]:
+        path = self.data_dir / "lives"
+        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+    def station(self) -> int:
+        return int([line for line in self.lives() if line.startswith("energised")][-1].split()[1])
+
+    async def until(self, true: Callable[[list[str]], bool], at_most_s: float = 30.0) -> None:
+        async with asyncio.timeout(at_most_s):
+            while not true(self.lives()):
+                await real_sleep(0.01)
+
+    async def energised(self, times: int = 1) -> None:
+        await self.until(lambda lives: sum(line.startswith("energised") for line in lives) >= times)
+
+    async def said(self, words: str) -> None:
+        async with asyncio.timeout(30.0):
+            while words not in self.words():
+                assert self.guardian.returncode is None or words in self.words(), self.words()
+                await real_sleep(0.01)
+
+    def words(self) -> str:
+        return (self.data_dir / "stderr").read_text(encoding="utf-8")
+
+    async def stopped(self) -> int:
+        self.guardian.send_signal(signal.SIGTERM)
+        return await self.status()
+
+    async def status(self) -> int:
+        async with asyncio.timeout(40.0):
+            return await self.guardian.wait()
+
+
+@asynccontextmanager
+async def watched(data_dir: Path, address: str, habit: str = "steady", *options: str) -> AsyncGenerator[Watched]:
+    script, arguments = str(HERE / "fake_guardian.py"), (*options, habit, str(data_dir), address, str(LEASE_S))
+    with (data_dir / "stderr").open("wb") as stderr:
+        guardian = await asyncio.create_subprocess_exec(sys.executable, script, *arguments, stderr=stderr)
+    both = Watched(guardian, data_dir)
+    try:
+        yield both
+    finally:
+        for pid in [guardian.pid, *(int(line.split()[1]) for line in both.lives() if line.startswith("start"))]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await guardian.wait()
+
+
+async def test_a_killed_station_leaves_its_output_off_within_a_second(smu: Smu, tmp_path: Path) -> None:
+    async with watched(tmp_path, smu.address) as both:
+        await both.energised()
+        assert await smu.is_on()
+        os.kill(both.station(), signal.SIGKILL)
+        await smu.off_after_s(1.0)
+        await both.until(lambda lives: sum(line.startswith("start") for line in lives) == 2)
+        assert await both.stopped() == 0
+        assert not await smu.is_on()
+
+
+async def test_a_stopped_station_leaves_its_output_off_within_lease_and_a_second(smu: Smu, tmp_path: Path) -> None:
+    async with watched(tmp_path, smu.address) as both:
+        await both.energised()
+        os.kill(both.station(), signal.SIGSTOP)
+        await smu.off_after_s(LEASE_S + 1.0)
+        assert await both.stopped() == 0
+
+
+async def test_without_the_lease_a_stopped_station_would_leave_its_output_on(smu: Smu, tmp_path: Path) -> None:
+    """The negative control of the test above."""
+    async with watched(tmp_path, smu.address, "steady", "--ignore-leases") as both:
+        await both.energised()
+        os.kill(both.station(), signal.SIGSTOP)
+        with pytest.raises(TimeoutError):
+            await smu.off_after_s(LEASE_S + 1.0)
+
+
+async def test_a_station_that_stalls_for_half_a_second_is_left_alone(smu: Smu, tmp_path: Path) -> None:
+    async with watched(tmp_path, smu.address, "stall") as both:
+        await both.until(lambda lives: lives.count("stalled") >= 5)
+        assert sum(line.startswith("start") for line in both.lives()) == 1
+        assert await smu.is_on()
+        assert await both.stopped() == 0
+
+
+async def test_asked_to_stop_the_station_turns_off_by_itself_and_all_end(smu: Smu, tmp_path: Path) -> None:
+    async with watched(tmp_path, smu.address) as both:
+        await both.energised()
+        assert list(read_register(tmp_path)) == ["a1"]
+        assert await both.stopped() == 0
+        assert both.lives()[-2:] == ["off", "asked"]
+        assert not await smu.is_on()
+        assert read_register(tmp_path) == {}
+
+
+async def test_ctrl_c_twice_does_not_skip_turning_off_a_station_that_hears_nothing(smu: Smu, tmp_path: Path) -> None:
+    async with watched(tmp_path, smu.address, "deaf") as both:
+        await both.energised()
+        both.guardian.send_signal(signal.SIGINT)
+        await both.said("stopping")
+        both.guardian.send_signal(signal.SIGINT)
+        await both.said("still turning the outputs off")
+        assert await both.status() == 0
+        assert not await smu.is_on()
+
+
+async def test_a_killed_guardian_makes_the_station_turn_off_and_end(smu: Smu, tmp_path: Path) -> None:
+    async with watched(tmp_path, smu.address) as both:
+        await both.energised()
+        both.guardian.kill()
+        await smu.off_after_s(1.0)
+        await both.until(lambda lives: lives[-1] == "guardian gone")
+
+
+async def test_after_three_restarts_the_station_stays_down_with_its_output_off(smu: Smu, tmp_path: Path) -> None:
+    async with watched(tmp_path, smu.address, "crash") as both:
+        await both.said("IS NOT STARTED AGAIN. Every output is off, read back.")
+        assert sum(line.startswith("start") for line in both.lives()) == 4
+        assert not await smu.is_on()
+        assert read_register(tmp_path) == {}
+        assert both.guardian.returncode is None
+        assert await both.stopped() == 1
+
+
+async def test_the_first_act_is_off_for_what_an_earlier_life_left_on(smu: Smu, tmp_path: Path) -> None:
+    spec, address = load_driver("keithley-2400"), smu.address
+    async with open_link(address, spec.link, SystemClock()) as link:
+        connection = spec.connect(link, spec.options())
+        instrument = await connection.__aenter__()
+        await instrument.channels["1"].apply(ConstantCurrent(-0.4e-3, (0.1, 1.3)))
+    assert await smu.is_on()
+    write_register(tmp_path, {"a1": SafeOffEntry("smu1", "keithley-2400", address)})
+    async with watched(tmp_path, address) as both:
+        await both.said("off, read back")
+        assert not await smu.is_on() or both.lives()
+        await both.energised()
+        assert await both.stopped() == 0
+
+
+async def test_an_unreadable_register_turns_every_instrument_off(smu: Smu, tmp_path: Path) -> None:
+    async with watched(tmp_path, smu.address) as both:
+        await both.energised()
+        both.guardian.kill()
+        os.kill(both.station(), signal.SIGKILL)
+        await both.guardian.wait()
+    assert await smu.is_on()
+    (tmp_path / "energised.json").write_text("{", encoding="utf-8")
+    async with watched(tmp_path, smu.address) as both:
+        await both.said("turning every instrument off")
+        await both.said("off, read back")
+        await both.energised(2)
+        assert await both.stopped() == 0
+
+
+async def test_an_output_that_does_not_go_off_gives_status_4_and_is_never_called_off(smu: Smu, tmp_path: Path) -> None:
+    async with watched(tmp_path, smu.address, "steady", "--hasty") as both:
+        await both.energised()
+        await smu.ask(do="fault", kind="lose", match="OUTP OFF", count=None)
+        os.kill(both.station(), signal.SIGKILL)
+        await both.said("OFF NOT CONFIRMED")
+        assert await smu.is_on()
+        assert list(read_register(tmp_path)) == ["a1"]
+        assert await both.stopped() == 4
+        assert await smu.is_on()
+        assert list(read_register(tmp_path)) == ["a1"]
+        assert "off, read back" not in both.words()
+
+
+async def test_an_output_that_could_not_go_off_at_first_is_tried_until_it_is(smu: Smu, tmp_path: Path) -> None:
+    async with watched(tmp_path, smu.address, "crash", "--hasty") as both:
+        await smu.ask(do="fault", kind="lose", match="OUTP OFF", count=None)
+        await both.said("IS NOT STARTED AGAIN")
+        await smu.ask(do="clear")
+        await smu.off_after_s(10.0)
+        assert await both.stopped() == 1
+        assert read_register(tmp_path) == {}
