@@ -240,25 +240,45 @@ async def test_an_unreadable_register_turns_every_instrument_off(smu: Smu, tmp_p
         assert await both.stopped() == 0
 
 
-async def test_an_output_that_does_not_go_off_gives_status_4_and_is_never_called_off(smu: Smu, tmp_path: Path) -> None:
-    async with watched(tmp_path, smu.address, "steady", "--hasty") as both:
-        await both.energised()
-        await smu.ask(do="fault", kind="lose", match="OUTP OFF", count=None)
-        os.kill(both.station(), signal.SIGKILL)
-        await both.said("OFF NOT CONFIRMED")
-        assert await smu.is_on()
-        assert list(read_register(tmp_path)) == ["a1"]
-        assert await both.stopped() == 4
-        assert await smu.is_on()
-        assert list(read_register(tmp_path)) == ["a1"]
-        assert "off, read back" not in both.words()
+class StuckRelay(asyncio.Protocol):
+    """An instrument that takes every command and whose output stays on until ``mended``."""
+
+    mended = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        for line in data.splitlines():
+            if line == b":OUTP?;:OUTP:SMOD?":
+                self.transport.write(b"0;HIMP\n" if self.mended else b"1;HIMP\n")
 
 
-async def test_an_output_that_could_not_go_off_at_first_is_tried_until_it_is(smu: Smu, tmp_path: Path) -> None:
-    async with watched(tmp_path, smu.address, "crash", "--hasty") as both:
-        await smu.ask(do="fault", kind="lose", match="OUTP OFF", count=None)
-        await both.said("IS NOT STARTED AGAIN")
-        await smu.ask(do="clear")
-        await smu.off_after_s(10.0)
-        assert await both.stopped() == 1
-        assert read_register(tmp_path) == {}
+@asynccontextmanager
+async def stuck_relay() -> AsyncGenerator[str]:
+    StuckRelay.mended = False
+    server = await asyncio.get_running_loop().create_server(StuckRelay, "127.0.0.1", 0)
+    async with server:
+        yield f"TCPIP0::127.0.0.1::{server.sockets[0].getsockname()[1]}::SOCKET"
+
+
+async def test_an_output_that_does_not_go_off_gives_status_4_and_is_never_called_off(tmp_path: Path) -> None:
+    async with stuck_relay() as address:
+        write_register(tmp_path, {"a1": SafeOffEntry("smu1", "keithley-2400", address)})
+        async with watched(tmp_path, address, "steady", "--hasty") as both:
+            await both.said(f"smu1 at {address}: OFF NOT CONFIRMED")
+            assert await both.stopped() == 4
+            assert list(read_register(tmp_path)) == ["a1"]
+            assert "off, read back" not in both.words()
+
+
+async def test_an_output_that_could_not_go_off_at_first_is_tried_until_it_is(tmp_path: Path) -> None:
+    async with stuck_relay() as address:
+        write_register(tmp_path, {"a1": SafeOffEntry("smu1", "keithley-2400", address)})
+        async with watched(tmp_path, address, "steady", "--hasty") as both:
+            await both.said("NOT EVERY OUTPUT IS CONFIRMED OFF")
+            StuckRelay.mended = True
+            await both.said(f"smu1 at {address}: off, read back")
+            assert await both.stopped() == 1
+            assert read_register(tmp_path) == {}
