@@ -45,7 +45,9 @@ class StepClock:
     async def sleep_until(self, at_s: float, wake: Wake | None = None) -> None:
         if wake is not None and wake.is_set():
             return
-        rank = self._ranks[asyncio.current_task()]
+        rank = self._ranks.get(asyncio.current_task())
+        if rank is None:
+            raise RuntimeError("only a member may sleep: enter clock.member() first")
         until: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         sleeper = (max(at_s, self._now_s), rank, until)
         heapq.heappush(self._sleepers, sleeper)
@@ -59,8 +61,9 @@ class StepClock:
             raise
 
     def _jump(self) -> None:
-        if self._sleepers and len(self._sleepers) == len(self._ranks):
+        """A sleeper that was just cancelled is awake already, though its task has not run yet."""
+        everyone_sleeps = len(self._sleepers) == len(self._ranks) and not any(s[2].done() for s in self._sleepers)
+        if self._sleepers and everyone_sleeps:
             at_s, _, until = heapq.heappop(self._sleepers)
             self._now_s = max(self._now_s, at_s)
-            if not until.done():
-                until.set_result(None)
+            until.set_result(None)
