@@ -1,0 +1,228 @@
+"""The driver contract as checks that any driver author can run against an instrument or a simulator of it.
+
+``await check_contract(DRIVER, open_it, Case(...))`` raises ContractBroken with the first rule that does not hold.
+The cell must allow ``current_A`` in both directions inside ``window_V`` for a few seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from cycler_ctl.errors import InstrumentError, LinkTimeout
+from cycler_ctl.instrument import (
+    Channel,
+    ConstantCurrent,
+    DriverSpec,
+    Instrument,
+    Link,
+    Ratings,
+    Reading,
+    Rest,
+    Sensor,
+    Window,
+)
+
+
+class ContractBroken(AssertionError):  # noqa: N818 - an assertion of a test, named for what happened
+    """A rule of the driver contract does not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What to try. ``rest_A``: more than this at rest is a drain."""
+
+    options: BaseModel
+    current_A: float
+    window_V: Window
+    tolerance: float = 0.05
+    rest_A: float = 1e-6
+
+
+Open = Callable[[], AbstractAsyncContextManager[Link]]
+"""Opens the wire; it is opened several times, one after the other."""
+
+
+async def check_contract(spec: DriverSpec, open_it: Open, case: Case) -> None:
+    """Every check below on every output and sensor of the instrument."""
+    async with open_it() as link:
+        late = LateLink(link)
+        async with spec.connect(late, case.options) as instrument:
+            _check_identity(instrument)
+            for channel in instrument.channels.values():
+                await _check_channel(channel, instrument, late, case)
+            for sensor in instrument.sensors.values():
+                await _check_sensor(sensor, instrument, late)
+    if spec.outputs:
+        await check_safe_off(spec, open_it, case)
+
+
+async def check_safe_off(spec: DriverSpec, open_it: Open, case: Case) -> None:
+    """``safe_off`` ends an output that somebody else left on, knowing nothing of it."""
+    _rule(spec.safe_off is not None, "an instrument with outputs has a safe_off")
+    async with open_it() as link, spec.connect(link, case.options) as instrument:
+        channel = next(iter(instrument.channels.values()))
+        await channel.apply(ConstantCurrent(case.current_A, case.window_V))
+        if spec.safe_off is not None:
+            await spec.safe_off(link)
+        await _check_not_reading_on(channel, instrument)
+        await channel.turn_off()
+
+
+async def _check_channel(channel: Channel, instrument: Instrument, link: LateLink, case: Case) -> None:
+    _check_ratings(channel.ratings)
+    await _check_off(channel, instrument)
+    await _check_rest(channel, link, case)
+    for current_A in (case.current_A, -case.current_A):
+        await _check_current(channel, link, case, current_A)
+    await _check_late_answer(channel, instrument, link, case)
+    await _check_refusal(channel, instrument, case)
+    await _check_off(channel, instrument)
+
+
+def _check_identity(instrument: Instrument) -> None:
+    identity = instrument.identity
+    _rule(bool(identity.maker and identity.model), "an instrument says who made it and its model")
+
+
+def _check_ratings(ratings: Ratings) -> None:
+    ranges = [one.range_A for one in ratings.ranges]
+    _rule(bool(ranges) and ranges == sorted(ranges), "the current ranges are listed, ascending")
+    _rule(ratings.current_A <= ranges[-1], "no current beyond the highest range is promised")
+    _rule(ratings.voltage_V[0] < ratings.voltage_V[1], "the voltage rating is a window")
+    _rule(ratings.fastest_sample_s > 0, "the fastest sample takes time")
+    _rule(bool(ratings.protection_why and ratings.rest), "protection and rest are explained in words")
+
+
+async def _check_off(channel: Channel, instrument: Instrument) -> None:
+    """Twice, for off must be legal in every state."""
+    await channel.turn_off()
+    await channel.turn_off()
+    await _check_not_reading_on(channel, instrument)
+
+
+async def _check_not_reading_on(channel: Channel, instrument: Instrument) -> None:
+    """Off, a channel either measures and says it is off, or refuses; it never says it is on."""
+    try:
+        reading = await channel.read()
+    except LinkTimeout:
+        try:
+            await instrument.resync()
+        except InstrumentError:
+            return
+    except InstrumentError:
+        return
+    else:
+        _rule(not reading.output_on, "a channel that was turned off does not read as on")
+
+
+async def _check_rest(channel: Channel, link: Link, case: Case) -> None:
+    await channel.apply(Rest(case.window_V))
+    reading = await _good_reading(channel, link)
+    _rule(abs(reading.current_A) <= case.rest_A, f"at rest {reading.current_A} A flow")
+
+
+async def _check_current(channel: Channel, link: Link, case: Case, current_A: float) -> None:
+    await channel.apply(ConstantCurrent(current_A, case.window_V))
+    reading = await _good_reading(channel, link)
+    near = abs(reading.current_A - current_A) <= case.tolerance * abs(current_A)
+    _rule(near, f"{current_A} A were set, {reading.current_A} A flow: wrong sign, scale or setting")
+
+
+async def _good_reading(channel: Channel, link: Link) -> Reading:
+    asked_s = link.now()
+    reading = await channel.read()
+    _rule(math.isfinite(reading.voltage_V) and math.isfinite(reading.current_A), "readings are finite numbers")
+    _rule(reading.output_on, "an output that was set reads as on")
+    _rule(asked_s <= reading.at_s <= link.now(), "a reading carries the link's time of its arrival")
+    return reading
+
+
+async def _check_late_answer(channel: Channel, instrument: Instrument, link: LateLink, case: Case) -> None:
+    """An answer that comes after its time-out is nobody's: after resync each answer belongs to its question."""
+    link.be_late()
+    try:
+        await channel.read()
+    except LinkTimeout:
+        pass
+    else:
+        raise ContractBroken("a reading that timed out is a LinkTimeout")
+    await instrument.resync()
+    _rule(not link.is_out_of_step, "resync clears the link")
+    await _check_current(channel, link, case, case.current_A)
+    await _check_current(channel, link, case, -case.current_A)
+
+
+async def _check_refusal(channel: Channel, instrument: Instrument, case: Case) -> None:
+    """What cannot be set is an error, and no other current flows for it."""
+    await channel.turn_off()
+    try:
+        await channel.apply(ConstantCurrent(1e3 * channel.ratings.current_A, case.window_V))
+    except InstrumentError:
+        await _check_not_reading_on(channel, instrument)
+    else:
+        raise ContractBroken("a current far beyond the ratings is refused")
+
+
+async def _check_sensor(sensor: Sensor, instrument: Instrument, link: LateLink) -> None:
+    measurement = await sensor.read()
+    _rule(bool(sensor.unit), "a sensor has a unit")
+    _rule(math.isfinite(measurement.value), "measurements are finite numbers")
+    link.be_late()
+    try:
+        await sensor.read()
+    except LinkTimeout:
+        await instrument.resync()
+    _rule(not link.is_out_of_step, "resync clears the link")
+    again = await sensor.read()
+    _rule(again.at_s >= measurement.at_s, "measurements carry the link's time")
+
+
+class LateLink:
+    """Passes everything through; once asked ``be_late``, answers come one question late until ``clear``."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._late = False
+        self._held: list[bytes] = []
+
+    @property
+    def address(self) -> str:
+        return self._link.address
+
+    @property
+    def is_out_of_step(self) -> bool:
+        return bool(self._held)
+
+    def be_late(self) -> None:
+        self._late = True
+
+    def now(self) -> float:
+        return self._link.now()
+
+    async def write(self, message: bytes) -> None:
+        await self._link.write(message)
+
+    async def query(self, message: bytes) -> bytes:
+        answer = await self._link.query(message)
+        if self._late:
+            self._late = False
+            self._held.append(answer)
+            raise LinkTimeout("held back by the contract kit")
+        if not self._held:
+            return answer
+        self._held.append(answer)
+        return self._held.pop(0)
+
+    async def clear(self) -> None:
+        await self._link.clear()
+        self._held.clear()
+
+
+def _rule(holds: bool, rule: str) -> None:  # noqa: FBT001 - reads as an assertion
+    if not holds:
+        raise ContractBroken(rule)

@@ -1,0 +1,107 @@
+"""The contract kit on the drivers that ship, and on drivers that break one rule each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+
+from cycler_ctl.clock import SystemClock
+from cycler_ctl.errors import InstrumentError
+from cycler_ctl.instrument import DriverSpec, Instrument, Link, Reading, Setpoint
+from cycler_ctl.link.opening import open_link
+from cycler_ctl.testing.contract import Case, ContractBroken, check_contract
+from drivers import eurotherm, keithley_2400
+from drivers.keithley_2400 import Options, Output, SourceMeter
+from sim_hardware.faults import Line
+from sim_hardware.keithley2400 import Keithley2400
+from sim_hardware.loads import Battery
+from sim_hardware.oven import Oven
+from sim_hardware.server import serve_tcp
+
+CASE = Case(Options(), current_A=200e-6, window_V=(2.5, 4.2))
+
+
+@asynccontextmanager
+async def simulated() -> AsyncGenerator[Callable[[], AbstractAsyncContextManager[Link]]]:
+    clock = SystemClock()
+    async with serve_tcp(Line(Keithley2400(Battery(3.7, 50.0), clock.now))) as endpoint:
+        yield lambda: open_link(endpoint.address, keithley_2400.DRIVER.link, clock)
+
+
+@pytest.mark.parametrize("options", [Options(), Options(regulation="current")])
+async def test_the_keithley_2400_keeps_the_contract(options: Options) -> None:
+    async with simulated() as open_it:
+        await check_contract(keithley_2400.DRIVER, open_it, replace(CASE, options=options))
+
+
+async def test_the_eurotherm_keeps_the_contract() -> None:
+    clock = SystemClock()
+    case = Case(eurotherm.Options(), current_A=0.0, window_V=(0.0, 1.0))
+    async with serve_tcp(Line(Oven(clock.now))) as endpoint:
+        await check_contract(eurotherm.DRIVER, lambda: open_link(endpoint.address, eurotherm.DRIVER.link, clock), case)
+
+
+class WrongSign(Output):
+    async def read(self) -> Reading:
+        reading = await super().read()
+        return replace(reading, current_A=-reading.current_A)
+
+
+class NeverOff(Output):
+    async def turn_off(self) -> None:
+        """Says so, and does not."""
+
+
+class StaleTime(Output):
+    async def read(self) -> Reading:
+        return replace(await super().read(), at_s=-1.0)
+
+
+class TakesAnything(Output):
+    async def apply(self, setpoint: Setpoint) -> None:
+        try:
+            await super().apply(setpoint)
+        except InstrumentError:
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class NoResync(SourceMeter):
+    async def resync(self) -> None:
+        """Believes in luck."""
+
+
+def broken(output: type[Output], meter: type[SourceMeter] = SourceMeter) -> DriverSpec:
+    @asynccontextmanager
+    async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
+        async with keithley_2400.connect(link, options) as instrument:
+            made = output(link, "2400", options)
+            yield meter(link, instrument.identity, made)
+            await keithley_2400.safe_off(link)
+
+    return replace(keithley_2400.DRIVER, connect=connect)
+
+
+@pytest.mark.parametrize(
+    ("spec", "rule"),
+    [
+        (broken(WrongSign), "wrong sign"),
+        (broken(NeverOff), "turned off does not read as on"),
+        (broken(StaleTime), "time of its arrival"),
+        (broken(TakesAnything), "is refused"),
+        (broken(Output, NoResync), "resync clears the link"),
+        (replace(keithley_2400.DRIVER, safe_off=None), "has a safe_off"),
+    ],
+)
+async def test_a_driver_that_breaks_a_rule_is_found(spec: DriverSpec, rule: str) -> None:
+    async with simulated() as open_it:
+        with pytest.raises(ContractBroken, match=rule):
+            await check_contract(spec, open_it, CASE)
+
+
+async def test_the_control_itself_is_sound() -> None:
+    async with simulated() as open_it:
+        await check_contract(broken(Output), open_it, CASE)
