@@ -202,10 +202,13 @@ class MgH2Cell:
         return self._guess_A
 
     def save(self) -> tuple[float, ...]:
-        return (self._x, self._y, self._x_pk, self._v1, self._v2, self._h, self._dead, self._side, self._q_C)
+        return (
+            self._x, self._y, self._x_pk, self._v1, self._v2, self._h, self._dead, self._guess_A, self._side, self._q_C
+        )  # fmt: skip
 
     def restore(self, state: tuple[float, ...]) -> None:
-        self._x, self._y, self._x_pk, self._v1, self._v2, self._h, self._dead, self._side, self._q_C = state
+        self._x, self._y, self._x_pk, self._v1, self._v2, self._h = state[:6]
+        self._dead, self._guess_A, self._side, self._q_C = state[6:]
         self._refresh()
 
     def truth(self) -> dict[str, float]:

@@ -6,13 +6,17 @@ whose voltage limit lies below the cell becomes a voltage source and lets the ce
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from sim_hardware.loads import Load, open_lead, short
+from sim_hardware.loads import InSeries, Load, open_lead, short
 
 DUMP_A = 0.105  # what a voltage limit sinks from a cell above it; no figure for the 2400, the 2600B gives 102 mA
 LONGEST_STEP_S = 30.0
 SHORTEST_STEP_S = 0.02
+NEGLIGIBLE_A = 1e-9
 CURRENT_CHANGE = 0.01  # largest relative change of current within one step
 
 
@@ -38,9 +42,8 @@ class CurrentSource:
 Source = Disconnected | VoltageSource | CurrentSource
 
 
-@dataclass(frozen=True, slots=True)
-class Operating:
-    """Where source and load meet; ``limited`` when the source's limit decides."""
+class Operating(NamedTuple):
+    """Where source and load meet; ``limited`` when the source's limit decides. A tuple, as one is made at each step."""
 
     current_A: float
     voltage_V: float
@@ -108,7 +111,7 @@ def _step(load: Load, source: Source, step_s: float, start: Operating) -> tuple[
         return end, start.current_A
     load.restore(before)
     largest_A = max(abs(start.current_A), abs(end.current_A))
-    if step_s > SHORTEST_STEP_S and change_A > CURRENT_CHANGE * largest_A + 1e-10:
+    if step_s > SHORTEST_STEP_S and change_A > CURRENT_CHANGE * largest_A + NEGLIGIBLE_A:
         return None
     mean_A = 0.5 * (start.current_A + end.current_A)
     load.advance(step_s, mean_A)
@@ -137,6 +140,12 @@ class Terminals:
         self.lead = lead
         self._point = None
 
+    def set_contact(self, resistance_ohm: float) -> None:
+        """A bad contact between the leads and the cell; 0 mends it."""
+        cell = self.load.load if isinstance(self.load, InSeries) else self.load
+        self.load = InSeries(cell, resistance_ohm) if resistance_ohm else cell
+        self._point = None
+
     def operating(self) -> Operating:
         """What the instrument sees at its jacks."""
         if self._point is None:
@@ -159,6 +168,18 @@ class Terminals:
     def set_temperature(self, temperature_K: float) -> None:
         self.load.set_temperature(temperature_K)
         self._point = None
+
+    @contextmanager
+    def ahead(self, dt_s: float) -> Generator[None]:
+        """While entered, ``dt_s`` more have passed; afterwards nothing has: looking does not change history."""
+        kept = self.load.save(), self.cell_charge_C, self._point
+        if dt_s > 0.0:
+            self.advance(dt_s)
+        try:
+            yield
+        finally:
+            state, self.cell_charge_C, self._point = kept
+            self.load.restore(state)
 
     def _seen(self) -> Load:
         return {"good": self.load, "open": open_lead(), "short": short()}[self.lead]

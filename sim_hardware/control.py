@@ -78,7 +78,7 @@ class Control:
     def _fault(self, request: Request) -> Answer:
         line, kind = self._instrument(request).line, str(request["kind"])
         if kind not in LINE_FAULTS:
-            line.instrument.set_fault(kind, request.get("value"))
+            line.instrument.set_fault(kind, request["value"])
             return {}
         count = request.get("count", 1)
         match = str(request.get("match", "")).encode("latin-1")

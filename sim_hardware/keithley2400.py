@@ -65,16 +65,8 @@ class Keithley2400:
     def truth(self) -> dict[str, object]:
         return self.smu.truth()
 
-    def set_fault(self, name: str, value: object) -> None:
-        """Faults of leads and meter: ``lead`` (open, short, good), ``noise`` (factor), ``stuck`` (true, false)."""
-        if name == "lead" and value in {"open", "short", "good"}:
-            self.smu.set_lead(str(value))
-        elif name == "noise" and isinstance(value, (int, float)):
-            self.smu.meter.noise = float(value)
-        elif name == "stuck" and isinstance(value, bool):
-            self.smu.meter.stuck = value
-        else:
-            raise ValueError(f"no fault {name!r} with value {value!r}")
+    def set_fault(self, name: str, value: str | float) -> None:
+        self.smu.set_fault(name, value)
 
     def _take(self, data: bytes) -> bytes:
         *lines, rest = LINE_END.split(self._pending + data)

@@ -6,8 +6,8 @@ times give the same answers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from random import Random
+from typing import NamedTuple
 
 from sim_hardware.circuit import Operating
 from sim_hardware.keithley2400_settings import (
@@ -35,8 +35,7 @@ BIT_RANGE_COMPLIANCE, BIT_REMOTE = 1 << 16, 1 << 22
 _LIMIT_BITS = {"real": BIT_COMPLIANCE, "range": BIT_RANGE_COMPLIANCE, "ovp": BIT_OVP}
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """What was measured, at what reading of the instrument's own clock."""
 
     voltage_V: float

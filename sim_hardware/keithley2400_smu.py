@@ -27,6 +27,15 @@ ERROR_TEXTS = {  # appendix B
     822: "Too small for sense range", 823: "Invalid with source read-back on", 824: "Cannot exceed compliance range",
 }  # fmt: skip
 
+FAULTS = {
+    "lead": '"open", "short" (which also shorts the cell) or "good"',
+    "contact_ohm": "a resistance between leads and cell",
+    "noise": "a factor on the noise",
+    "stuck": "true: the same voltage and current for ever",
+    "output": "someone presses the OUTPUT key: on or off",
+    "welded": "true: the output cannot be switched off any more, and says so",
+}
+
 
 class Smu:
     """One instrument with one load on whichever terminals are selected."""
@@ -39,6 +48,7 @@ class Smu:
         self.terminals = Terminals(load)
         self.errors = ErrorQueue(ERROR_TEXTS)
         self._now = now
+        self.welded = False
         self._oven_K = oven_K
         self._warmed_K = 0.0
         self._status_words: dict[tuple[bool, bool], int] = {}
@@ -58,36 +68,53 @@ class Smu:
     def rewire(self) -> None:
         """Put the settings on the terminals; called after every change of one."""
         settings = self.settings
+        settings.output = settings.output or self.welded
         self._status_words.clear()
         on = source_when_on(settings, self.meter.source_errors) if settings.output else source_when_off(settings)
         if on != self.terminals.source:
             self.terminals.drive(on)
 
     def truth(self) -> dict[str, object]:
-        """What really is, as no driver can ask it."""
-        self.catch_up()
-        point = self.terminals.cell_operating()
-        return {
-            "output_on": self.settings.output,
-            "off_mode": self.settings.off_mode,
-            "relay_closed": not isinstance(self.terminals.source, Disconnected),
-            "source": self.settings.source,
-            "limited": point.limited,
-            "current_A": point.current_A,
-            "voltage_V": point.voltage_V,
-            "charge_C": self.terminals.cell_charge_C,
-            "at_s": self.at_s,
-            "errors": len(self.errors),
-            "cell": self.terminals.load.truth(),
-        }
+        """What really is now, as no driver can ask it; asking changes nothing, not even the steps of the cell."""
+        now_s = self._now()
+        with self.terminals.ahead(now_s - self.at_s):
+            point = self.terminals.cell_operating()
+            return {
+                "output_on": self.settings.output,
+                "off_mode": self.settings.off_mode,
+                "relay_closed": not isinstance(self.terminals.source, Disconnected),
+                "source": self.settings.source,
+                "limited": point.limited,
+                "current_A": point.current_A,
+                "voltage_V": point.voltage_V,
+                "charge_C": self.terminals.cell_charge_C,
+                "at_s": now_s,
+                "errors": len(self.errors),
+                "cell": self.terminals.load.truth(),
+            }
 
     def reset_clock(self) -> None:
         self._booted_s = self.at_s
 
-    def set_lead(self, lead: str) -> None:
-        """Fault: "open", "short" or "good" leads, from now on."""
+    def set_fault(self, name: str, value: str | float) -> None:
+        """From now on; see FAULTS."""
         self.catch_up()
-        self.terminals.set_lead(lead)
+        match name, value:
+            case "lead", "open" | "short" | "good":
+                self.terminals.set_lead(str(value))
+            case "contact_ohm", int() | float():
+                self.terminals.set_contact(float(value))
+            case "noise", int() | float():
+                self.meter.noise = float(value)
+            case "stuck", bool():
+                self.meter.stuck = value
+            case "output", bool():
+                self.settings.output = value
+            case "welded", bool():
+                self.welded = value
+            case _:
+                raise ValueError(f"no fault {name!r} with value {value!r}; there are {', '.join(FAULTS)}")
+        self.rewire()
 
     def measure(self) -> None:
         """One source-measure cycle into the sample buffer (:INITiate); refused while the output is off (p. 17-5)."""
@@ -100,7 +127,7 @@ class Smu:
         count = settings.counts["arm"] * settings.counts["trigger"]
         elapsed_s = self.at_s - self._booted_s
         point = self.terminals.operating()
-        self.stored = tuple(self.meter.sample(settings, point, elapsed_s) for _ in range(min(count, BUFFER)))
+        self.stored = tuple([self.meter.sample(settings, point, elapsed_s) for _ in range(min(count, BUFFER))])
         if settings.auto_clear:
             settings.output = False
             self.rewire()

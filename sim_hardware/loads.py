@@ -66,6 +66,38 @@ class Battery:
         return {"charge_C": self._charge_C, "ocv_V": self.voltage(0.0)}
 
 
+class InSeries:
+    """A load behind a bad contact."""
+
+    def __init__(self, load: Load, resistance_ohm: float) -> None:
+        self.load = load
+        self.resistance_ohm = resistance_ohm
+        self._guess_A = 0.0
+
+    def set_temperature(self, temperature_K: float) -> None:
+        self.load.set_temperature(temperature_K)
+
+    def advance(self, dt_s: float, current_A: float) -> None:
+        self.load.advance(dt_s, current_A)
+
+    def voltage(self, current_A: float) -> float:
+        return self.load.voltage(current_A) + current_A * self.resistance_ohm
+
+    def current_for(self, voltage_V: float, limit_A: float) -> float:
+        self._guess_A = bracketed_current(self, voltage_V, limit_A, self._guess_A)
+        return self._guess_A
+
+    def save(self) -> tuple[float, ...]:
+        return (self._guess_A, *self.load.save())
+
+    def restore(self, state: tuple[float, ...]) -> None:
+        self._guess_A = state[0]
+        self.load.restore(state[1:])
+
+    def truth(self) -> dict[str, float]:
+        return self.load.truth()
+
+
 def resistor(resistance_ohm: float) -> Battery:
     return Battery(0.0, resistance_ohm)
 

@@ -128,7 +128,7 @@ class Oven:
         self._manual = self._remote = 0
         self._go_to(self._local_C)
 
-    def set_fault(self, name: str, value: object) -> None:
+    def set_fault(self, name: str, value: str | float) -> None:
         """``sensor_break`` (true, false) or ``setpoint_C`` (someone at the front panel)."""
         if name == "sensor_break" and isinstance(value, bool):
             self._sensor_broken = value

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from sim_hardware.faults import Delivery, Line
+from sim_hardware.faults import Delivery, Instrument, Line
 
 SECOND_LOOK_S = 0.05  # a dead client's end may be read just after its successor has come
 READ_SIZE = 65536
@@ -25,6 +25,10 @@ class Endpoint:
 
     address: str
     line: Line
+
+
+def _line(instrument: Line | Instrument) -> Line:
+    return instrument if isinstance(instrument, Line) else Line(instrument)
 
 
 class _Port:
@@ -103,8 +107,9 @@ class _Client(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def serve_tcp(line: Line, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[Endpoint]:
-    """Serve ``line`` until left; port 0 takes a free one. asyncio sets TCP_NODELAY on every connection."""
+async def serve_tcp(instrument: Line | Instrument, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[Endpoint]:
+    """Serve until left; port 0 takes a free one. asyncio sets TCP_NODELAY on every connection."""
+    line = _line(instrument)
     shared = _Port(line)
     server = await asyncio.get_running_loop().create_server(lambda: _Client(shared), host, port)
     try:
@@ -174,14 +179,15 @@ class _Terminal:
 
 
 @asynccontextmanager
-async def serve_pty(line: Line) -> AsyncGenerator[Endpoint]:
-    """Serve ``line`` on a new pseudo-terminal until left; only where the system has them."""
+async def serve_pty(instrument: Line | Instrument) -> AsyncGenerator[Endpoint]:
+    """Serve on a new pseudo-terminal until left; only where the system has them."""
     if sys.platform == "win32":
         raise OSError("this system has no pseudo-terminals; use TCP")
     else:
         import pty
         import tty
 
+        line = _line(instrument)
         master, slave = pty.openpty()
         tty.setraw(slave)  # kept open, so that the line survives clients that come and go
         os.set_blocking(master, False)

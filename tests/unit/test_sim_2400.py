@@ -327,7 +327,7 @@ def test_a_source_limit_that_is_left_in_the_middle_of_a_wait_is_followed() -> No
     often.voltage_source("0.18", "3.927e-4")
     for _ in range(4 * 3600):
         often.wait(10.0)
-        often.smu.truth()
+        often.ask("*OPC?")
     assert often.truth("charge_C") == pytest.approx(one_go_C, rel=2e-3)
 
 
@@ -433,6 +433,21 @@ def test_one_seed_gives_the_same_noise_and_another_seed_another(bench: Bench) ->
     assert readings(7) != readings(8)
 
 
+def test_looking_at_the_truth_changes_nothing() -> None:
+    def readings(looks: int) -> list[str]:
+        bench = Bench(make_cell("c"))
+        bench.voltage_source("0.2", "3e-4")
+        found = []
+        for _ in range(30):
+            for _ in range(looks):
+                bench.wait(600.0 / looks)
+                assert bench.truth("charge_C") < 0.0
+            found.append(bench.ask(":READ?"))
+        return found
+
+    assert readings(1) == readings(4)
+
+
 def test_noise_offset_and_digits_are_small_but_there() -> None:
     bench = Bench(Battery(1.0, 1.0))
     bench.current_source("0")
@@ -467,6 +482,45 @@ def test_a_stuck_meter_repeats_itself_while_its_clock_goes_on() -> None:
     second = bench.read()
     assert first[:2] == second[:2]
     assert second[2] == first[2] + 100.0
+
+
+def test_a_bad_contact_adds_its_voltage_until_it_is_mended() -> None:
+    bench = Bench(Battery(3.7, 100.0))
+    bench.current_source("1e-3")
+    bench.smu.set_fault("contact_ohm", 500.0)
+    assert bench.read()[0] == pytest.approx(3.7 + 0.6, abs=1e-3)
+    bench.wait(10.0)
+    bench.smu.set_fault("contact_ohm", 0.0)
+    assert bench.read()[0] == pytest.approx(3.7 + 0.1, abs=1e-3)
+    assert bench.truth("charge_C") == pytest.approx(0.01, rel=1e-3)
+
+
+def test_someone_at_the_front_panel_switches_the_output(bench: Bench) -> None:
+    bench.current_source("1e-3")
+    bench.smu.set_fault("output", value=False)
+    bench.send(":READ?")
+    assert bench.error().startswith("+803")
+
+
+def test_a_welded_output_cannot_be_switched_off_and_says_so(bench: Bench) -> None:
+    bench.current_source("1e-3")
+    bench.smu.set_fault("welded", value=True)
+    assert bench.ask(":OUTP OFF;:OUTP?") == "1"
+    bench.smu.power_cycle()
+    assert bench.ask(":OUTP?") == "1"
+    bench.smu.set_fault("welded", value=False)
+    assert bench.ask(":OUTP OFF;:OUTP?") == "0"
+
+
+@pytest.mark.parametrize("looks", [1, 4])
+def test_looking_changes_nothing_while_a_voltage_is_held(looks: int) -> None:
+    bench = Bench(make_cell("a"))
+    bench.voltage_source("0.6", "3e-4")
+    bench.wait(7200.0)
+    for _ in range(looks):
+        held = bench.smu.truth()
+    assert bench.ask("*OPC?") == "1"
+    assert bench.smu.truth() == held
 
 
 def test_an_unknown_fault_is_refused(bench: Bench) -> None:

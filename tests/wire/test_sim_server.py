@@ -320,7 +320,7 @@ def test_cells_follow_their_oven_and_stop_conducting_below_the_transition() -> N
     assert smu.truth()["limited"] is False
     made["oven"].set_fault("setpoint_C", 100.0)
     for now.at_s in range(0, 7200, 60):
-        smu.truth()
+        smu.receive(b"*OPC?\n")
     assert smu.truth()["limited"] is True
 
 
