@@ -44,7 +44,7 @@ class Broker:
     def __init__(self, data_dir: Path, port: int = 1883) -> None:
         self._folder = data_dir.resolve() / "broker"
         self._wanted_port = port
-        self._lock = FileLock(self._folder / "lock")
+        self._lock = FileLock(self._folder / "lock", thread_local=False)  # started and stopped from different threads
         self._process: subprocess.Popen[bytes] | None = None
         self._port: int | None = None
 

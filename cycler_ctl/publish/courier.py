@@ -163,4 +163,6 @@ def _not_welcome(failure: BaseException) -> bool:
 def _explain(broker: Endpoint, failure: BaseException) -> str:
     if _not_welcome(failure):
         return f"{broker.url} refused us ({failure}): check username and password_file in [mqtt]"
+    if str(failure) == "Operation timed out":  # how the library says it, for want of any answer
+        return f"{broker.url} does not answer, or not as an MQTT broker"
     return f"{broker.url}: {failure}"

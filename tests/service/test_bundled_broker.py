@@ -34,6 +34,19 @@ async def test_it_starts_and_ends_in_an_event_loop_too(tmp_path: Path) -> None:
     async with Broker(tmp_path, port=0) as broker:
         assert mqtt_answers(port_of(broker))
     assert not broker.alive()
+    with Broker(tmp_path, port=0) as another:
+        assert another.alive()
+
+
+def test_it_may_be_started_in_one_thread_and_stopped_in_another(tmp_path: Path) -> None:
+    broker = Broker(tmp_path, port=0)
+    thread = threading.Thread(target=broker.start)
+    thread.start()
+    thread.join()
+    assert broker.alive()
+    broker.stop()
+    with Broker(tmp_path, port=0) as another:
+        assert another.alive()
 
 
 def test_a_port_in_use_gives_the_next_free_one(tmp_path: Path) -> None:

@@ -15,11 +15,14 @@ from typing import Any, ClassVar
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from pydantic import TypeAdapter, ValidationError
 
 from cycler_ctl.bdf import bdf_columns, bdf_values
 from cycler_ctl.broker import Broker, free_port
 from cycler_ctl.config import MqttSettings
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus
+from cycler_ctl.publish import models
+from cycler_ctl.publish.asyncapi import latest_schema
 from cycler_ctl.publish.backoff import Timing
 from cycler_ctl.publish.publisher import Publisher
 from cycler_ctl.store.info import RunInfo, new_run_id
@@ -42,21 +45,49 @@ class Message:
     retain: bool
 
 
+SHAPES: tuple[tuple[str, TypeAdapter[Any]], ...] = (
+    ("/lab-3/status", TypeAdapter(models.StationOnline | models.StationOffline)),
+    ("/meta", TypeAdapter(models.Meta)),
+    ("/smu1/status", TypeAdapter(models.InstrumentMessage)),
+    ("/state", TypeAdapter(models.ChannelMessage)),
+    ("/samples", TypeAdapter(models.Samples)),
+    ("/event", TypeAdapter(models.Event)),
+    ("/summary", TypeAdapter(models.Summary)),
+    ("/manifest", TypeAdapter(models.Manifest)),
+)
+
+
+def fits(message: Message) -> bool:
+    if message.topic.endswith("/last"):
+        return set(message.payload) == set(latest_schema()["required"])
+    (shape,) = [shape for ending, shape in SHAPES if message.topic.endswith(ending)]
+    try:
+        shape.validate_json(json.dumps(message.payload, allow_nan=False), strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
 class Received:
     """Everything a subscriber got, in order; ``wait`` until a condition on it holds."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
+        self.misfits: list[Message] = []
         self._changed = threading.Condition()
 
     def add(self, topic: str, payload: bytes | bytearray | str, *, retain: bool) -> None:
+        """Whatever arrives anywhere in these tests has the published shape; what has not is kept for ``wait``."""
+        message = Message(topic, json.loads(payload), retain)
         with self._changed:
-            self.messages.append(Message(topic, json.loads(payload) if payload else None, retain))
+            self.misfits += [] if fits(message) else [message]
+            self.messages.append(message)
             self._changed.notify_all()
 
     def wait(self, holds: Callable[[], object]) -> None:
         with self._changed:
             assert self._changed.wait_for(holds, WAIT_S), [message.topic for message in self.messages][-20:]
+            assert self.misfits == []
 
     def of(self, leaf: str) -> list[Any]:
         return [message.payload for message in self.messages if message.topic.endswith("/" + leaf)]
@@ -184,12 +215,10 @@ class Mosquitto:
 class PahoSubscriber(Received):
     """An independent client with a session that survives; it comes back by itself."""
 
-    def __init__(self, port: int, **login: str) -> None:
+    def __init__(self, port: int, name: str) -> None:
         super().__init__()
         self.ready = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="historian", clean_session=False)
-        if login:
-            self._client.username_pw_set(login["username"], login["password"])
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name, clean_session=False)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = lambda client, *_: client.subscribe("cycler/#", qos=1)
         self._client.on_subscribe = lambda *_: self.ready.set()
@@ -228,13 +257,17 @@ class MosquittoSub(Received):
 
 
 class Wire:
-    """A TCP proxy: refuses while ``down``; swallows what a client sends beyond ``swallow_after`` bytes, then cuts."""
+    """A TCP proxy: refuses while ``down``; swallows what a client sends beyond ``swallow_after`` bytes, then cuts.
+
+    The cut comes after ``cut_after`` swallowed bytes.
+    """
 
     def __init__(self, target: int) -> None:
         self.down = False
         self.swallow_after: int | None = None
         self.accepted = 0
         self.swallowed = 0
+        self.cut_after = 30_000
         self.target = target
         self._server = socket.create_server(("127.0.0.1", 0))
         self.url = f"mqtt://127.0.0.1:{self._server.getsockname()[1]}"
@@ -281,7 +314,7 @@ class Wire:
                 passed += len(data)
                 if upward and self.swallow_after is not None and passed > self.swallow_after:
                     self.swallowed += len(data)
-                    if self.swallowed > 30_000:
+                    if self.swallowed > self.cut_after:
                         break
                     continue
                 sink.sendall(data)
@@ -329,8 +362,8 @@ def subscribe() -> Iterator[Callable[..., Received]]:
     """``subscribe(port)`` with paho, ``subscribe(port, "mosquitto_sub")`` as a process."""
     made: list[MosquittoSub | PahoSubscriber] = []
 
-    def start(port: int, how: str = "paho", **login: str) -> Received:
-        subscriber = MosquittoSub(port) if how == "mosquitto_sub" else PahoSubscriber(port, **login)
+    def start(port: int, how: str = "paho") -> Received:
+        subscriber = MosquittoSub(port) if how == "mosquitto_sub" else PahoSubscriber(port, f"historian-{len(made)}")
         made.append(subscriber)
         return subscriber
 
@@ -355,6 +388,12 @@ def wire_to() -> Iterator[Callable[[int], Wire]]:
 @pytest.fixture
 def wire(wire_to: Callable[[int], Wire], mosquitto: Mosquitto) -> Wire:
     return wire_to(mosquitto.port)
+
+
+@pytest.fixture
+def received() -> Received:
+    """A subscriber to nothing."""
+    return Received()
 
 
 @pytest.fixture

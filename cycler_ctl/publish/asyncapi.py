@@ -1,0 +1,75 @@
+"""The AsyncAPI 3 document of the MQTT interface, generated from the models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from cycler_ctl.bdf import bdf_columns
+from cycler_ctl.publish import models
+from cycler_ctl.publish.topics import ROOT
+
+JsonObject = dict[str, Any]
+_STATION = f"{ROOT}/{{site}}/{{station}}"
+_CHANNEL = f"{_STATION}/channel/{{channel}}"
+_PARAMETERS = ("site", "station", "channel", "instrument")
+_CHANNELS: dict[str, tuple[str, tuple[type[BaseModel], ...]]] = {
+    "status": (f"{_STATION}/status", (models.StationOnline, models.StationOffline)),
+    "meta": (f"{_STATION}/meta", (models.Meta,)),
+    "instrumentStatus": (f"{_STATION}/instrument/{{instrument}}/status", (models.InstrumentMessage,)),
+    "state": (f"{_CHANNEL}/state", (models.ChannelMessage,)),
+    "samples": (f"{_CHANNEL}/samples", (models.Samples,)),
+    "event": (f"{_CHANNEL}/event", (models.Event,)),
+    "summary": (f"{_CHANNEL}/summary", (models.Summary,)),
+    "manifest": (f"{_CHANNEL}/manifest", (models.Manifest,)),
+}
+
+
+def asyncapi(version: str) -> JsonObject:
+    """``version`` is the program's."""
+    schemas: JsonObject = {"Latest": latest_schema()}
+    channels: JsonObject = {"last": _channel(f"{_CHANNEL}/last", ("Latest",))}
+    for name, (address, shapes) in _CHANNELS.items():
+        channels[name] = _channel(address, tuple(shape.__name__ for shape in shapes))
+        schemas |= {shape.__name__: _schema(shape) for shape in shapes}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "cycler-ctl", "version": version, "description": "What a station publishes over MQTT 3.1.1."},
+        "channels": channels,
+        "operations": {name: _operation(name) for name in channels},
+        "components": {
+            "schemas": schemas,
+            "messages": {
+                name: {"contentType": "application/json", "payload": _ref("schemas", name)} for name in schemas
+            },
+        },
+    }
+
+
+def latest_schema() -> JsonObject:
+    """The newest sample, flat: numbers under the machine names of the Battery Data Format."""
+    named = {
+        column.machine_name: {"title": column.label, "type": ["number", "string", "null"]} for column in bdf_columns()
+    }
+    properties = named | {"run": {"type": "string"}, "seq": {"type": "integer"}}
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _schema(shape: type[BaseModel]) -> JsonObject:
+    """With its own definitions inside it."""
+    return shape.model_json_schema(ref_template=f"#/components/schemas/{shape.__name__}/$defs/{{model}}")
+
+
+def _channel(address: str, names: tuple[str, ...]) -> JsonObject:
+    parameters: JsonObject = {name: {} for name in _PARAMETERS if f"{{{name}}}" in address}
+    messages = {name: _ref("messages", name) for name in names}
+    return {"address": address, "parameters": parameters, "messages": messages}
+
+
+def _operation(name: str) -> JsonObject:
+    return {"action": "send", "channel": {"$ref": f"#/channels/{name}"}}
+
+
+def _ref(kind: str, name: str) -> JsonObject:
+    return {"$ref": f"#/components/{kind}/{name}"}
