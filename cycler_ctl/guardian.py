@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -21,6 +20,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
+from filelock import FileLock, Timeout
+
+from cycler_ctl.child import kill_child, start_child
 from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.errors import CyclerError, StoreError
 from cycler_ctl.lease import LONGEST_LINE, STOP, Leases
@@ -98,7 +100,7 @@ class Guardian:
                 await self._latched(off=off)
 
     async def _one_life(self) -> Ending:
-        station = await _start(self._command, self._environment())
+        station = await start_child(self._command, self._environment())
         leases = Leases()
         try:
             async with asyncio.TaskGroup() as group:
@@ -107,11 +109,11 @@ class Guardian:
                 ending = await self._watch(leases, hearing, exiting)
                 if ending is Ending.STOPPED:
                     await self._stop(station, leases, exiting)
-                _kill(station)
+                kill_child(station)
                 self._code = await exiting
                 hearing.cancel()
         finally:
-            _kill(station)
+            kill_child(station)
         if ending is Ending.DIED:
             say(f"the station ended by itself with status {self._code}")
         return ending
@@ -215,15 +217,6 @@ async def _first_of(event: asyncio.Event, timeout_s: float) -> None:
         await asyncio.wait_for(event.wait(), timeout_s)
 
 
-async def _start(command: Sequence[str], env: Mapping[str, str]) -> asyncio.subprocess.Process:
-    """In its own group: the terminal's Ctrl-C goes to the guardian only, so that the station ends in order."""
-    pipe = asyncio.subprocess.PIPE
-    if sys.platform == "win32":
-        group = subprocess.CREATE_NEW_PROCESS_GROUP
-        return await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=env, creationflags=group)
-    return await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=env, start_new_session=True)
-
-
 async def _hear(station: asyncio.subprocess.Process, leases: Leases) -> None:
     """Ends with the station's end of the pipe."""
     rest = b""
@@ -244,15 +237,6 @@ def say(text: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(f"guardian: {text}\n")
         sys.stderr.flush()
-
-
-def _kill(station: asyncio.subprocess.Process) -> None:
-    """The station and what it started. A stopped process dies of this too."""
-    with contextlib.suppress(ProcessLookupError):
-        if sys.platform == "win32":
-            station.kill()
-        else:
-            os.killpg(station.pid, signal.SIGKILL)
 
 
 @contextmanager
@@ -293,7 +277,14 @@ def run_guardian(
         with signals(guardian):
             return await guardian.run()
 
-    if entries:
-        preload(entries)
-        write_entries(data_dir, entries)
-    return asyncio.run(main())
+    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(data_dir / "guardian.lock", timeout=0):
+            preload(entries)
+            if entries:
+                write_entries(data_dir, entries)
+            return asyncio.run(main())
+    except Timeout:
+        # A second guardian's first act would turn off what the first one's station is running.
+        say(f"another cycler-ctl serves {data_dir} already: stop that one first")
+        return FAILED

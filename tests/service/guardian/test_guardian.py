@@ -240,6 +240,18 @@ async def test_an_unreadable_register_turns_every_instrument_off(smu: Smu, tmp_p
         assert await both.stopped() == 0
 
 
+async def test_a_second_guardian_on_the_same_folder_touches_nothing(smu: Smu, tmp_path: Path) -> None:
+    async with watched(tmp_path, smu.address) as both:
+        await both.energised()
+        command = (sys.executable, str(HERE / "fake_guardian.py"), "steady", str(tmp_path), smu.address, str(LEASE_S))
+        second = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+        _, words = await second.communicate()
+        assert second.returncode == 1
+        assert b"serves" in words
+        assert await smu.is_on()
+        assert await both.stopped() == 0
+
+
 class StuckRelay(asyncio.Protocol):
     """An instrument that takes every command and whose output stays on until ``mended``."""
 

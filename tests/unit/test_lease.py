@@ -1,0 +1,195 @@
+"""Lease, register and the watch on the guardian: what each side believes and when."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cycler_ctl.errors import StoreError
+from cycler_ctl.lease import Ending, GuardianLease, Leases, NoLease, lease_for, watch_guardian
+from cycler_ctl.register import SafeOffEntry, read_entries, read_register, write_entries, write_register
+
+SMU = SafeOffEntry("smu1", "keithley-2400", "TCPIP0::127.0.0.1::5025::SOCKET")
+
+
+@contextmanager
+def pipe() -> Generator[tuple[int, int]]:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    try:
+        yield reading, writing
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def heard(*lines: bytes, at_s: float = 0.0) -> Leases:
+    leases = Leases()
+    for line in lines:
+        leases.hear(line, at_s)
+    return leases
+
+
+def test_a_lease_lapses_when_its_time_is_over_and_not_before() -> None:
+    leases = heard(b"lease 1 a1 3000", b"lease 2 a2 5000")
+    assert leases.lapsed(3.0) == []
+    assert leases.lapsed(3.001) == ["a1"]
+    assert leases.lapsed(5.001) == ["a1", "a2"]
+    assert leases.lapsed(float("nan")) == ["a1", "a2"]
+
+
+def test_a_released_channel_cannot_lapse() -> None:
+    assert heard(b"lease 1 a1 3000", b"release 2 a1").lapsed(100.0) == []
+
+
+def test_only_a_growing_sequence_number_renews() -> None:
+    leases = heard(b"lease 7 a1 3000")
+    assert leases.hear(b"lease 7 a1 3000", 2.0)
+    assert leases.hear(b"lease 6 a1 3000", 2.0)
+    assert leases.hear(b"release 5 a1", 2.0)
+    assert leases.lapsed(3.5) == ["a1"]
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"lease", b"lease x a1 3000", b"lease 9 a1 -1", b"lease 9 a1 1e9", b"hello world", b"lease 9 a1 3 3"]
+)
+def test_a_line_that_is_no_lease_is_no_renewal(line: bytes) -> None:
+    leases = heard(b"lease 1 a1 3000")
+    assert not leases.hear(line, 2.0)
+    assert leases.lapsed(3.5) == ["a1"]
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_from_the_station_disturb_the_guardian(line: bytes) -> None:
+    leases = heard(b"lease 1 a1 3000", line)
+    assert isinstance(leases.lapsed(1e9), list)
+
+
+def test_no_lease_is_longer_than_an_hour() -> None:
+    assert heard(b"lease 1 a1 99999999999").lapsed(3601.0) == ["a1"]
+
+
+@pytest.mark.parametrize(("every_s", "lease_s"), [(0.1, 3.0), (1.0, 3.0), (5.0, 11.0), (10.0, 21.0)])
+def test_a_lease_outlasts_two_samples(every_s: float, lease_s: float) -> None:
+    assert lease_for(every_s) == lease_s
+
+
+async def test_renewals_are_few_and_their_numbers_count_every_reading(tmp_path: Path) -> None:
+    with pipe() as (reading, writing):
+        async with GuardianLease(tmp_path, writing) as lease:
+            for _ in range(1000):
+                lease.renew("a1", 3.0)
+            lease.release("a1")
+            lease.renew("a2", 3.0)
+        assert os.read(reading, 4096) == b"lease 1 a1 3000\nrelease 1001 a1\nlease 1002 a2 3000\n"
+
+
+async def test_the_register_names_the_output_before_it_goes_on_and_until_it_is_off(tmp_path: Path) -> None:
+    with pipe() as (reading, writing):
+        async with GuardianLease(tmp_path, writing) as lease:
+            await lease.will_energise("a1", SMU, 3.0)
+            assert read_register(tmp_path) == {"a1": SMU}
+            assert os.read(reading, 4096) == b"lease 1 a1 3000\n"
+            lease.release("a1")
+            assert read_register(tmp_path) == {"a1": SMU}
+            await lease.is_off("a1")
+            assert read_register(tmp_path) == {}
+
+
+async def test_many_channels_at_once_leave_a_register_of_all_of_them(tmp_path: Path) -> None:
+    with pipe() as (_, writing):
+        async with GuardianLease(tmp_path, writing) as lease:
+            async with asyncio.TaskGroup() as group:
+                for number in range(20):
+                    group.create_task(lease.will_energise(f"a{number}", SMU, 3.0))
+            assert len(read_register(tmp_path)) == 20
+
+
+async def test_an_output_must_stay_off_where_the_register_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "energised.new").mkdir()
+    with pipe() as (reading, writing):
+        async with GuardianLease(tmp_path, writing) as lease:
+            with pytest.raises(StoreError, match="cannot be written"):
+                await lease.will_energise("a1", SMU, 3.0)
+            lease.release("a1")
+        assert os.read(reading, 4096) == b"release 1 a1\n"
+
+
+async def test_what_an_earlier_station_left_on_is_known(tmp_path: Path) -> None:
+    write_register(tmp_path, {"a1": SMU})
+    with pipe() as (_, writing):
+        async with GuardianLease(tmp_path, writing) as lease:
+            assert dict(lease.left_over) == {"a1": SMU}
+
+
+async def test_a_guardian_that_reads_no_more_does_not_hold_up_control(tmp_path: Path) -> None:
+    with pipe() as (_, writing):
+        async with GuardianLease(tmp_path, writing) as lease:
+            for _ in range(20000):  # more than any pipe holds: a blocking write would never return
+                lease.release("a1")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"entries": 3}', '{"entries": {"a1": {"name": 1}}}', "null"])
+def test_a_register_that_cannot_be_read_is_never_taken_for_an_empty_one(tmp_path: Path, text: str) -> None:
+    (tmp_path / "energised.json").write_text(text, encoding="utf-8")
+    with pytest.raises(StoreError):
+        read_register(tmp_path)
+
+
+def test_no_register_means_that_nothing_was_ever_on(tmp_path: Path) -> None:
+    assert read_register(tmp_path) == {}
+    write_entries(tmp_path / "new", [SMU])
+    assert read_entries(tmp_path / "new") == (SMU,)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        ([], Ending.GUARDIAN_GONE),
+        ([b"stop\n"], Ending.ASKED),
+        ([b"st", b"op\n"], Ending.ASKED),
+        ([b"sto"], Ending.GUARDIAN_GONE),
+    ],
+)
+async def test_the_station_sees_the_guardian_ask_or_die(pieces: list[bytes], expected: Ending) -> None:
+    reading, writing = os.pipe()
+    told: asyncio.Queue[Ending] = asyncio.Queue()
+    thread = watch_guardian(told.put_nowait, reading)
+    for piece in pieces:
+        os.write(writing, piece)
+    os.close(writing)
+    async with asyncio.timeout(5.0):
+        assert await told.get() is expected
+    thread.join(5.0)
+    assert not thread.is_alive()
+    assert told.empty()
+    os.close(reading)
+
+
+async def test_nothing_is_heard_while_the_guardian_lives() -> None:
+    reading, writing = os.pipe()
+    told: asyncio.Queue[Ending] = asyncio.Queue()
+    thread = watch_guardian(told.put_nowait, reading)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await told.get()
+    os.close(writing)
+    async with asyncio.timeout(5.0):
+        await told.get()
+    thread.join(5.0)
+    os.close(reading)
+
+
+async def test_without_a_guardian_a_lease_does_nothing() -> None:
+    lease = NoLease()
+    await lease.will_energise("a1", SMU, 3.0)
+    lease.renew("a1", 3.0)
+    lease.release("a1")
+    await lease.is_off("a1")
