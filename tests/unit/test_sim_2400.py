@@ -93,6 +93,15 @@ def test_what_came_before_a_bad_unit_is_answered(bench: Bench) -> None:
     assert bench.ask("*OPC?;:NONSENSE;:OUTP?") == "1"
 
 
+def test_a_command_error_discards_the_rest_and_an_execution_error_does_not(bench: Bench) -> None:
+    bench.send(":SOUR:VOLT;:OUTP ON")  # 14-12
+    assert bench.error().startswith("-109")
+    assert bench.ask(":OUTP?") == "0"
+    bench.send(":SOUR:VOLT 500;:OUTP:SMOD HIMP")
+    assert bench.error().startswith("-222")
+    assert bench.ask(":OUTP:SMOD?") == "HIMP"
+
+
 def test_a_mixed_form_is_no_header(bench: Bench) -> None:
     bench.send(":SYSTe:PRESe")  # 14-9
     assert bench.error() == '-113,"Undefined header"'
@@ -528,12 +537,13 @@ def test_an_unknown_fault_is_refused(bench: Bench) -> None:
         bench.smu.set_fault("lead", "perhaps")
 
 
-def test_a_capacitor_behind_a_resistor_follows_its_exponential_under_a_voltage_source() -> None:
-    load, source = Battery(1.0, 100.0, slope_V_per_C=0.1), VoltageSource(2.0, 1.0)  # τ = R C = 1000 s
+@pytest.mark.parametrize("tau_s", [1000.0, 10.0])
+def test_a_capacitor_behind_a_resistor_follows_its_exponential_under_a_voltage_source(tau_s: float) -> None:
+    load, source = Battery(1.0, 100.0, slope_V_per_C=100.0 / tau_s), VoltageSource(2.0, 1.0)
     start = operate(load, source)
-    end, charge_C = advance(load, source, 1500.0, start)
+    end, charge_C = advance(load, source, 1.5 * tau_s, start)
     assert end.current_A == pytest.approx(0.01 * math.exp(-1.5), rel=1e-3)
-    assert charge_C == pytest.approx(10.0 * (1.0 - math.exp(-1.5)), rel=1e-3)
+    assert charge_C == pytest.approx(0.01 * tau_s * (1.0 - math.exp(-1.5)), rel=1e-3)
 
 
 def test_a_capacitor_changes_from_current_limit_to_voltage_at_the_right_moment() -> None:
