@@ -1,0 +1,153 @@
+"""Before the output goes on: what does not nest, has no ceiling or was not accepted is refused, with numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from cycler_ctl.arming import check_nesting, class_refusal, guard_limits, largest_capacity_Ah, step_ceilings
+from cycler_ctl.guard import Ceilings
+from cycler_ctl.instrument import Protection, Ratings
+from cycler_ctl.settings import Acceptance, ChannelSettings, Limits
+from protocols.model import (
+    Alternative,
+    Cell,
+    Clause,
+    CurrentStep,
+    Op,
+    Program,
+    Record,
+    RepeatStep,
+    RestStep,
+    Safety,
+    Step,
+    Verb,
+    Watched,
+)
+
+LIMITS = Limits(voltage_V=(-0.5, 3.0), current_A=0.010, temperature_degC=(20.0, 140.0))
+CHANNEL = ChannelSettings(instrument="smu1", limits=LIMITS, temperature="oven1")
+RATINGS = Ratings((-20.0, 20.0), 1.0, (), 0.15, Protection.B, "bounded only", "0 A")
+CELL = Cell("c", theoretical_capacity_Ah=4e-3)
+HOUR = Alternative((Clause(Watched.TIME, Op.AT_LEAST, 3600.0),), "time >= 1 h")
+LOW = Alternative((Clause(Watched.VOLTAGE, Op.AT_MOST, 0.2),), "voltage <= 0.2 V")
+CHARGE = Alternative((Clause(Watched.CAPACITY, Op.AT_LEAST, 2e-3),), "capacity >= 2 mAh")
+LITHIATE = CurrentStep("1", "lithiate", Verb.LITHIATE, -0.4e-3, (LOW,), (), Record(), (0.18, 2.5))
+REST = RestStep("2", (HOUR,), (), Record(), (-0.1, 2.5))
+SAFETY = Safety(voltage_V=(-0.1, 2.5), temperature_degC=(110.0, 135.0), current_A=2e-3)
+
+
+def program(*steps: Step, cell: Cell = CELL, safety: Safety = SAFETY) -> Program:
+    return Program("p", cell, safety, steps or (LITHIATE, REST))
+
+
+def with_limits(**changes: object) -> ChannelSettings:
+    return CHANNEL.model_copy(update={"limits": LIMITS.model_copy(update=changes)})
+
+
+def test_limits_inside_limits_are_accepted() -> None:
+    assert check_nesting(program(), CHANNEL, RATINGS) == ()
+    assert check_nesting(program(RepeatStep("1", 3, True, (LITHIATE, REST))), CHANNEL, RATINGS) == ()
+
+
+@pytest.mark.parametrize(
+    ("channel", "words"),
+    [
+        (with_limits(current_A=1.5), "channel's current limit 1500 mA is above the instrument's 1000 mA"),
+        (with_limits(voltage_V=(-30.0, 3.0)), "channel's voltage limits -30 V to 3 V reach beyond"),
+        (with_limits(voltage_V=(0.0, 3.0)), "safety voltage -0.1 V to 2.5 V reaches beyond the channel's limits"),
+        (with_limits(voltage_V=(math.nan, 3.0)), "reach beyond"),
+        (with_limits(current_A=1e-3), "safety current 2 mA is above the channel's limit 1 mA"),
+        (with_limits(temperature_degC=(20.0, 130.0)), "safety temperature 110 °C to 135 °C reaches beyond"),
+        (CHANNEL.model_copy(update={"sample_every_s": 0.05}), "faster than the instrument's 0.15 s"),
+    ],
+)
+def test_settings_that_do_not_nest_are_refused(channel: ChannelSettings, words: str) -> None:
+    assert any(words in reason for reason in check_nesting(program(), channel, RATINGS))
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (replace(LITHIATE, window_V=(0.18, 3.2)), "step 1: its window (20 mV beyond the cut-off) reaches 3.2 V"),
+        (replace(LITHIATE, window_V=(-0.2, 2.5)), "step 1: its window reaches -0.2 V"),
+        (replace(LITHIATE, current_A=-0.0099), "step 1: 9.9 mA is too much for the channel's limit 10 mA"),
+        (replace(LITHIATE, current_A=math.nan), "step 1"),
+        (replace(LITHIATE, path="2.1", window_V=(0.18, 9.0)), "step 2.1"),
+    ],
+)
+def test_a_step_that_reaches_beyond_is_named(step: CurrentStep, words: str) -> None:
+    nested = RepeatStep("2", 2, True, (step,))
+    assert any(words in reason for reason in check_nesting(program(nested), CHANNEL, RATINGS))
+
+
+def test_a_window_without_sides_is_the_channels_matter() -> None:
+    assert check_nesting(program(replace(REST, window_V=(-math.inf, math.inf))), CHANNEL, RATINGS) == ()
+
+
+def test_a_current_step_without_any_ceiling_is_refused() -> None:
+    nameless = program(cell=Cell("c"))
+    (reason,) = check_nesting(nameless, CHANNEL, RATINGS)
+    assert "step 1 has no ceiling of charge or time" in reason
+    assert check_nesting(nameless, with_limits(step_charge_Ah=0.02, step_time_s=1e6), RATINGS) == ()
+    timed = program(replace(LITHIATE, until=(LOW, HOUR)), cell=Cell("c"))
+    assert check_nesting(timed, CHANNEL, RATINGS) == ()
+
+
+def test_the_guard_counts_for_itself_even_what_the_step_names() -> None:
+    named = replace(LITHIATE, until=(LOW, CHARGE), abort_if=(HOUR,))
+    ceilings = step_ceilings(program(named), named)
+    assert ceilings.charge_Ah == pytest.approx(2.1e-3)
+    assert ceilings.time_s == pytest.approx(3600 * 1.02 + 60)
+    default = step_ceilings(program(), LITHIATE)
+    assert default.charge_Ah == pytest.approx(4.8e-3)
+    assert default.time_s == pytest.approx(2 * 4.8e-3 / 0.4e-3 * 3600)
+    assert step_ceilings(program(), REST) == Ceilings(math.inf, 3600 * 1.02 + 60)
+
+
+def test_class_c_needs_a_name_and_class_b_only_for_large_cells() -> None:
+    me = Acceptance(who="A. N.", when="2026-01-01")
+    accepted_b, accepted_c = (CHANNEL.model_copy(update={f"accept_class_{one}": me}) for one in "bc")
+    assert class_refusal(Protection.A, "", CHANNEL, 100.0) is None
+    assert class_refusal(Protection.B, "", CHANNEL, 5.0) is None
+    assert class_refusal(Protection.B, "", CHANNEL, None) is None
+    assert "accept_class_b" in (class_refusal(Protection.B, "no watchdog", CHANNEL, 5.1) or "")
+    assert "accept_class_b" in (class_refusal(Protection.B, "no watchdog", CHANNEL, math.nan) or "")
+    assert class_refusal(Protection.B, "", accepted_b, 5.1) is None
+    assert "accept_class_c" in (class_refusal(Protection.C, "no watchdog", accepted_b, 0.001) or "")
+    assert class_refusal(Protection.C, "", accepted_c, 0.001) is None
+
+
+def test_a_cells_size_is_the_largest_it_is_said_to_have() -> None:
+    assert largest_capacity_Ah(program(cell=Cell("c"))) is None
+    both = Cell("c", theoretical_capacity_Ah=4.0, nominal_capacity_Ah=6.0)
+    assert largest_capacity_Ah(program(cell=both)) == 6.0
+
+
+def test_the_guard_stands_just_behind_the_runs_safety_and_never_outside_the_channel() -> None:
+    limits = guard_limits(CHANNEL, RATINGS, SAFETY)
+    assert limits.voltage_V == pytest.approx((-0.15, 2.55))
+    assert limits.current_A == pytest.approx(2.1e-3)
+    assert limits.temperature_degC == (105.0, 140.0)
+    assert limits.stale_s == 3.0
+    assert limits.open_samples == 2
+    plain = guard_limits(CHANNEL, RATINGS, Safety())
+    assert plain.voltage_V == (-0.5, 3.0)
+    assert plain.current_A == 0.010
+    small = replace(RATINGS, voltage_V=(-1.0, 2.0), current_A=1e-3)
+    assert guard_limits(CHANNEL, small, Safety()).voltage_V == (-0.5, 2.0)
+    assert guard_limits(CHANNEL, small, Safety()).current_A == 1e-3
+
+
+def test_slow_sampling_means_one_sample_for_an_open_circuit_and_a_longer_stale_limit() -> None:
+    slow = guard_limits(CHANNEL.model_copy(update={"sample_every_s": 5.0}), RATINGS, SAFETY)
+    assert (slow.open_samples, slow.stale_s) == (1, 15.0)
+
+
+def test_an_unmonitored_channel_has_no_temperature_limits() -> None:
+    assert (
+        guard_limits(CHANNEL.model_copy(update={"temperature": "unmonitored"}), RATINGS, SAFETY).temperature_degC
+        is None
+    )
