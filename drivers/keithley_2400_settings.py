@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from cycler_ctl.errors import BadReply, DeviceFault
 from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Rest, Setpoint, Window
@@ -25,7 +26,9 @@ READ_BACK = 1e-3
 RANGE_ECHO = 1.06  # a range is answered as its full scale, 1.05 times its name
 
 VOLT, CURR = "VOLT", "CURR"
-READ_FIELD = re.compile(r"[+-]\d\.\d{6}E[+-]\d{2}")  # fig. 18-1; exactly so, or a lost byte would be a number
+# Fig. 18-1, and exactly so: with a byte lost it must not be a number. Not-a-number may lack digits (18-49).
+FIELD = rb"([+-]\d\.\d{6}E[+-]\d{2}|[+-]?9\.9\d*[eE]\+?37)"
+READING = re.compile(rb" *, *".join([FIELD] * 3))
 # The status word, p. 18-50.
 OVERFLOW, COMPLIANCE, OVP, VOLTAGE_MEASURED, CURRENT_MEASURED, V_SOURCE, I_SOURCE, RANGE_COMPLIANCE, FOUR_WIRE = (
     1 << bit for bit in (0, 3, 4, 11, 12, 14, 15, 16, 22)
@@ -191,24 +194,23 @@ PLAIN = (
 
 def parse_reading(raw: bytes, drive: Drive) -> tuple[float, float, frozenset[Flag]]:
     """(voltage, current, flags) of an answer to ``:READ?`` with the elements VOLT, CURR, STAT; BadReply otherwise."""
-    fields = raw.decode("ascii", "replace").strip().split(",")
-    if len(fields) != 3:
-        raise BadReply(":READ?", raw, "not three fields")
-    numbers = [_element(field.strip(), raw) for field in fields]
-    status = int(numbers[2])
-    if status != numbers[2] or status < 0:
-        raise BadReply(":READ?", raw, "the status is not a word of bits")
-    if status & OVERFLOW:
-        raise BadReply(":READ?", raw, "overflow: the quantity exceeds its measuring range")
+    found = READING.fullmatch(raw.strip())
+    if found is None:
+        raise BadReply(":READ?", raw, "not three numbers")
+    voltage_V, current_A, status_word = float(found[1]), float(found[2]), float(found[3])
+    if not (abs(voltage_V) < scpi.OVERFLOW and abs(current_A) < scpi.OVERFLOW):
+        raise BadReply(":READ?", raw, "overflow, or not measured")
+    status = int(status_word)
+    if status != status_word or status < 0 or status & OVERFLOW:
+        raise BadReply(":READ?", raw, "overflow, or a status that is no word of bits")
     if not drive.agrees(status):
         raise BadReply(":READ?", raw, f"status {status:#x} tells of another source or sense than was set")
-    return numbers[0], numbers[1], frozenset(flag for bit, flag in FLAGS.items() if status & bit)
+    return voltage_V, current_A, flags_of(status)
 
 
-def _element(field: str, raw: bytes) -> float:
-    if re.fullmatch(r"[+-]?9\.9\d*[eE]\+?37", field):
-        raise BadReply(":READ?", raw, "overflow, or not measured")
-    return scpi.number(":READ?", field, READ_FIELD)
+@cache
+def flags_of(status: int) -> frozenset[Flag]:
+    return frozenset(flag for bit, flag in FLAGS.items() if status & bit)
 
 
 def _current_source(current_A: float, window_V: Window, spec: Spec) -> Drive:

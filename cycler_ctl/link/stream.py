@@ -29,6 +29,8 @@ class SocketLink(asyncio.Protocol):
         self._turns = Turns()
         self._transport: asyncio.Transport | None = None
         self._reply: asyncio.Future[bytes] | None = None
+        self._deadline_s = 0.0
+        self._watch: asyncio.TimerHandle | None = None
         self._buffer = b""
         self._in_step = True
         self._lost: LinkClosed | None = None
@@ -93,6 +95,8 @@ class SocketLink(asyncio.Protocol):
         self._lost = self._lost or LinkClosed(str(exchange_error(self._address, exc or EOFError("closed by the peer"))))
         self._heard.set()
         self.ended.set()
+        if self._watch is not None:
+            self._watch.cancel()
         if self._reply is not None and not self._reply.done():
             self._reply.set_exception(self._lost)
 
@@ -110,17 +114,25 @@ class SocketLink(asyncio.Protocol):
         self._in_step = False
         reply: asyncio.Future[bytes] = self._loop.create_future()
         self._reply = reply
-        deadline = self._loop.call_later(self._defaults.timeout_s, self._expire, reply)
+        self._deadline_s = self._loop.time() + self._defaults.timeout_s
+        if self._watch is None:
+            self._watch = self._loop.call_at(self._deadline_s, self._expire)
         try:
             raw = await reply
         finally:
-            deadline.cancel()
             self._reply = None
         self._in_step = True
         return raw.rstrip(self._defaults.strip) if self._defaults.strip else raw
 
-    def _expire(self, reply: asyncio.Future[bytes]) -> None:
-        if not reply.done():
+    def _expire(self) -> None:
+        """One timer serves many exchanges: it looks again at the newest one's deadline, for arming costs the most."""
+        self._watch = None
+        reply = self._reply
+        if reply is None or reply.done():
+            return
+        if self._loop.time() < self._deadline_s:
+            self._watch = self._loop.call_at(self._deadline_s, self._expire)
+        else:
             reply.set_exception(silence(self._address, self._defaults.timeout_s))
 
     async def _drain(self) -> None:

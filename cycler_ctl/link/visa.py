@@ -74,7 +74,7 @@ class VisaPort:
     def _read(self, most: int) -> bytes:
         """Empty when nothing (or, by lines, no whole line) came within the resource's time-out."""
         try:
-            with self._failing_as_ours(), self._resource.ignore_warning(FULL, ENDED):
+            with self._failing_as_ours():
                 return self._resource.visalib.read(self._resource.session, most)[0]
         except LinkTimeout:
             return b""
@@ -103,6 +103,7 @@ def open_visa(address: str, resource_name: str, wire: SerialAddress, defaults: L
     The Python backend opens a socket even where nobody listens, so that is looked at before anything is sent.
     """
     manager = pyvisa.ResourceManager(backend)
+    manager.visalib.issue_warning_on -= {FULL, ENDED}  # as many bytes as were asked for is what reading here means
     resource = manager.open_resource(resource_name, open_timeout=3000)
     if not isinstance(resource, MessageBasedResource):
         raise ConfigError(f"{address}: nothing that can be asked in messages")

@@ -90,13 +90,13 @@ def test_a_reading_is_three_exact_fields_and_its_flags() -> None:
 @pytest.mark.parametrize(
     ("raw", "why"),
     [
-        ("+9.910000E+37,+2.0E-04,{ok}", "overflow"),
+        ("+9.910000E+37,+2.000000E-04,{ok}", "overflow"),
         ("+4.100000E+00,+9.9E37,{ok}", "overflow"),  # 18-49 and 7-2 print it differently
-        ("+4.100000E+00,+2.000000E-04", "three fields"),
-        ("+4.100000E+00,+2.000000E-04,{ok},{ok}", "three fields"),
-        ("+4.10000E+00,+2.000000E-04,{ok}", "not a number"),
-        ("4.100000E+00,+2.000000E-04,{ok}", "not a number"),
-        ("+4.100000E+00,+2.000000E-0,{ok}", "not a number"),
+        ("+4.100000E+00,+2.000000E-04", "not three numbers"),
+        ("+4.100000E+00,+2.000000E-04,{ok},{ok}", "not three numbers"),
+        ("+4.10000E+00,+2.000000E-04,{ok}", "not three numbers"),
+        ("4.100000E+00,+2.000000E-04,{ok}", "not three numbers"),
+        ("+4.100000E+00,+2.000000E-0,{ok}", "not three numbers"),
         ("+4.100000E+00,+2.000000E-04,{over}", "overflow"),
         ("+4.100000E+00,+2.000000E-04,{two_wire}", "another source or sense"),
         ("+4.100000E+00,+2.000000E-04,{unmeasured}", "another source or sense"),
