@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_LIMIT = 16 * 1024
 START_BODY_LIMIT = 1024 * 1024  # a protocol file may be this long
+DISCARD_LIMIT = 8 * 1024 * 1024
 BODY_TIME_S = 10.0
 ACTIONS_PER_S = 20.0
 
@@ -166,22 +167,23 @@ def _check_type(scope: Scope, headers: Headers) -> Refusal | None:
 
 
 async def _read_body(headers: Headers, receive: Receive, limit: int) -> bytes | Refusal:
-    too_long = Refusal(413, f"the body is longer than {limit // 1024} KiB")
+    """A body that is too long is still taken off the wire (within reason), or the sender would never see the answer."""
     declared = headers.get("content-length", "0")
-    if not declared.isdigit() or int(declared) > limit:
-        return too_long
     body = bytearray()
+    length = 0
     try:
         async with asyncio.timeout(BODY_TIME_S):
-            more = True
-            while more:
+            more = int(declared) <= DISCARD_LIMIT  # h11 has made sure it is a number
+            while more and length <= DISCARD_LIMIT:
                 message = await receive()
-                body += message.get("body", b"")
                 more = message.get("more_body", False)
-                if len(body) > limit:
-                    return too_long
+                part: bytes = message.get("body", b"")
+                length += len(part)
+                body += part if length <= limit else b""
     except TimeoutError:
         return Refusal(408, f"the body did not arrive within {BODY_TIME_S:.0f} s")
+    if max(length, int(declared)) > limit:
+        return Refusal(413, f"the body is longer than {limit // 1024} KiB")
     return bytes(body)
 
 

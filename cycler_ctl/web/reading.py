@@ -18,7 +18,7 @@ from cycler_ctl.web.hub import Hub, sample
 from cycler_ctl.web.recordings import NoSuchRunError, Recordings
 
 RunId = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,80}$")]
-After = Annotated[int, Query(ge=0, description="only rows with a greater seq")]
+After = Annotated[int, Query(ge=0, le=2**53, description="only rows with a greater seq")]
 
 
 @dataclass(frozen=True, slots=True)

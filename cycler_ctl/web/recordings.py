@@ -57,6 +57,7 @@ class StoreRecordings:
                 **asdict(reader.info),
                 **asdict(reader.state),
                 "rows": reader.last_seq,
+                "basis": asdict(basis_of(reader.info.cell)),
                 "steps": [asdict(step) for step in reader.steps()],
                 "cycles": [asdict(cycle) for cycle in reader.cycles()],
             }

@@ -4,7 +4,7 @@ import { act, get, headers, mayAct, takeToken } from "./api.js";
 import { Curves } from "./curves.js";
 import { Detail, ask } from "./detail.js";
 import { say } from "./dom.js";
-import { duration, stateOf } from "./format.js";
+import { clock, duration, stateOf } from "./format.js";
 import { follow } from "./stream.js";
 import { Tile } from "./tile.js";
 
@@ -46,7 +46,7 @@ const on = {
     Object.assign(channel, { sample, came: now, dirty: true });
     if (!channel.tile) return;
     channel.tile.showSample(sample);
-    if (channel.visible) redraw(channel);
+    if (channel.visible) channel.tile.follow(channel.curves, sample);
     detail.sampled(channel);
   },
   durable({ run }) {
@@ -86,19 +86,28 @@ async function refreshCurves(channel) {
 }
 
 function showAge(channel) {
-  const { status, came, interval, tile } = channel;
-  if (status.state !== "running") { tile.showAge("", false); return; }
-  const silent = came === null ? null : performance.now() - came;
-  const stale = known.lost === null && silent !== null && silent > Math.max(PATIENCE_MS, 3 * interval);
-  tile.showAge(stale ? `no new value for ${duration(silent / 1000)}` : "", stale);
+  const { status, sample, came, interval, tile } = channel;
+  const silent = came === null ? 0 : performance.now() - came;
+  const quiet = silent > Math.max(PATIENCE_MS, 3 * interval);
+  if (status.state === "running" || status.state === "paused") {
+    const stale = quiet && known.lost === null && status.state === "running";
+    tile.showAge(stale ? `no new value for ${duration(silent / 1000)}` : "", stale ? "stale" : "live");
+  } else {
+    tile.showAge(sample ? `values of ${clock(sample.utc_s)}` : "", "old");
+  }
 }
 
 function summarise() {
-  const counts = new Map();
-  for (const { status } of channels.values()) if (status) counts.set(status.state, (counts.get(status.state) ?? 0) + 1);
-  const words = [...counts].map(([state, count]) => `${count} ${stateOf(state).words.toLowerCase()}`);
+  const states = [...channels.values()].filter(({ status }) => status).map(({ status }) => status.state);
+  const kinds = [...new Set(states)].sort((a, b) => urgency(b) - urgency(a));
+  const words = kinds.map((kind) => `${states.filter((state) => state === kind).length} ${stateOf(kind).words.toLowerCase()}`);
   say(at("summary"), words.join(", "));
+  const live = [...channels.values()].filter(({ status }) => status?.state === "cannot_deenergise").map(({ name }) => name);
+  at("alarm").hidden = live.length === 0;
+  if (live.length) say(at("alarm"), `${live.join(", ")}: the output could not be switched off. Disconnect the cell by hand.`);
 }
+
+function urgency(state) { return ["calm", "done", "running", "wait", "bad", "alarm"].indexOf(stateOf(state).tone); }
 
 function live() {
   if (known.lost !== null) Object.assign(known, { lost: null, status: 0 });

@@ -6,14 +6,15 @@ import { fixed } from "./format.js";
 const EDGE = { left: 40, right: 14, top: 16, bottom: 26 };
 const HEIGHT = 190;
 
-/** Draw `model` (see curves.js) into `place`, with the running point `tip` at its end. */
+/** Draw `model` (see curves.js) into `place`; the answer moves the running point and says false where it left the picture. */
 export function sketch(place, model, tip, label) {
   const width = Math.max(220, place.clientWidth);
   const svg = draw("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": label });
   const drawn = model?.curves.filter((curve) => curve.capacity.length > 1) ?? [];
-  if (drawn.length) fill(svg, width, drawn, model, tip);
-  else svg.append(draw("text", { class: "none", x: width / 2, y: HEIGHT / 2 }, "No curve yet"));
   place.replaceChildren(svg);
+  if (drawn.length) return fill(svg, width, drawn, model, tip);
+  svg.append(draw("text", { class: "none", x: width / 2, y: HEIGHT / 2 }, "No curve yet"));
+  return () => true;
 }
 
 function fill(svg, width, curves, model, tip) {
@@ -25,12 +26,19 @@ function fill(svg, width, curves, model, tip) {
   const newest = largest(curves.map((curve) => curve.cycle));
   const oldest = smallest(curves.map((curve) => curve.cycle));
   for (const curve of curves) svg.append(line(curve, x, y, strength(curve.cycle, oldest, newest)));
-  if (tip) follow(svg, curves, tip, x, y);
+  const end = draw("g");
+  svg.append(end);
+  const move = (to) => {
+    end.replaceChildren(...(to ? follow(curves, to, x, y) : []));
+    return !to || (to.capacity <= x.end && to.voltage_V >= y.start && to.voltage_V <= y.end);
+  };
+  move(tip);
+  return move;
 }
 
 /** The newest cycle is drawn full, older ones fade but stay readable. */
 export function strength(cycle, oldest, newest) {
-  return cycle === newest ? 1 : 0.26 + 0.34 * ((cycle - oldest) / Math.max(1, newest - oldest));
+  return cycle === newest ? 1 : 0.36 + 0.3 * ((cycle - oldest) / Math.max(1, newest - oldest));
 }
 
 function line(curve, x, y, opacity) {
@@ -38,14 +46,13 @@ function line(curve, x, y, opacity) {
   return draw("path", { class: `curve ${curve.word}`, "stroke-opacity": opacity.toFixed(2), d: `M${points.join("L")}` });
 }
 
-function follow(svg, curves, tip, x, y) {
-  const grown = curves.find((curve) => curve.cycle === tip.cycle && curve.word === tip.word);
+function follow(curves, tip, x, y) {
   const [tx, ty] = [x.at(tip.capacity).toFixed(1), y.at(tip.voltage_V).toFixed(1)];
-  if (grown) {
-    const [lx, ly] = [x.at(grown.capacity.at(-1)).toFixed(1), y.at(grown.voltage_V.at(-1)).toFixed(1)];
-    svg.append(draw("path", { class: `curve ${tip.word}`, d: `M${lx} ${ly}L${tx} ${ty}` }));
-  }
-  svg.append(draw("circle", { class: `tip ${tip.word}`, cx: tx, cy: ty, r: 5 }));
+  const dot = draw("circle", { class: `tip ${tip.word}`, cx: tx, cy: ty, r: 5 });
+  const grown = curves.find((curve) => curve.cycle === tip.cycle && curve.word === tip.word);
+  if (!grown) return [dot];
+  const [lx, ly] = [x.at(grown.capacity.at(-1)).toFixed(1), y.at(grown.voltage_V.at(-1)).toFixed(1)];
+  return [draw("path", { class: `curve ${tip.word}`, d: `M${lx} ${ly}L${tx} ${ty}` }), dot];
 }
 
 function axes(svg, width, x, y, unit) {
@@ -73,7 +80,7 @@ function scale(low, high, from, to, count) {
   const ticks = [];
   for (let tick = start; tick <= end + step * 1e-6; tick += step) ticks.push(tick);
   return {
-    ticks,
+    ticks, start, end,
     at: (value) => from + ((value - start) / (end - start)) * (to - from),
     label: (value) => fixed(Math.abs(value) < step * 1e-6 ? 0 : value, digits),
   };

@@ -3,8 +3,9 @@
 import { mayAct } from "./api.js";
 import { strength } from "./chart.js";
 import { Curves } from "./curves.js";
-import { icon, make, say } from "./dom.js";
+import { icon, legend, make, say } from "./dom.js";
 import { capacity, clock, current, fixed, stateOf, temperature, voltage } from "./format.js";
+import { plotly } from "./plot.js";
 import { canStop, showOutput, showReason, showState, showValue, values } from "./tile.js";
 
 const CROSS = "M5 5L15 15M15 5L5 15";
@@ -20,7 +21,7 @@ const REFRESH_MS = 5000;
 
 export class Detail {
   constructor(dialog, { get, act }) {
-    Object.assign(this, { dialog, get, act, channel: null, view: "curves", curves: null, run: null, at: -Infinity });
+    Object.assign(this, { dialog, get, act, channel: null, view: "curves", curves: null, run: null, graph: null, at: -Infinity });
     dialog.addEventListener("close", () => this.leave());
     dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   }
@@ -35,7 +36,7 @@ export class Detail {
   }
 
   leave() {
-    if (this.part && window.Plotly) window.Plotly.purge(this.part.canvas);
+    this.clear("");
     Object.assign(this, { channel: null, curves: null, run: null, at: -Infinity });
     this.dialog.replaceChildren();
   }
@@ -48,7 +49,9 @@ export class Detail {
       cycles: make("div"), said: make("span", { class: "said", role: "status" }),
       acts: make("div", { class: "acts" }),
     };
-    p.tabs = make("div", { class: "tabs", role: "tablist", "aria-label": "Chart" }, ...VIEWS.map(([view, words]) => this.tab(view, words)));
+    p.legend = legend();
+    p.tabs = make("div", { class: "tabs", role: "group", "aria-label": "Chart" }, ...VIEWS.map(([view, words]) => this.tab(view, words)));
+    p.legend.hidden = this.view !== "curves";
     p.buttons = new Map(ACTS.map(([word, label]) => [word, this.button(word, label)]));
     p.acts.append(...p.buttons.values(), p.said);
     this.dialog.replaceChildren(make("div", { class: "detail-body" },
@@ -57,7 +60,7 @@ export class Detail {
         make("button", { class: "close", type: "button", "aria-label": "Close", onclick: () => this.dialog.close() }, icon(CROSS, 20))),
       p.reason, values(p),
       make("div", { class: "detail-main" },
-        make("div", { class: "chart" }, p.tabs, p.canvas),
+        make("div", { class: "chart" }, make("div", { class: "chart-head" }, p.tabs, p.legend), p.canvas),
         make("div", { class: "facts" }, p.output, p.facts, p.cycles)),
       p.acts));
   }
@@ -65,11 +68,11 @@ export class Detail {
   tab(view, words) {
     const chosen = view === this.view;
     const choose = () => this.choose(view);
-    return make("button", { type: "button", role: "tab", "aria-selected": String(chosen), "data-view": view, onclick: choose }, words);
+    return make("button", { type: "button", "aria-pressed": String(chosen), "data-view": view, onclick: choose }, words);
   }
 
   button(word, label) {
-    return make("button", { class: `act ${word}`, type: "button", hidden: true, onclick: () => this.press(word) }, label);
+    return make("button", { class: `act act-${word}`, type: "button", hidden: true, onclick: () => this.press(word) }, label);
   }
 
   async press(word) {
@@ -129,10 +132,17 @@ export class Detail {
 
   choose(view) {
     this.view = view;
-    for (const tab of this.part.tabs.children) tab.setAttribute("aria-selected", String(tab.dataset.view === view));
-    if (window.Plotly) window.Plotly.purge(this.part.canvas);
-    this.part.canvas.replaceChildren(make("p", {}, "Drawing\u2026"));
+    this.part.legend.hidden = view !== "curves";
+    for (const tab of this.part.tabs.children) tab.setAttribute("aria-pressed", String(tab.dataset.view === view));
+    this.clear("Drawing\u2026");
     this.load();
+  }
+
+  /** A picture's place is never used for the next: plotly leaves traces. */
+  clear(words) {
+    if (this.graph) window.Plotly.purge(this.graph);
+    this.graph = null;
+    this.part.canvas.replaceChildren(make("p", {}, words));
   }
 
   restyle() { if (this.channel) this.load(); }
@@ -141,22 +151,24 @@ export class Detail {
     const channel = this.channel;
     const run = channel.status.run ?? channel.sample?.run;
     this.at = performance.now();
-    if (!run) { this.part.canvas.replaceChildren(make("p", {}, "This channel has not run yet.")); return; }
+    if (!run) { this.clear("This channel has not run yet."); return; }
     if (this.curves?.run !== run) this.curves = new Curves(this.get, run, 700, 60);
     try {
       const view = this.view;
       const [, , picture] = await Promise.all([plotly(), this.loadCycles(run), view === "curves" ? this.curvePicture() : this.timePicture(run)]);
       if (channel === this.channel && view === this.view) await this.paint(run, picture);
     } catch (error) {
-      if (channel === this.channel) this.part.canvas.replaceChildren(make("p", {}, `This chart cannot be drawn: ${error.message}`));
+      if (channel === this.channel) this.clear(`This chart cannot be drawn: ${error.message}`);
     }
   }
 
   async paint(run, { traces, layout }) {
-    const canvas = this.part.canvas;
-    if (!canvas.classList.contains("js-plotly-plot")) canvas.replaceChildren();
-    await window.Plotly.react(canvas, traces, { ...base(), ...layout, uirevision: `${run} ${this.view}` }, {
-      displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+    if (!this.graph) {
+      this.graph = make("div", { class: "graph" });
+      this.part.canvas.replaceChildren(this.graph);
+    }
+    await window.Plotly.react(this.graph, traces, { ...base(), ...layout, uirevision: `${run} ${this.view}` }, {
+      displaylogo: false, responsive: true, modeBarButtons: [["toImage"], ["zoom2d", "pan2d"], ["zoomIn2d", "zoomOut2d", "resetScale2d"]],
       toImageButtonOptions: { format: "svg", filename: `${run}-${this.view}` },
     });
   }
@@ -172,7 +184,7 @@ export class Detail {
       hovertemplate: `%{x:.5~g} ${basis.unit}<br>%{y:.4f} V<extra>Cycle ${curve.cycle}, ${curve.word}</extra>`,
     }));
     const title = basis.of ? `Capacity per gram of ${basis.of} / mAh g<sup>\u22121</sup>` : "Capacity / mAh";
-    return { traces, layout: { xaxis: axis(title, { rangemode: "tozero" }), yaxis: axis("Voltage / V") } };
+    return { traces, layout: { xaxis: axis(title, { range: [0, 1.03 * most(curves)] }), yaxis: axis("Voltage / V") } };
   }
 
   async timePicture(run) {
@@ -183,8 +195,8 @@ export class Detail {
       hovertemplate: `%{x:.3f} h<br>%{y:.5~g} ${unit}<extra></extra>`, ...extra,
     });
     const traces = [
-      trace("Voltage", columns.voltage_V, colour("lithiation"), "V", {}),
-      trace("Current", columns.current_A.map((value) => value * 1000), colour("delithiation"), "mA", { yaxis: "y2", line: { color: colour("delithiation"), width: 1.5, shape: "hv" } }),
+      trace("Voltage", columns.voltage_V, colour("ink"), "V", {}),
+      trace("Current", columns.current_A.map((value) => value * 1000), colour("done"), "mA", { yaxis: "y2" }),
     ];
     return { traces, layout: {
       xaxis: axis("Time / h", { anchor: "y2" }), yaxis: axis("Voltage / V", { domain: [0.36, 1] }), yaxis2: axis("Current / mA", { domain: [0, 0.28] }),
@@ -192,8 +204,7 @@ export class Detail {
   }
 
   async loadCycles(run) {
-    const { cycles } = await this.get(`/api/v1/runs/${run}`);
-    const { basis } = this.curves;
+    const { cycles, basis } = await this.get(`/api/v1/runs/${run}`);
     if (!cycles.length || !this.part) return;
     const shown = (charge_Ah) => capacity((charge_Ah * 1000) / (basis.mass_g ?? 1));
     const rows = cycles.map((cycle) => make("tr", {},
@@ -206,29 +217,19 @@ export class Detail {
   }
 }
 
-/** Ask in the page; true when the person is sure. */
+/** Ask in the page; true when the person is sure. Escape means no. */
 export function ask(dialog, title, text, yes, no) {
   return new Promise((resolve) => {
-    const answer = (value) => () => { dialog.returnValue = value; dialog.close(); };
-    dialog.returnValue = "no";
+    const answer = (sure) => () => { dialog.oncancel = null; dialog.close(); resolve(sure); };
+    dialog.oncancel = answer(false);
     dialog.replaceChildren(make("h2", { id: "confirm-title" }, title), make("p", {}, text), make("div", { class: "acts" },
-      no ? make("button", { class: "act", type: "button", autofocus: true, onclick: answer("no") }, no) : null,
-      make("button", { class: no ? "act sure" : "act", type: "button", onclick: answer("yes") }, yes)));
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+      no ? make("button", { class: "act", type: "button", autofocus: true, onclick: answer(false) }, no) : null,
+      make("button", { class: no ? "act sure" : "act", type: "button", onclick: answer(true) }, yes)));
     dialog.showModal();
   });
 }
 
-let loading = null;
-
-/** Plotly is large: fetched when the first large view is opened. */
-function plotly() {
-  loading ??= new Promise((resolve, reject) => {
-    const script = make("script", { src: "/static/plotly.min.js", onload: resolve, onerror: () => { loading = null; reject(new Error("plotly was not found")); } });
-    document.head.append(script);
-  });
-  return loading;
-}
+function most(curves) { return curves.reduce((top, curve) => Math.max(top, curve.capacity.at(-1) ?? 0), 0) || 1; }
 
 function colour(name) { return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim(); }
 
@@ -240,7 +241,7 @@ function axis(title, more) {
 function base() {
   return {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, hovermode: "closest", dragmode: "zoom",
-    margin: { l: 64, r: 12, t: 12, b: 52 }, separators: ".", font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("soft") },
+    margin: { l: 64, r: 12, t: 34, b: 52 }, modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("faint"), activecolor: colour("ink") }, separators: ".", font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("soft") },
     hoverlabel: { bgcolor: colour("card"), bordercolor: colour("line"), font: { color: colour("ink") } },
   };
 }

@@ -28,3 +28,10 @@ export function say(element, text) {
 export function icon(shape, box) {
   return draw("svg", { viewBox: `0 0 ${box} ${box}`, "aria-hidden": "true" }, draw("path", { d: shape, "fill-rule": "evenodd" }));
 }
+
+/** What the two colours mean; the words name the electrode's reaction, whatever the protocol calls charge. */
+export function legend() {
+  const line = () => draw("svg", { viewBox: "0 0 22 8", "aria-hidden": "true" }, draw("path", { d: "M1 4H21" }));
+  return make("ul", { class: "legend", "aria-label": "Colours of the curves" },
+    make("li", { class: "lithiation" }, line(), "Lithiation"), make("li", { class: "delithiation" }, line(), "Delithiation"));
+}

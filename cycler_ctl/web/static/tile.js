@@ -2,7 +2,7 @@
 
 import { sketch } from "./chart.js";
 import { icon, make, say } from "./dom.js";
-import { clock, current, duration, outputOf, stateOf, temperature, voltage } from "./format.js";
+import { clock, current, outputOf, stateOf, temperature, voltage } from "./format.js";
 
 const LATCHED = new Set(["tripped", "faulted", "cannot_deenergise", "interrupted", "aborted", "stopped"]);
 
@@ -42,7 +42,7 @@ export class Tile {
     showState(this.part.state, status);
     const moving = status.state === "running" ? " running-tile" : "";
     const bad = ["bad", "alarm"].includes(state.tone) ? " bad" : "";
-    this.element.className = `tile${moving}${bad}${this.element.classList.contains("stale") ? " stale" : ""}`;
+    this.element.className = `tile${moving}${bad}`;
     say(this.part.protocol, status.protocol ?? "No protocol");
     say(this.part.cell, status.cell ? `Cell ${status.cell}` : `On ${status.instrument}`);
     showReason(this.part.reason, status);
@@ -60,14 +60,21 @@ export class Tile {
     showValue(this.part.temperature, temperature(sample?.temperature_degC));
   }
 
-  showAge(text, stale) {
+  /** `kind`: live, old (of a run that is over) or stale (should be newer). */
+  showAge(text, kind) {
     say(this.part.age, text);
-    this.element.classList.toggle("stale", stale);
+    this.element.classList.toggle("stale", kind === "stale");
+    this.element.classList.toggle("old", kind === "old");
   }
 
   draw(curves, sample) {
-    const tip = curves?.tip(sample) ?? null;
-    sketch(this.part.plot, curves, tip, `Voltage against capacity of channel ${this.name}, ${curves?.curves.length ?? 0} curves`);
+    const label = `Voltage against capacity of channel ${this.name}, ${curves?.curves.length ?? 0} curves`;
+    this.move = sketch(this.part.plot, curves, curves?.tip(sample) ?? null, label);
+  }
+
+  /** Move the running point; everything is drawn anew only when it leaves the picture. */
+  follow(curves, sample) {
+    if (!this.move?.(curves?.tip(sample) ?? null)) this.draw(curves, sample);
   }
 }
 
@@ -124,5 +131,3 @@ function whereText(status) {
   else if (status.state !== "running") parts.push(`since ${clock(status.since_utc_s)}`);
   return parts.join(" \u00b7 ");
 }
-
-export { duration };

@@ -15,31 +15,31 @@ import pytest
 from cycler_ctl.config import HttpSettings
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus
+from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
-from cycler_ctl.store.writer import WriterOptions, create_run
+from cycler_ctl.store.writer import create_run
 from cycler_ctl.web.app import create_app
 from cycler_ctl.web.hub import Hub
 from cycler_ctl.web.server import allowed_hosts_of, serve_http
 from protocols.record import Counters, CycleSummary, Mark, Mode, Outcome, Row
 
-TOKEN = "a-token-for-tests-of-forty-three-characters"
+TOKEN = "a-token-for-tests-" + "x" * 25
 STARTED_UTC_S = 1_795_000_000.0
+CURRENT_A = 0.3927e-3
 OPTIONS = WriterOptions(minimum_free_bytes=0)
 
 
-def half_cycle(first: Row | None, cycle: int, direction: int, full_Ah: float, current_A: float, points: int) -> list[Row]:
+def half_cycle(first: Row | None, cycle: int, direction: int, full_Ah: float, points: int) -> list[Row]:
     """One lithiation or delithiation of a conversion electrode, roughly as in Fig. S3: a plateau with bent ends."""
     seq = 1 if first is None else first.seq + 1
     start_s = 0.0 if first is None else first.time_s
     before = Counters() if first is None or first.cycle != cycle else first.cycle_total
-    duration_s = full_Ah * 3600 / current_A
+    duration_s = full_Ah * 3600 / CURRENT_A
     rows: list[Row] = []
     for place in range(points):
         x = place / (points - 1)
         charge_Ah = x * full_Ah
-        moved = (
-            replace(before, oxidation_Ah=charge_Ah) if direction > 0 else replace(before, reduction_Ah=charge_Ah)
-        )
+        moved = replace(before, oxidation_Ah=charge_Ah) if direction > 0 else replace(before, reduction_Ah=charge_Ah)
         at_s = start_s + 30 + x * duration_s
         rows.append(
             Row(
@@ -47,7 +47,7 @@ def half_cycle(first: Row | None, cycle: int, direction: int, full_Ah: float, cu
                 time_s=at_s,
                 utc_s=STARTED_UTC_S + at_s,
                 voltage_V=voltage(x, direction, cycle),
-                current_A=direction * current_A,
+                current_A=direction * CURRENT_A,
                 temperature_degC=120.0 + 0.2 * math.sin(at_s / 900),
                 cycle=cycle,
                 step_count=2 * cycle + (direction > 0),
@@ -85,9 +85,9 @@ def recorded(cycles: int, full_Ah: float, *, last_part: float = 1.0, points: int
     for cycle in range(1, cycles + 1):
         q_Ah = full_Ah * (1.0 if cycle == 1 else 0.78 * 0.985**cycle)
         back_Ah = full_Ah * 0.77 * 0.985**cycle
-        found.rows += half_cycle(last, cycle, -1, q_Ah, 0.3927e-3, points)
+        found.rows += half_cycle(last, cycle, -1, q_Ah, points)
         part = last_part if cycle == cycles else 1.0
-        back = half_cycle(found.rows[-1], cycle, 1, back_Ah, 0.3927e-3, points)
+        back = half_cycle(found.rows[-1], cycle, 1, back_Ah, points)
         found.rows += back[: round(part * points)]
         last = found.rows[-1]
         if part == 1.0:
@@ -258,20 +258,31 @@ def furnish(lab: Lab) -> None:
                 rows_waiting=0,
             )
         )
-    lab.station.put(
-        ChannelStatus("a6", "smu6", ChannelState.IDLE, "", STARTED_UTC_S, energised=False, protection="B")
-    )
+    lab.station.put(ChannelStatus("a6", "smu6", ChannelState.IDLE, "", STARTED_UTC_S, energised=False, protection="B"))
     lab.station.links = (
         InstrumentStatus("smu1", "keithley-2400", "TCPIP0::127.0.0.1::5025::SOCKET", "connected", None, "B", "", None),
     )
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Lab:
+def empty_lab(data_dir: Path) -> Lab:
     station = FakeStation()
-    made = Lab(tmp_path / "data", station, FakeActions(station), Hub(station))
-    made.data_dir.mkdir()
+    return Lab(data_dir, station, FakeActions(station), Hub(station))
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    made = empty_lab(tmp_path_factory.mktemp("data"))
     furnish(made)
+    return made
+
+
+@pytest.fixture
+def lab(furnished: Lab) -> Lab:
+    """Run files are shared, because nothing here writes them; the rest is the test's own."""
+    made = empty_lab(furnished.data_dir)
+    made.station.statuses |= furnished.station.statuses
+    made.station.samples |= furnished.station.samples
+    made.station.links = furnished.station.links
     return made
 
 

@@ -1,0 +1,253 @@
+"""The live page in a real browser: what a person sees, what the console says, where requests go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from cycler_ctl.clock import real_sleep
+from cycler_ctl.live import ChannelState
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+TOKEN = "a-token-for-tests-" + "x" * 25
+QUIET = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed")
+
+
+class Browser:
+    """A WebDriver session."""
+
+    def __init__(self, driver: httpx.AsyncClient, session: str) -> None:
+        self._driver = driver
+        self._session = f"/session/{session}"
+
+    async def open(self, address: str) -> None:
+        await self._ask("url", url=address)
+
+    async def run(self, script: str, *values: object) -> Any:
+        return await self._ask("execute/sync", script=script, args=list(values))
+
+    async def emulate(self, command: str, **parameters: object) -> None:
+        await self._ask("goog/cdp/execute", cmd=command, params=parameters)
+
+    async def until(self, script: str, *values: object) -> Any:
+        """The first true answer of ``script``."""
+        async with asyncio.timeout(20):
+            while not (found := await self.run(script, *values)):
+                await real_sleep(0.05)
+            return found
+
+    async def log(self, kind: str) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = await self._ask("se/log", type=kind)
+        return entries
+
+    async def complaints(self) -> list[str]:
+        return [entry["message"] for entry in await self.log("browser")]
+
+    async def requested(self) -> set[str]:
+        """Every address asked for over the network since the last call."""
+        messages = [json.loads(entry["message"])["message"] for entry in await self.log("performance")]
+        sent = [each["params"]["request"]["url"] for each in messages if each["method"] == "Network.requestWillBeSent"]
+        return {url for url in sent if url.startswith(("http", "ws"))}
+
+    async def _ask(self, what: str, **body: object) -> Any:
+        answer = (await self._driver.post(f"{self._session}/{what}", json=body)).json()["value"]
+        assert not (isinstance(answer, dict) and "stacktrace" in answer), answer
+        return answer
+
+
+@contextlib.contextmanager
+def driving() -> Iterator[str]:
+    """A chromedriver of our own; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with subprocess.Popen([str(DRIVER), f"--port={port}"], stdout=subprocess.DEVNULL) as process:
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def new_session(driver: httpx.Client, profile: Path) -> str:
+    options = {"binary": CHROMIUM, "args": [*QUIET, f"--user-data-dir={profile}"]}
+    wanted = {
+        "browserName": "chrome",
+        "goog:chromeOptions": options,
+        "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
+    }
+    answer = driver.post("/session", json={"capabilities": {"alwaysMatch": wanted}}).json()["value"]
+    assert "sessionId" in answer, answer
+    return str(answer["sessionId"])
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """(driver's address, session): one browser for all tests here, because starting one takes longer than a test."""
+    connecting = httpx.HTTPTransport(retries=8)  # waits longer each time: the driver needs a moment
+    with (
+        driving() as address,
+        httpx.Client(base_url=address, trust_env=False, timeout=60, transport=connecting) as driver,
+    ):
+        session = new_session(driver, tmp_path_factory.mktemp("profile"))
+        yield address, session
+        driver.delete(f"/session/{session}")
+
+
+@pytest.fixture
+async def browser(chromium: tuple[str, str]) -> AsyncIterator[Browser]:
+    address, session = chromium
+    async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60) as driver:
+        found = Browser(driver, session)
+        await found.open("about:blank")
+        await found.log("browser")
+        await found.log("performance")
+        yield found
+        await found.emulate("Emulation.clearDeviceMetricsOverride")
+        await found.emulate("Emulation.setEmulatedMedia", features=[])
+        await found.open("about:blank")
+
+
+TILE = "return document.querySelector(`[data-channel=${arguments[0]}]`)?.innerText.includes(arguments[1])"
+CLICK = "document.querySelector(arguments[0]).click(); return true"
+
+
+async def test_tiles_show_live_values_without_a_complaint_or_a_foreign_request(lab: Any, browser: Browser) -> None:
+    async with lab.serve() as address:
+        await browser.open(address)
+        assert await browser.until("return document.querySelectorAll('.tile').length === 6")
+        await browser.until(TILE, "a1", "Running")
+        await browser.until(TILE, "a1", "Output on")
+        await browser.until(TILE, "a4", "Off confirmed")
+        await browser.until(TILE, "a5", "temperature 136.2 °C is above the limit of 135 °C")
+        await browser.until("return document.querySelectorAll('[data-channel=a1] .curve').length >= 6")
+        run, row = lab.station.samples["a1"]
+        lab.station.samples["a1"] = (run, replace(row, voltage_V=0.9871, time_s=row.time_s + 5))
+        await browser.until(TILE, "a1", "0.9871")
+        assert await browser.run("return document.querySelector('[data-channel=a1] .stop').hidden")
+        assert await browser.complaints() == []
+        assert {url for url in await browser.requested() if not url.startswith(address)} == set()
+
+
+async def test_the_large_view_draws_with_plotly_under_the_policy(lab: Any, browser: Browser) -> None:
+    async with lab.serve() as address:
+        await browser.open(address)
+        await browser.until(TILE, "a1", "Running")
+        await browser.run(CLICK, "[data-channel=a1] .open")
+        assert await browser.until("return document.querySelectorAll('.detail .scatterlayer .js-line').length") == 6
+        await browser.until("return document.querySelector('.cycles')?.innerText.includes('1568')")
+        await browser.run(CLICK, ".tabs [data-view=time]")
+        await browser.until("return document.querySelectorAll('.detail .scatterlayer .js-line').length === 2")
+        await browser.emulate(
+            "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}]
+        )
+        await browser.until("return document.querySelectorAll('.detail .scatterlayer .js-line').length === 2")
+        await browser.run("document.querySelector('.close').click(); return true")
+        assert not await browser.run("return document.querySelector('#detail').open")
+        assert await browser.complaints() == []
+        assert {url for url in await browser.requested() if not url.startswith(address)} == set()
+
+
+async def test_stop_asks_first_and_says_off_only_when_it_is(lab: Any, browser: Browser) -> None:
+    async with lab.serve() as address:
+        await browser.open(f"{address}/#token={TOKEN}")
+        await browser.until("return document.querySelector('[data-channel=a1] .stop')?.hidden === false")
+        assert TOKEN not in await browser.run("return location.href")
+        await browser.run(CLICK, "[data-channel=a1] .stop")
+        await browser.run(CLICK, "#confirm .act:not(.sure)")
+        await browser.run(CLICK, "[data-channel=a1] .stop")
+        assert lab.actions.asked == []
+        assert not await browser.run(TILE, "a1", "Off confirmed")
+        await browser.run(CLICK, "#confirm .sure")
+        await browser.until(TILE, "a1", "Off confirmed")
+        assert lab.actions.asked == [("stop", "a1", "page (http 127.0.0.1)")]
+        await browser.until("return document.querySelector('[data-channel=a1] .stop').hidden")
+
+
+async def test_a_refused_stop_says_why(lab: Any, browser: Browser) -> None:
+    lab.refuse("a1 is being started")
+    async with lab.serve() as address:
+        await browser.open(f"{address}/#token={TOKEN}")
+        await browser.until("return document.querySelector('[data-channel=a1] .stop')?.hidden === false")
+        await browser.run(CLICK, "[data-channel=a1] .stop")
+        await browser.run(CLICK, "#confirm .sure")
+        await browser.until("return document.querySelector('#confirm').innerText.includes('a1 is being started')")
+        assert await browser.run(TILE, "a1", "Output on")
+
+
+async def test_what_nobody_knows_is_never_called_off(lab: Any, browser: Browser) -> None:
+    lab.station.change("a2", ChannelState.CANNOT_DEENERGISE, energised=None, reason="smu2 is silent")
+    async with lab.serve() as address:
+        await browser.open(address)
+        await browser.until(TILE, "a2", "treat it as on")
+        assert not await browser.run(TILE, "a2", "Off confirmed")
+        alarm = await browser.run("return document.querySelector('#alarm').innerText")
+        assert alarm == "a2: the output could not be switched off. Disconnect the cell by hand."
+
+
+async def test_names_from_files_are_text_and_never_markup(lab: Any, browser: Browser) -> None:
+    nasty = '<img src=x onerror="document.title=1"><b>cell</b>'
+    lab.station.put(replace(lab.station.statuses["a1"], cell=nasty, protocol=nasty, what=nasty))
+    async with lab.serve() as address:
+        await browser.open(address)
+        await browser.until(TILE, "a1", "<b>cell</b>")
+        assert await browser.run("return document.querySelectorAll('.tile img, .tile b').length") == 0
+
+
+async def test_a_lost_station_is_said_and_found_again(lab: Any, browser: Browser) -> None:
+    from cycler_ctl.config import HttpSettings
+
+    async with lab.serve() as address:
+        await browser.open(address)
+        await browser.until("return document.querySelector('#link').innerText === 'Live'")
+    await browser.until("return !document.querySelector('#banner').hidden")
+    assert "What is shown is old" in await browser.run("return document.querySelector('#banner').innerText")
+    lab.hub = type(lab.hub)(lab.station)
+    lab.station.change("a1", ChannelState.PAUSED, energised=False)
+    async with lab.serve(HttpSettings(listen=address.removeprefix("http://"))):
+        await browser.until("return document.querySelector('#banner').hidden")
+        await browser.until(TILE, "a1", "Paused")
+
+
+async def test_one_column_on_a_phone_and_nothing_sticks_out(lab: Any, browser: Browser) -> None:
+    await browser.emulate("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=2, mobile=True)
+    async with lab.serve() as address:
+        await browser.open(address)
+        await browser.until(TILE, "a1", "Running")
+        lefts = "return new Set([...document.querySelectorAll('.tile')].map(t => t.getBoundingClientRect().left)).size"
+        assert await browser.run(lefts) == 1
+        assert await browser.run("return document.documentElement.scrollWidth") == 390
+
+
+async def test_the_harness_hears_a_complaint_and_sees_a_foreign_request(lab: Any, browser: Browser) -> None:
+    async with lab.serve() as address:
+        await browser.open(address)
+        await browser.until(TILE, "a1", "Running")
+        await browser.run("new Image().src = 'http://192.0.2.1/x.png'; return true")
+        await browser.run("document.body.setAttribute('style', 'color: red'); return true")
+        async with asyncio.timeout(10):
+            while not (complaints := await browser.complaints()):
+                await real_sleep(0.05)
+        assert "Content Security Policy" in complaints[0]
