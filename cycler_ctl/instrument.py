@@ -213,3 +213,5 @@ class DriverSpec:
     protection: Protection | None = None
     status: str = "experimental"
     notes: tuple[str, ...] = field(default=())
+    ratings: Callable[[Any], Ratings] | None = None
+    """Of the family's usual model with these options: for plans, which are made without the instrument."""

@@ -1,0 +1,255 @@
+"""The command line. Results go to stdout, messages to stderr; whatever is heavy is imported when it is needed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cycler_ctl.errors import CyclerError
+
+DONE, FAILED, USAGE, UNREACHABLE, NOT_OFF = 0, 1, 2, 3, 4
+
+app = typer.Typer(
+    name="cycler-ctl",
+    help="Run battery cycling protocols on real or simulated instruments: guarded, durable, live.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="station.toml (default: $CYCLER_CTL_CONFIG, ./station.toml)")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
+CellOption = Annotated[Path | None, typer.Option("--cell", help="cell file used in place of the protocol's cell:")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="name=quantity, in place of the protocol's variable")
+]
+ChannelArgument = Annotated[str, typer.Argument(help="channel of station.toml")]
+ChannelOption = Annotated[str, typer.Option("--channel", help="channel of station.toml")]
+RunArgument = Annotated[str, typer.Argument(help="run id, or the beginning of one")]
+FileArgument = Annotated[Path, typer.Argument(help="protocol file")]
+
+
+@app.command()
+def demo(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="exit when all five runs are done")] = False,
+    speed: Annotated[str, typer.Option(help="simulated seconds per second, or max")] = "max",
+    seed: Annotated[int, typer.Option(help="the same seed gives the same rows")] = 1,
+    data_dir: Annotated[Path, typer.Option(help="where runs, exports and figures go")] = Path("demo-data"),
+    port: Annotated[int, typer.Option(help="port of the live page; 0: any free one")] = 8787,
+    web: Annotated[bool, typer.Option("--web/--no-web", help="serve the live page")] = True,
+) -> None:
+    """Five simulated cells of Fig. S3 behind real sockets, cycled from their protocol files."""
+    from cycler_ctl.demo import DemoOptions, parse_speed, run_demo
+
+    raise typer.Exit(run_demo(DemoOptions(once, parse_speed(speed), seed, data_dir, port, web)))
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="protocols or station.toml")], *, as_json: JsonOption = False
+) -> None:
+    """Say everything that is wrong in protocol files or station.toml, with file, line and column."""
+    from cycler_ctl.commands import check_files
+
+    raise typer.Exit(check_files(files, json_wanted=as_json))
+
+
+@app.command()
+def plan(
+    file: FileArgument,
+    *,
+    cell: CellOption = None,
+    overrides: SetOption = None,
+    config: ConfigOption = None,
+    channel: Annotated[str, typer.Option("--channel", help="check against this channel of station.toml")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a protocol would do: absolute currents, ends, longest duration. Nothing is energised."""
+    from cycler_ctl.commands import show_plan
+
+    raise typer.Exit(show_plan(file, cell, overrides or [], (config, channel), json_wanted=as_json))
+
+
+@app.command()
+def run(
+    file: FileArgument,
+    channel: ChannelOption,
+    *,
+    config: ConfigOption = None,
+    cell: CellOption = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run one protocol in the foreground, without the service but guarded the same way."""
+    from cycler_ctl.service import run_foreground
+
+    raise typer.Exit(run_foreground(file, channel, config, cell, overrides or [], as_json=as_json))
+
+
+@app.command()
+def serve(*, config: ConfigOption = None) -> None:
+    """Run the service: the guardian, and under it the station."""
+    from cycler_ctl.service import serve_station
+
+    raise typer.Exit(serve_station(config))
+
+
+@app.command()
+def start(
+    file: FileArgument,
+    channel: ChannelOption,
+    *,
+    config: ConfigOption = None,
+    cell: CellOption = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a protocol on a channel of the running service; prints the run's id."""
+    from cycler_ctl.remote import start_run
+
+    raise typer.Exit(start_run(file, channel, config, cell, overrides or [], as_json=as_json))
+
+
+def _act(action: str, channel: str, config: Path | None) -> None:
+    from cycler_ctl.remote import act
+
+    raise typer.Exit(act(action, channel, config))
+
+
+@app.command()
+def stop(channel: ChannelArgument, *, config: ConfigOption = None) -> None:
+    """Stop a channel's run; returns only when off was read back."""
+    _act("stop", channel, config)
+
+
+@app.command()
+def pause(channel: ChannelArgument, *, config: ConfigOption = None) -> None:
+    """Let a channel's cell rest; 'resume' goes on where it was."""
+    _act("pause", channel, config)
+
+
+@app.command()
+def resume(channel: ChannelArgument, *, config: ConfigOption = None) -> None:
+    """Go on with a paused run."""
+    _act("resume", channel, config)
+
+
+@app.command()
+def skip(channel: ChannelArgument, *, config: ConfigOption = None) -> None:
+    """End the present step and go on with the next."""
+    _act("skip", channel, config)
+
+
+@app.command()
+def acknowledge(channel: ChannelArgument, *, config: ConfigOption = None) -> None:
+    """Say that you have looked at a tripped, faulted or interrupted channel."""
+    _act("acknowledge", channel, config)
+
+
+@app.command()
+def wait(run_id: RunArgument, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Return when a run has ended: 0 finished, 1 otherwise."""
+    from cycler_ctl.remote import wait_for
+
+    raise typer.Exit(wait_for(run_id, config, as_json=as_json))
+
+
+@app.command()
+def status(
+    *,
+    watch: Annotated[bool, typer.Option("--watch", help="keep showing")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what every channel is doing."""
+    from cycler_ctl.remote import show_status
+
+    raise typer.Exit(show_status(config, watch=watch, as_json=as_json))
+
+
+@app.command()
+def runs(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List the runs on this computer, the newest first."""
+    from cycler_ctl.commands import show_runs
+
+    raise typer.Exit(show_runs(config, json_wanted=as_json))
+
+
+@app.command()
+def export(
+    run_id: RunArgument,
+    *,
+    out: Annotated[Path | None, typer.Option("-o", "--output", help="file or folder")] = None,
+    kind: Annotated[str, typer.Option("--format", help="bdf-csv")] = "bdf-csv",
+    config: ConfigOption = None,
+) -> None:
+    """Write a run as a Battery Data Format file with its metadata."""
+    from cycler_ctl.commands import export_run
+
+    raise typer.Exit(export_run(run_id, out, kind, config))
+
+
+@app.command()
+def plot(
+    run_ids: Annotated[list[str], typer.Argument(help="run ids")],
+    *,
+    out: Annotated[Path, typer.Option("-o", "--output", help="x.png, x.svg or x.pdf")] = Path("voltage-capacity.png"),
+    config: ConfigOption = None,
+) -> None:
+    """Draw voltage against specific capacity, by cycle, as Fig. S3 does."""
+    from cycler_ctl.commands import plot_figure
+
+    raise typer.Exit(plot_figure(run_ids, out, config))
+
+
+@app.command()
+def drivers(*, as_json: JsonOption = False) -> None:
+    """List the instrument drivers and what protects the cell when the PC is gone."""
+    from cycler_ctl.doctor import show_drivers
+
+    raise typer.Exit(show_drivers(as_json=as_json))
+
+
+@app.command()
+def doctor(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Say what is wrong with this installation and its station.toml."""
+    from cycler_ctl.doctor import show_doctor
+
+    raise typer.Exit(show_doctor(config, as_json=as_json))
+
+
+@app.command(name="safe-off")
+def safe_off(*, config: ConfigOption = None) -> None:
+    """Turn every output off and read it back, without the service. Exit status 4 if one is not confirmed off."""
+    from cycler_ctl.service import safe_off_station
+
+    raise typer.Exit(safe_off_station(config))
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one message, never a stack trace."""
+    try:
+        app()
+    except CyclerError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(_status_of(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _status_of(error: CyclerError) -> int:
+    from cycler_ctl.client import NotOffError, UnreachableError
+
+    if isinstance(error, UnreachableError):
+        return UNREACHABLE
+    return NOT_OFF if isinstance(error, NotOffError) else FAILED
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Commands on files: protocols, station.toml and the runs on this computer. No service and no instrument is needed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cycler_ctl.config import Config, check_config_text, find_config, load_config
+from cycler_ctl.errors import ConfigError
+from cycler_ctl.plugins import load_driver
+from cycler_ctl.start import engine_settings, instrument_limits, overrides_of
+from cycler_ctl.store.reader import RunOverview, find_run, list_runs
+from protocols.check import load_protocol
+from protocols.diagnostics import Diagnostic, as_json, has_errors, render_all
+from protocols.documents import Unreadable, read_document
+from protocols.model import Program
+from protocols.plan import InstrumentLimits, plan
+from protocols.plan_text import plan_json, render_plan
+
+
+def check_files(files: Sequence[Path], *, json_wanted: bool) -> int:
+    """0: nothing wrong but warnings, 1: errors."""
+    found = [diagnostic for file in files for diagnostic in check_file(file)]
+    if json_wanted:
+        sys.stdout.write(json.dumps([as_json(one) for one in found], ensure_ascii=False) + "\n")
+    elif found:
+        sys.stdout.write(render_all(found) + "\n")
+    if not json_wanted:
+        for file in files:
+            if not any(one.file == str(file) for one in found):
+                sys.stdout.write(f"{file}: no errors\n")
+    return 1 if has_errors(found) else 0
+
+
+def check_file(file: Path) -> tuple[Diagnostic, ...]:
+    if file.suffix != ".toml":
+        return load_protocol(file).diagnostics
+    try:
+        text = read_document(file).text
+    except Unreadable as error:
+        raise ConfigError(f"{file} cannot be read: {error}") from error
+    return check_config_text(text, str(file))[1]
+
+
+def data_dir_of(config: Path | None) -> Path:
+    return load_config(find_config(config)).station.data_dir
+
+
+def show_runs(config: Path | None, *, json_wanted: bool) -> int:
+    found = list_runs(data_dir_of(config))
+    if json_wanted:
+        sys.stdout.write(json.dumps([run_json(one) for one in found], ensure_ascii=False) + "\n")
+        return 0
+    for one in found:
+        facts = run_json(one)
+        sys.stdout.write(
+            f"{facts['run']}  {facts['outcome'] or facts['state']}  {facts['rows']} rows  {facts['protocol']}\n"
+        )
+    return 0
+
+
+def run_json(overview: RunOverview) -> dict[str, object]:
+    info, state = overview.info, overview.state
+    started = datetime.fromtimestamp(info.started_utc_s, UTC).isoformat(timespec="seconds") if info else None
+    return {
+        "run": overview.run,
+        "channel": info.channel if info else None,
+        "protocol": info.protocol_name if info else None,
+        "cell": info.cell.get("name") if info else None,
+        "started": started,
+        "state": state.state if state else "unreadable",
+        "outcome": state.outcome.value if state and state.outcome else None,
+        "reason": state.reason if state else overview.trouble,
+        "rows": overview.rows,
+        "path": str(overview.path),
+    }
+
+
+def show_plan(
+    file: Path, cell: Path | None, overrides: Sequence[str], spot: tuple[Path | None, str], *, json_wanted: bool
+) -> int:
+    """A dry run; with a channel (``spot``: station.toml, channel) against its instrument's ranges and settings."""
+    checked = load_protocol(file, overrides=overrides_of(overrides), cell_path=cell)
+    if checked.program is None:
+        raise ConfigError(render_all(checked.diagnostics))
+    config, channel = spot
+    program, limits = checked.program, None
+    if channel:
+        program, limits = on_channel(program, load_config(find_config(config)), channel)
+    found = plan(program, limits)
+    if checked.diagnostics:
+        sys.stderr.write(render_all(checked.diagnostics) + "\n")
+    text = json.dumps(plan_json(found), ensure_ascii=False) if json_wanted else render_plan(found, str(file))
+    sys.stdout.write(text + "\n")
+    return 1 if found.errors else 0
+
+
+def on_channel(program: Program, config: Config, channel: str) -> tuple[Program, InstrumentLimits | None]:
+    """The program with the channel's settings, and its instrument's ratings as far as they are known unseen."""
+    if channel not in config.channels:
+        raise ConfigError(f"no channel {channel!r}: there are {', '.join(sorted(config.channels))}")
+    settings = config.channels[channel]
+    instrument = config.instruments[settings.instrument]
+    spec = load_driver(instrument.driver)
+    program = replace(program, settings=engine_settings(settings))
+    if spec.ratings is None:
+        return program, None
+    options = spec.options(**{**instrument.options, "regulation": settings.regulation})
+    return program, instrument_limits(f"{spec.title} ({settings.instrument})", spec.ratings(options))
+
+
+def export_run(run: str, out: Path | None, kind: str, config: Path | None) -> int:
+    from cycler_ctl.store.export.bdf_csv import export_bdf_csv
+
+    if kind != "bdf-csv":
+        raise ConfigError(f"--format {kind!r}: this version writes bdf-csv")
+    path = export_bdf_csv(find_run(data_dir_of(config), run), out)
+    sys.stdout.write(f"{path}\n")
+    return 0
+
+
+def plot_figure(runs: Sequence[str], out: Path, config: Path | None) -> int:
+    from cycler_ctl.plot import plot_runs
+
+    data_dir = data_dir_of(config)
+    plot_runs([find_run(data_dir, run) for run in runs], out)
+    sys.stdout.write(f"{out}\n")
+    return 0

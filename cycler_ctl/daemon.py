@@ -1,0 +1,123 @@
+"""The station process, put together: control first, reporting beside it; started and watched by the guardian."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cycler_ctl.clock import SystemClock
+from cycler_ctl.config import Config, load_config
+from cycler_ctl.errors import CyclerError
+from cycler_ctl.lease import Ending, GuardianLease, take_lease_pipe, watch_guardian
+from cycler_ctl.reporting import open_reporting
+from cycler_ctl.start import Order, read_order
+from cycler_ctl.station import Station
+
+log = logging.getLogger(__name__)
+
+BROKER_URL = "CYCLER_CTL_BROKER_URL"  # set by the guardian, which owns the bundled broker
+DONE, USAGE, UNCONFIRMED = 0, 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Foreground:
+    """``cycler-ctl run``: one run, then the end."""
+
+    channel: str
+    order: Order
+    run: str
+
+
+@asynccontextmanager
+async def open_station(config: Config, lease: GuardianLease) -> AsyncGenerator[Station]:
+    """A connected station; on leaving, every output is off and read back before anything else ends."""
+    async with asyncio.TaskGroup() as group:
+        station = Station(config, SystemClock(), lease)
+        station.open(group)
+        try:
+            yield station
+        finally:
+            await station.close("shutdown")
+
+
+async def serve(config: Config, pipe: int, foreground: Foreground | None) -> int:
+    """Run until asked to end, or until the foreground run is over. 4: an output could not be confirmed off."""
+    ending = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def end(why: Ending) -> None:
+        log.warning("ending: %s", why)
+        ending.set()
+
+    async with AsyncExitStack() as stack:
+        lease = await stack.enter_async_context(GuardianLease(config.station.data_dir, pipe))
+        watch_guardian(end)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(end, Ending.ASKED))
+        station = await stack.enter_async_context(open_station(config, lease))
+        reporting = await stack.enter_async_context(open_reporting(station, os.environ.get(BROKER_URL)))
+        if reporting.page is not None:
+            log.info("page: %s", reporting.page)
+        if foreground is not None:
+            await run_one(station, foreground, ending)
+        else:
+            await ending.wait()
+        return DONE if await station.close("shutdown") else UNCONFIRMED
+
+
+async def run_one(station: Station, foreground: Foreground, ending: asyncio.Event) -> None:
+    """Start as soon as the instruments were tried, and wait for the end or for Ctrl-C."""
+    await station.first_tries()
+    await station.begin(foreground.channel, foreground.order, foreground.run)
+    async with asyncio.TaskGroup() as group:
+        ended = group.create_task(station.ended(foreground.channel), name="foreground run")
+        asked = group.create_task(ending.wait(), name="asked to end")
+        await asyncio.wait({ended, asked}, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        asked.cancel()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="cycler_ctl.daemon", description="The station process; started by the guardian."
+    )
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--run", default="")
+    parser.add_argument("--protocol", type=Path)
+    parser.add_argument("--channel", default="")
+    parser.add_argument("--cell", type=Path)
+    parser.add_argument("--set", action="append", default=[])
+    asked = parser.parse_args(arguments)
+    pipe = take_lease_pipe()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        config = load_config(asked.config)
+        foreground = None
+        if asked.protocol is not None:
+            overrides = dict(pair.split("=", 1) for pair in asked.set)
+            foreground = Foreground(asked.channel, read_order(asked.protocol, asked.cell, overrides), asked.run)
+        return asyncio.run(serve(config, pipe, foreground))
+    except* CyclerError as errors:
+        for error in leaves(errors):
+            sys.stderr.write(f"{error}\n")
+    return USAGE
+
+
+def leaves(group: BaseExceptionGroup[CyclerError]) -> list[BaseException]:
+    """The errors in a group of groups."""
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

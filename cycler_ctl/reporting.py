@@ -1,0 +1,92 @@
+"""What watches a station: MQTT, the page and the HTTP API, put together; none of it can delay or stop control."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from cycler_ctl.config import Config
+from cycler_ctl.errors import CyclerError
+from cycler_ctl.publish.publisher import Publisher, PublisherStatus
+from cycler_ctl.publish.runs import StoredRuns
+from cycler_ctl.station import Station
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 5.0  # what is durable goes out before we say offline; the rest waits for the next start
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """``page``: the address with its token, None without the HTTP API. ``publisher`` None: MQTT is switched off."""
+
+    page: str | None
+    publisher: Publisher | None
+
+    def mqtt(self) -> PublisherStatus | None:
+        return None if self.publisher is None else self.publisher.status()
+
+
+@asynccontextmanager
+async def open_reporting(station: Station, default_url: str | None) -> AsyncGenerator[Reporting]:
+    """Raises ConfigError for settings that cannot be; leaving drains MQTT and says offline before it disconnects."""
+    config = station.config
+    async with AsyncExitStack() as stack:
+        publisher = _publisher(station, default_url)
+        page = await _open_page(stack, station) if config.http.enabled else None
+        if publisher is not None:
+            publisher.start()
+            stack.push_async_callback(asyncio.to_thread, publisher.stop, DRAIN_S)
+            station.observe(publisher)
+            station.count_waiting(lambda run: publisher.status().rows_waiting.get(run, 0))
+        yield Reporting(page, publisher)
+
+
+def _publisher(station: Station, default_url: str | None) -> Publisher | None:
+    config = station.config
+    if not config.mqtt.enabled or not (config.mqtt.url or default_url):
+        return None
+    return Publisher(
+        config.mqtt,
+        site=config.station.site,
+        station=config.station.name,
+        data_dir=config.station.data_dir,
+        view=station,
+        default_url=default_url,
+        meta=station.meta(),
+        files=StoredRuns(config.station.data_dir),
+    )
+
+
+async def _open_page(stack: AsyncExitStack, station: Station) -> str | None:
+    """The page is an extra: without it, or with its port taken, the cells are cycled all the same."""
+    try:
+        from cycler_ctl.web.app import create_app
+        from cycler_ctl.web.hub import Hub
+        from cycler_ctl.web.server import allowed_hosts_of, serve_http, token_of
+    except ModuleNotFoundError as error:
+        log.warning("no page and no HTTP API (%s): pip install 'cycler-ctl[web]'", error.name)
+        return None
+    config: Config = station.config
+    token = token_of(config.http, config.station.data_dir)
+    hub = Hub(station)
+    app = create_app(
+        station,
+        station,
+        data_dir=config.station.data_dir,
+        token=token,
+        allowed_hosts=allowed_hosts_of(config.http),
+        name=config.station.name,
+        site=config.station.site,
+        reading_needs_token=not config.http.listen.startswith(("127.", "localhost", "[::1]")),
+        hub=hub,
+    )
+    address = await stack.enter_async_context(serve_http(app, config.http))
+    station.observe(hub)
+    return f"{address}/#token={token}"
+
+
+__all__ = ["CyclerError", "Reporting", "open_reporting"]

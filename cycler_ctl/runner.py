@@ -1,0 +1,319 @@
+"""One run: the only place where engine, guard, channel, clock and store meet.
+
+At each sample: guard, then engine, then the output, then the record; turning off never waits for the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from cycler_ctl.clock import Clock, Wake
+from cycler_ctl.errors import BadReply, CyclerError, InstrumentError, LinkTimeout, StoreError
+from cycler_ctl.guard import Ceilings, Guard, GuardState, Severity
+from cycler_ctl.instrument import Channel, Instrument, Measurement, Reading
+from cycler_ctl.lease import Lease, lease_for
+from cycler_ctl.register import SafeOffEntry
+from protocols import engine
+from protocols.events import (
+    Action,
+    Apply,
+    Event,
+    Faulted,
+    Finish,
+    Paused,
+    RecordCycle,
+    RecordEvent,
+    RecordRow,
+    RecordStep,
+    Resumed,
+    Sampled,
+    Skipped,
+    Started,
+    Stopped,
+    Tripped,
+    TurnOff,
+)
+from protocols.model import ConstantCurrent, ConstantVoltage, Program, Rest, Setpoint, Window
+from protocols.record import CycleSummary, EventRecord, Outcome, Row, StepSummary
+from protocols.state import State
+from protocols.view import progress
+
+SETTLE_S = 0.1  # a new setpoint's first sample is taken when it has settled: 100 ms or 3 sample periods
+STALE_TEMPERATURE_S = 30.0
+TOLERATED = 3  # in a row: the third lost or unreadable answer ends the run (reliability F3, F5)
+
+TOLERANT: tuple[type[InstrumentError], ...] = (LinkTimeout, BadReply)
+"""The error policy: these cost one reading until they come three in a row; every other instrument error ends the run."""
+
+
+class Recorder(Protocol):
+    """The run's writer, as far as a run needs it."""
+
+    def append(
+        self,
+        rows: tuple[Row, ...],
+        events: tuple[EventRecord, ...],
+        steps: tuple[StepSummary, ...],
+        cycles: tuple[CycleSummary, ...],
+        checkpoint: Callable[[], str],
+    ) -> None: ...
+    @property
+    def failed(self) -> CyclerError | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fittings:
+    """What a run is connected to; everything here is owned by the station."""
+
+    name: str
+    channel: Channel
+    instrument: Instrument
+    clock: Clock
+    guard: Guard
+    ceilings: Mapping[str, Ceilings]
+    """What each step (by its path) may pass at most."""
+    recorder: Recorder
+    temperature: Callable[[], Measurement | None]
+    limits_V: Window
+    sample_every_s: float
+    lease: Lease
+    safe_off: SafeOffEntry
+    """How the guardian reaches this output when we are gone."""
+    changed: Callable[[], None]
+    """Called when the state a person sees has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a run ended and whether off was confirmed by read-back."""
+
+    outcome: Outcome
+    reason: str
+    off_confirmed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asked of a running channel."""
+
+    action: str
+    by: str
+
+
+def narrowed(setpoint: Setpoint, limits_V: Window) -> Setpoint:
+    """The setpoint with its window inside the channel's limits."""
+    match setpoint:
+        case Rest() | ConstantCurrent():
+            low_V, high_V = setpoint.window_V
+            return replace(setpoint, window_V=(max(low_V, limits_V[0]), min(high_V, limits_V[1])))
+        case ConstantVoltage():
+            return setpoint
+
+
+class Runner:
+    """Drives one program on one channel from start to a confirmed off."""
+
+    def __init__(self, program: Program, fittings: Fittings) -> None:
+        self._program = program
+        self._fit = fittings
+        self._state = engine.begin(program)
+        self._start_s = 0.0
+        self._due_s = 0.0
+        self._settling = False
+        self._misses = 0
+        self._guarded: GuardState | None = None
+        self._end: Finish | None = None
+        self._off_confirmed = True
+        self._requests: list[Request] = []
+        self._wake = Wake()
+        self._lease_s = lease_for(fittings.sample_every_s)
+        self._guarded_step = ""
+        self._resuming = False
+
+    @property
+    def state(self) -> State:
+        """The engine's newest state: immutable, safe to read from any thread."""
+        return self._state
+
+    @property
+    def energised(self) -> bool:
+        return not self._off_confirmed
+
+    def ask(self, request: Request) -> None:
+        """Hand in a request; it is carried out before the next sample."""
+        self._requests.append(request)
+        self._wake.set()
+
+    async def run(self) -> End:
+        """Run to the end. Whatever happens, the output is off, or said not to be, when this returns or raises."""
+        with self._fit.clock.member():
+            try:
+                return await self._run()
+            finally:
+                if not self._off_confirmed:
+                    await asyncio.shield(self._turn_off())
+
+    async def _run(self) -> End:
+        self._start_s = self._fit.clock.now()
+        await self._handle(Started(0.0, self._fit.clock.utc()))
+        while self._end is None:
+            await self._fit.clock.sleep_until(self._due_s, self._wake)
+            self._wake.clear()
+            if self._requests:
+                await self._handle(self._event_of(self._requests.pop(0)))
+            elif self._off_confirmed:
+                self._due_s = self._fit.clock.now() + self._fit.sample_every_s  # paused: an open relay shows no cell
+            elif self._fit.clock.now() >= self._due_s:
+                await self._sample()
+        if not self._off_confirmed:
+            await self._turn_off()
+        return End(self._end.outcome, self._end.reason, self._off_confirmed)
+
+    async def _sample(self) -> None:
+        try:
+            reading = await self._fit.channel.read()
+        except TOLERANT as error:
+            await self._missed(error)
+            return
+        except InstrumentError as error:
+            await self._handle(Faulted(*self._moment(), str(error)))
+            return
+        self._misses = 0
+        self._schedule_next(reading.at_s)
+        await self._handle(self._judged(reading))
+        self._fit.lease.renew(self._fit.name, self._lease_s)
+
+    def _judged(self, reading: Reading) -> Event:
+        """What the guard makes of a reading: only what it passes becomes a sample."""
+        temperature = self._fit.temperature()
+        at_s, utc_s = reading.at_s - self._start_s, self._fit.clock.utc()
+        if self._guarded is None:
+            return Faulted(at_s, utc_s, "a reading came before any setpoint")
+        self._guarded, trip = self._fit.guard.check(self._guarded, reading, temperature, self._fit.clock.now())
+        if trip is not None:
+            kind = Tripped if trip.severity is Severity.TRIPPED else Faulted
+            return kind(at_s, utc_s, trip.reason)
+        return Sampled(at_s, utc_s, reading.voltage_V, reading.current_A, self._fresh(temperature))
+
+    def _fresh(self, temperature: Measurement | None) -> float | None:
+        if temperature is None or self._fit.clock.now() - temperature.at_s > STALE_TEMPERATURE_S:
+            return None
+        return temperature.value
+
+    async def _missed(self, error: InstrumentError) -> None:
+        """One reading is lost; prove that the next answer belongs to the next question, or end the run."""
+        self._misses += 1
+        self._due_s = self._fit.clock.now() + self._fit.sample_every_s
+        if self._misses >= TOLERATED:
+            await self._handle(Faulted(*self._moment(), f"{TOLERATED} readings in a row failed, last: {error}"))
+            return
+        try:
+            await self._fit.instrument.resync()
+        except LinkTimeout as again:
+            await self._missed(again)
+        except InstrumentError as fault:
+            await self._handle(Faulted(*self._moment(), str(fault)))
+
+    def _schedule_next(self, read_at_s: float) -> None:
+        """Absolute deadlines: a grid from the step's first sample, so that lateness never adds up."""
+        every_s = self._fit.sample_every_s
+        if self._settling:
+            self._settling = False
+            self._due_s = read_at_s + every_s
+            return
+        behind = max(0.0, self._fit.clock.now() - self._due_s)
+        self._due_s += every_s * (1 + math.floor(behind / every_s))
+
+    def _moment(self) -> tuple[float, float]:
+        return self._fit.clock.now() - self._start_s, self._fit.clock.utc()
+
+    def _event_of(self, request: Request) -> Event:
+        at_s, utc_s = self._moment()
+        kinds: dict[str, Callable[[float, float, str], Event]] = {
+            "stop": Stopped,
+            "pause": Paused,
+            "resume": Resumed,
+            "skip": Skipped,
+        }
+        return kinds[request.action](at_s, utc_s, request.by)
+
+    async def _handle(self, event: Event) -> None:
+        self._resuming = isinstance(event, Resumed)
+        self._state, actions = engine.advance(self._program, self._state, event)
+        if actions and isinstance(actions[0], TurnOff):
+            await self._turn_off()
+        self._record(actions)
+        for action in actions:
+            match action:
+                case Apply():
+                    await self._apply(action.setpoint)
+                case Finish():
+                    self._end = action
+                case _:
+                    pass
+        trouble = self._trouble(actions)
+        if trouble is not None and self._end is None:
+            await self._handle(Faulted(*self._moment(), trouble))
+
+    def _trouble(self, actions: tuple[Action, ...]) -> str | None:
+        """What ends a run that the engine would go on with."""
+        if actions and isinstance(actions[0], TurnOff) and not self._off_confirmed:
+            return "off was not confirmed"
+        if self._fit.recorder.failed is not None:
+            return f"no record, no current: {self._fit.recorder.failed}"
+        return None
+
+    def _record(self, actions: tuple[Action, ...]) -> None:
+        """Hand the records over to the writer; it never blocks. The newest state is every commit's checkpoint."""
+        if not actions:
+            self._fit.recorder.append((), (), (), (), partial(engine.to_json, self._state))
+            return
+        self._fit.recorder.append(
+            tuple(action.row for action in actions if isinstance(action, RecordRow)),
+            tuple(action.event for action in actions if isinstance(action, RecordEvent)),
+            tuple(action.step for action in actions if isinstance(action, RecordStep)),
+            tuple(action.cycle for action in actions if isinstance(action, RecordCycle)),
+            partial(engine.to_json, self._state),
+        )
+        if any(not isinstance(action, RecordRow) for action in actions):
+            self._fit.changed()
+
+    async def _apply(self, setpoint: Setpoint) -> None:
+        allowed = narrowed(setpoint, self._fit.limits_V)
+        self._guarded = self._guard_step(allowed)
+        try:
+            if self._off_confirmed:
+                await self._fit.lease.will_energise(self._fit.name, self._fit.safe_off, self._lease_s)
+                self._off_confirmed = False
+            await self._fit.channel.apply(allowed)
+        except (InstrumentError, StoreError) as error:
+            await self._handle(Faulted(*self._moment(), f"the setpoint was not accepted: {error}"))
+            return
+        self._settling = True
+        self._due_s = self._fit.clock.now() + min(SETTLE_S, 3 * self._fit.sample_every_s)
+
+    def _guard_step(self, setpoint: Setpoint) -> GuardState:
+        """A new step starts the guard's counts anew; a step that goes on after a pause keeps them."""
+        now_s, step_id = self._fit.clock.now(), progress(self._program, self._state).step_id
+        if self._guarded is not None and self._guarded_step == step_id and self._resuming:
+            return self._fit.guard.turned_on(self._guarded, setpoint, now_s)
+        self._guarded_step = step_id
+        return self._fit.guard.begin_step(setpoint, self._fit.ceilings.get(step_id, Ceilings()), now_s)
+
+    async def _turn_off(self) -> None:
+        """One verified attempt here; what cannot be confirmed is escalated by the station, for as long as it takes."""
+        try:
+            await self._fit.channel.turn_off()
+        except InstrumentError:
+            self._off_confirmed = False
+        else:
+            self._off_confirmed = True
+            self._fit.lease.release(self._fit.name)
+        if self._guarded is not None:
+            self._guarded = self._fit.guard.turned_off(self._guarded, self._fit.clock.now())
+        self._fit.changed()

@@ -1,0 +1,109 @@
+"""Commands that hold instruments themselves: the service, a run in the foreground, safe-off by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from cycler_ctl.broker import Broker
+from cycler_ctl.clock import SystemClock
+from cycler_ctl.config import Config, find_config, load_config
+from cycler_ctl.errors import ConfigError, RefusedError
+from cycler_ctl.guardian import run_guardian
+from cycler_ctl.plugins import load_driver
+from cycler_ctl.register import SafeOffEntry
+from cycler_ctl.safeoff import safe_off_all
+from cycler_ctl.start import overrides_of, read_order
+from cycler_ctl.store.info import new_run_id
+from cycler_ctl.store.reader import open_run
+
+NOT_OFF = 4
+
+
+def entries_of(config: Config) -> list[SafeOffEntry]:
+    """Every instrument with an output, as safe-off reaches it."""
+    return [
+        SafeOffEntry(name, one.driver, one.address, one.backend, config.station.visa_backend)
+        for name, one in config.instruments.items()
+        if load_driver(one.driver).safe_off is not None
+    ]
+
+
+def serve_station(config_path: Path | None) -> int:
+    path = find_config(config_path).resolve()
+    config = load_config(path)
+    return guarded(config, ["--config", str(path)])
+
+
+def guarded(config: Config, arguments: Sequence[str]) -> int:
+    """The guardian with this station under it; one of them per data folder."""
+    command = [sys.executable, "-m", "cycler_ctl.daemon", *arguments]
+    config.station.data_dir.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(config.station.data_dir / "station.lock", timeout=0)
+    try:
+        with lock:
+            return run_guardian(
+                command, data_dir=config.station.data_dir, entries=entries_of(config), broker=broker_of(config)
+            )
+    except Timeout as error:
+        raise RefusedError(
+            f"another cycler-ctl holds {config.station.data_dir}: stop it first, or use 'cycler-ctl start'"
+        ) from error
+
+
+def broker_of(config: Config) -> Broker | None:
+    if config.mqtt.url or not config.mqtt.enabled:
+        return None
+    try:
+        from cycler_ctl.broker import find_server
+
+        find_server()
+    except ConfigError as error:
+        sys.stderr.write(f"no MQTT: {error}\n")
+        return None
+    return Broker(config.station.data_dir)
+
+
+def run_foreground(
+    file: Path, channel: str, config_path: Path | None, cell: Path | None, overrides: Sequence[str], *, as_json: bool
+) -> int:
+    """0 when the run finished; the record says how it ended."""
+    path = find_config(config_path).resolve()
+    config = load_config(path)
+    if channel not in config.channels:
+        raise ConfigError(f"no channel {channel!r} in {path}: there are {', '.join(sorted(config.channels))}")
+    read_order(file, cell, overrides_of(overrides))
+    run = new_run_id(channel, SystemClock().utc(), secrets.token_hex(2))
+    more = [f"--set={pair}" for pair in overrides] + ([f"--cell={cell.resolve()}"] if cell else [])
+    status = guarded(
+        config, ["--config", str(path), "--run", run, "--protocol", str(file.resolve()), "--channel", channel, *more]
+    )
+    folder = config.station.data_dir / "runs" / run
+    return status or (report(folder, as_json=as_json) if folder.exists() else 1)
+
+
+def report(folder: Path, *, as_json: bool) -> int:
+    """One line on how a run ended."""
+    with open_run(folder) as reader:
+        state, rows = reader.state, reader.last_seq
+    outcome = state.outcome.value if state.outcome else state.state
+    if as_json:
+        said = json.dumps({"run": folder.name, "outcome": outcome, "reason": state.reason, "rows": rows})
+    else:
+        said = f"{folder.name}: {outcome}, {rows} rows ({state.reason})"
+    sys.stdout.write(said + "\n")
+    return 0 if outcome == "finished" else 1
+
+
+def safe_off_station(config_path: Path | None) -> int:
+    config = load_config(find_config(config_path))
+    results = asyncio.run(safe_off_all(entries_of(config), SystemClock()))
+    for result in results:
+        sys.stdout.write(result.message + "\n")
+    return 0 if all(result.confirmed for result in results) else NOT_OFF
