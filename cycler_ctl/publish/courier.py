@@ -24,6 +24,8 @@ from cycler_ctl.publish.session import Session, Subject
 log = logging.getLogger(__name__)
 # aiomqtt and paho keep what is on the way to our window and the few retained states, never more.
 _IN_FLIGHT = WINDOW + 16
+FAREWELL_S = 2.0
+"""To say offline after the time for draining is over; a broker that does not even answer is left then."""
 # MQTT 5 names of CONNACK's "bad user name or password" and "not authorized", as paho gives them for 3.1.1 too.
 _NOT_WELCOME = frozenset({134, 135})
 
@@ -72,6 +74,12 @@ class Courier:
 
     async def deliver(self) -> None:
         """Returns after ``stop``: everything delivered, or the time is over, or no broker is to be had."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None) as limit:
+                self._stopping.add_done_callback(lambda stop: limit.reschedule(stop.result() + FAREWELL_S))
+                await self._deliver()
+
+    async def _deliver(self) -> None:
         if not self._brokers:
             self._tell(Report(connected=False, url=None, message="no broker is configured"))
             await self._stopping

@@ -44,6 +44,7 @@ class Session:
         self._progress = asyncio.Event()
         self._news = asyncio.Event()
         self._changed: dict[str, ChannelStatus] = {}
+        self._state = "online"
         self._hurry = False
         """The station ends and nobody is disturbed any more."""
 
@@ -56,7 +57,7 @@ class Session:
 
     async def run(self, stopping: asyncio.Future[float]) -> None:
         """``stopping`` yields the loop time until which the outbox may still be drained."""
-        await self._announce("online")
+        await self._announce()
         async with asyncio.TaskGroup() as tasks:
             chores = [
                 tasks.create_task(self._watch(), name="mqtt connection"),
@@ -114,9 +115,9 @@ class Session:
                     self._progress.clear()
                     await self._progress.wait()
 
-    async def _announce(self, state: str) -> None:
+    async def _announce(self) -> None:
         """Everything retained: after a crash the broker may know none of it."""
-        await self._status(state)
+        await self._status(self._state)
         await self._publish(self._subject.topics.meta, payloads.station_meta(self._subject.meta), retain=True)
         for instrument in self._subject.view.instruments():
             await self._instrument(instrument)
@@ -126,7 +127,7 @@ class Session:
     async def _heartbeat(self) -> None:
         while True:
             await real_sleep(self._subject.timing.heartbeat_s)
-            await self._announce("online")
+            await self._announce()
 
     async def _tell_changes(self) -> None:
         while True:
@@ -162,6 +163,7 @@ class Session:
         await self._client.publish(self._subject.topics.channel(channel, "last"), payload, qos=0, retain=True)
 
     async def _status(self, state: str) -> None:
+        self._state = state
         payload = payloads.station_status(state, self._since_utc_s, self._beat())
         await self._publish(self._subject.topics.status, payload, retain=True)
 

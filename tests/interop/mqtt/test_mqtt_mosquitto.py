@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -247,6 +248,15 @@ def test_stop_returns_at_once_where_there_is_nothing_to_wait_for(lab: Any, until
     assert not publisher.status().connected
     publisher.durable("after-the-end")
     publisher.stop(1.0)
+
+
+def test_stop_does_not_wait_for_a_broker_that_never_answers(lab: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        publisher = lab.publish(f"mqtt://127.0.0.1:{silent.getsockname()[1]}", timing=Timing(connack_s=60.0))
+        link, _ = silent.accept()
+        publisher.stop(0.0)
+        link.close()
+    assert not publisher._thread.is_alive()
 
 
 @pytest.mark.parametrize("payload", ['{"v":1}', '{"v":1,"run":"r","epoch":1,"first_seq":0,"columns":[],"rows":[[1]]}'])

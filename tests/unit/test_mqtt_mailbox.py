@@ -1,0 +1,52 @@
+"""News for the publisher's loop from other threads."""
+
+import asyncio
+import threading
+
+from cycler_ctl.live import ChannelState, ChannelStatus
+from cycler_ctl.publish.mailbox import Mailbox
+
+
+def status(reason: str, channel: str = "a1") -> ChannelStatus:
+    return ChannelStatus(channel, "smu1", ChannelState.RUNNING, reason, 0.0, energised=True)
+
+
+async def test_what_was_left_before_the_loop_ran_is_found() -> None:
+    mailbox = Mailbox()
+    mailbox.durable("r")
+    mailbox.open(asyncio.get_running_loop())
+    assert (await mailbox.wait()).runs == {"r"}
+
+
+async def test_news_of_one_channel_replace_each_other_and_of_one_run_are_one() -> None:
+    mailbox = Mailbox()
+    mailbox.open(asyncio.get_running_loop())
+    for reason in ("first", "second"):
+        mailbox.channel_changed(status(reason))
+        mailbox.durable("r")
+    mailbox.channel_changed(status("other", "b2"))
+    mail = await mailbox.wait()
+    assert [each.reason for each in mail.channels] == ["second", "other"]
+    assert mail.runs == {"r"}
+
+
+async def test_another_thread_wakes_the_loop() -> None:
+    mailbox = Mailbox()
+    mailbox.open(asyncio.get_running_loop())
+    await mailbox.wait()
+    thread = threading.Thread(target=mailbox.stop, args=(2.5,))
+    thread.start()
+    async with asyncio.timeout(5):
+        mail = await mailbox.wait()
+    thread.join()
+    assert mail.stop_within_s == 2.5
+    assert mailbox.stopping()
+
+
+def test_leaving_something_after_the_loop_is_closed_harms_nobody() -> None:
+    mailbox = Mailbox()
+    loop = asyncio.new_event_loop()
+    mailbox.open(loop)
+    mailbox.close()
+    loop.close()
+    mailbox.durable("r")
