@@ -195,6 +195,21 @@ def test_the_will_says_offline_when_the_publishing_process_is_killed(
     assert late.states() == ["offline"]
 
 
+def test_a_publisher_killed_half_way_costs_duplicates_at_most(lab: Any, mosquitto: Any, subscribe: Any) -> None:
+    received = subscribe(mosquitto.port)
+    writer = lab.begin()
+    run = writer.info.run
+    lab.record(writer, 1, 3000)
+    command = [sys.executable, "-c", CHILD, mosquitto.url, str(lab.data_dir)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as child:
+        received.wait(lambda: received.rows(run))
+        child.kill()
+    assert len(received.rows(run)) < 3000  # else it was not half way
+    lab.publish(mosquitto.url)
+    received.wait(lambda: len(received.rows(run)) == 3000)
+    assert received.rows(run) == lab.expected(run)
+
+
 def passwords(folder: Path) -> str:
     program = shutil.which("mosquitto_passwd")
     if program is None:
