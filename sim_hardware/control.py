@@ -14,7 +14,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from sim_hardware.bench import Bench, BenchInstrument
 from sim_hardware.faults import LINE_FAULTS, LineFault
@@ -121,9 +121,8 @@ class _ControlClient(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
-            self._clients.add(transport)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are not of that class
+        self._clients.add(self._transport)
 
     def data_received(self, data: bytes) -> None:
         *lines, self._buffer = (self._buffer + data).split(b"\n")

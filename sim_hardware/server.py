@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import cast
 
 from sim_hardware.faults import Delivery, Instrument, Line
 
@@ -50,8 +51,7 @@ class _Client(asyncio.Protocol):
         self._early = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("a stream is needed")
+        transport = cast("asyncio.Transport", transport)  # uvloop's are not of that class
         self._transport = transport
         self._port.clients.add(transport)
         if self._port.owner is None:

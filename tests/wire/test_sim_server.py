@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from sim_hardware.bench import Place, make_instruments, make_oven, make_smu, open_bench, read_bench
-from sim_hardware.control import Control
+from sim_hardware.control import Control, serve_control
 from sim_hardware.faults import Line, LineFault
 from sim_hardware.server import Endpoint, serve_pty, serve_tcp
 from sim_hardware.simtime import SimTime
@@ -76,6 +76,24 @@ async def test_a_query_over_tcp_is_answered(endpoint: Endpoint) -> None:
     async with connected(endpoint) as client:
         assert b"MODEL 2400" in await client.ask(b"*IDN?")
         assert await client.ask(b":OUTP?;:OUTP:SMOD?") == b"0;NORM\n"
+
+
+def test_the_servers_work_on_uvloop_too() -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def ask() -> None:
+        time = SimTime(asyncio.get_running_loop().time)
+        async with (
+            open_bench(1, time, (Place("smu", listen="127.0.0.1:0"),)) as bench,
+            serve_control(Control(bench, time)) as port,
+        ):
+            async with connected(Endpoint(bench["smu"].address, bench["smu"].line)) as client:
+                assert b"MODEL 2400" in await client.ask(b"*IDN?")
+            async with connected(Endpoint(f"TCPIP0::127.0.0.1::{port}::SOCKET", bench["smu"].line)) as client:
+                assert json.loads(await client.ask(b'{"do": "truth"}'))["ok"]
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(ask())
 
 
 async def test_a_second_client_is_turned_away_and_the_first_goes_on(endpoint: Endpoint) -> None:
