@@ -7,24 +7,31 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
-from math import inf
 from pathlib import Path
 
+from cycler_ctl.arming import (
+    UNMONITORED,
+    check_nesting,
+    class_refusal,
+    guard_limits,
+    largest_capacity_Ah,
+    step_ceilings,
+    timed_steps,
+)
 from cycler_ctl.config import ChannelSettings, Config
 from cycler_ctl.errors import ConfigError, RefusedError
-from cycler_ctl.guard import Ceilings, Guard, GuardLimits
-from cycler_ctl.instrument import DriverSpec, Identity, Instrument, Protection, Ratings
+from cycler_ctl.guard import Ceilings, Guard
+from cycler_ctl.instrument import DriverSpec, Identity, Instrument, Ratings
 from cycler_ctl.store.info import RunInfo, new_run_id
 from protocols.check import Checked, check_text
 from protocols.diagnostics import has_errors, render_all
 from protocols.documents import Document, Unreadable, read_document
-from protocols.model import CurrentStep, Program, RepeatStep, RestStep, Settings, Step, TimedStep
-from protocols.plan import InstrumentLimits, Plan, default_ceilings
+from protocols.model import Program, Settings
+from protocols.plan import InstrumentLimits, Plan
 from protocols.plan import plan as make_plan
 from protocols.plan_text import plan_json
 from protocols.record import JSON
 
-UNMONITORED = "unmonitored"
 LIBRARIES = ("cycler-ctl", "pydantic", "pyserial", "pyvisa", "pyvisa-py", "PyYAML")
 
 
@@ -106,15 +113,9 @@ def prepare(order: Order, spot: Spot, utc_s: float, run: str | None = None) -> P
     reasons = [*refusals(program, spot), *(problem.message for problem in plan.errors)]
     if reasons:
         raise RefusedError(f"channel {spot.channel} cannot run {order.protocol.name}:\n- " + "\n- ".join(reasons))
-    ceilings = {step.path: ceilings_of(program, step) for step in timed_steps(program.steps)}
+    ceilings = {step.path: step_ceilings(program, step) for step in timed_steps(program.steps)}
     info = run_info(spot, checked, plan, utc_s, run)
-    return Prepared(program, info, Guard(guard_limits(spot)), ceilings)
-
-
-def ceilings_of(program: Program, step: TimedStep) -> Ceilings:
-    """What the guard allows a step that names no ceiling of its own; the channel's ceilings hold besides."""
-    charge_Ah, time_s = default_ceilings(program, step)
-    return Ceilings(inf if charge_Ah is None else charge_Ah, inf if time_s is None else time_s)
+    return Prepared(program, info, Guard(guard_limits(spot.settings, spot.ratings, program.safety)), ceilings)
 
 
 def engine_settings(channel: ChannelSettings) -> Settings:
@@ -137,59 +138,19 @@ def instrument_limits(name: str, ratings: Ratings) -> InstrumentLimits:
     )
 
 
-def guard_limits(spot: Spot) -> GuardLimits:
-    channel, limits = spot.settings, spot.settings.limits
-    low_V, high_V = limits.voltage_V
-    rated_low_V, rated_high_V = spot.ratings.voltage_V
-    unlimited = Ceilings()
-    return GuardLimits(
-        voltage_V=(max(low_V, rated_low_V), min(high_V, rated_high_V)),
-        current_A=min(limits.current_A, spot.ratings.current_A),
-        stale_s=max(2.0, 3 * channel.sample_every_s),
-        temperature_degC=limits.temperature_degC if channel.temperature != UNMONITORED else None,
-        step=Ceilings(limits.step_charge_Ah or unlimited.charge_Ah, limits.step_time_s or unlimited.time_s),
-        bounded=channel.regulation == "bounded",
-        open_samples=channel.debounce if channel.sample_every_s <= 1.0 else 1,
-    )
-
-
 def refusals(program: Program, spot: Spot) -> Iterator[str]:
     """Why this program must not run on this channel: limits that do not nest, a sensor missed, a class not accepted."""
-    channel = spot.settings
-    yield from _unnested(program, channel)
+    channel, ratings = spot.settings, spot.ratings
+    yield from check_nesting(program, channel, ratings)
     watches = program.safety.temperature_degC is not None or channel.limits.temperature_degC is not None
     if watches and channel.temperature is None:
         yield (
             "its temperature is limited and the channel has no sensor: name one with 'temperature = \"oven1\"' in "
             "station.toml, or say 'temperature = \"unmonitored\"', which is recorded with the run"
         )
-    if spot.ratings.protection is Protection.C and channel.accept_class_c is None:
-        yield (
-            f"its protection class is C ({spot.ratings.protection_why}): accept that by "
-            '\'accept_class_c = { who = "...", when = "..." }\' in station.toml, or use regulation = "bounded"'
-        )
-
-
-def _unnested(program: Program, channel: ChannelSettings) -> Iterator[str]:
-    low_V, high_V = channel.limits.voltage_V
-    for step in timed_steps(program.steps):
-        if isinstance(step, CurrentStep) and not (abs(step.current_A) <= channel.limits.current_A):
-            yield f"step {step.path}: {abs(step.current_A) * 1e3:.4g} mA is above the channel's {channel.limits.current_A * 1e3:.4g} mA"
-        for edge_V in step.window_V:
-            if abs(edge_V) != float("inf") and not (low_V <= edge_V <= high_V):
-                yield f"step {step.path}: its window reaches {edge_V:.4g} V, outside the channel's {low_V:.4g} V to {high_V:.4g} V"
-
-
-def timed_steps(steps: tuple[Step, ...]) -> Iterator[TimedStep]:
-    """Every step that takes time, in file order."""
-    for step in steps:
-        match step:
-            case RestStep() | CurrentStep():
-                yield step
-            case RepeatStep():
-                yield from timed_steps(step.steps)
-            case _:
-                pass
+    refused = class_refusal(ratings.protection, ratings.protection_why, channel, largest_capacity_Ah(program))
+    if refused is not None:
+        yield refused
 
 
 def run_info(spot: Spot, checked: Checked, plan: Plan, utc_s: float, run: str | None) -> RunInfo:
