@@ -67,14 +67,17 @@ class Broker:
         if self.alive():
             return
         binary = find_server()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._take_lock()
         try:
-            _end_left_over(self._pid_file, self._config_file)
-            self._launch(binary, timeout_s)
-        except BaseException:
-            self.stop()
-            raise
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+            try:
+                _end_left_over(self._pid_file, self._config_file)
+                self._launch(binary, timeout_s)
+            except BaseException:
+                self.stop()
+                raise
+        except OSError as error:
+            raise BrokerError(f"the bundled broker cannot use {self._folder}: {error}") from error
 
     def stop(self, grace_s: float = 5.0) -> None:
         """Ask it to end, then kill it; idempotent."""
@@ -239,7 +242,7 @@ def _command_of(pid: int) -> str:
         if Path("/proc/self").exists():
             return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").replace("\0", " ")
         return _output_of(["ps", "-p", str(pid), "-o", "command="])
-    except OSError:
+    except (OSError, subprocess.SubprocessError):
         return ""
 
 

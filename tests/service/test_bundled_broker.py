@@ -117,6 +117,12 @@ def test_a_broker_that_cannot_start_says_why_and_leaves_nothing(tmp_path: Path) 
     assert not broker.alive()
 
 
+def test_a_data_folder_that_cannot_be_one_is_a_broker_error(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file", encoding="ascii")
+    with pytest.raises(BrokerError, match="cannot use"):
+        Broker(tmp_path / "data", port=0).start()
+
+
 def test_without_the_extra_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> metadata.Distribution:
         raise metadata.PackageNotFoundError(name)
