@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 import serial
 
 from cycler_ctl.instrument import LinkDefaults
@@ -21,22 +24,18 @@ class SerialPort:
         self._clear = clear
 
     def write(self, message: bytes) -> None:
-        try:
+        with self._failing_as_ours():
             self._port.write(message)
-        except OSError as error:
-            raise exchange_error(self._address, error) from error
 
     def read(self) -> bytes:
-        try:
+        with self._failing_as_ours():
             return bytes(self._port.read(self._port.in_waiting or 1))
-        except OSError as error:
-            raise exchange_error(self._address, error) from error
 
     def discard(self) -> None:
-        try:
-            self._port.reset_input_buffer()
-        except OSError as error:
-            raise exchange_error(self._address, error) from error
+        """Read away rather than flushed: flushing an unplugged port raises an error of another family (termios)."""
+        with self._failing_as_ours():
+            if waiting := self._port.in_waiting:
+                self._port.read(waiting)
 
     def clear(self) -> None:
         if self._clear:
@@ -47,6 +46,13 @@ class SerialPort:
 
     def close(self) -> None:
         self._port.close()
+
+    @contextmanager
+    def _failing_as_ours(self) -> Generator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise exchange_error(self._address, error) from error
 
 
 def open_serial(address: str, target: SerialAddress, defaults: LinkDefaults) -> SerialPort:

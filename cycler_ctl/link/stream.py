@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from cycler_ctl.clock import Clock
 from cycler_ctl.errors import LinkClosed
@@ -162,7 +162,7 @@ async def open_socket(
             _, link = await loop.create_connection(
                 lambda: SocketLink(address, defaults, clock), target.host, target.port
             )
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a host name that cannot be one
         raise open_error(address, error) from error
     try:
         yield link
@@ -171,9 +171,11 @@ async def open_socket(
 
 
 async def _end(link: SocketLink) -> None:
+    """A peer that takes no more bytes is not waited for."""
     link.close()
     try:
-        async with asyncio.timeout(1.0):
-            await link.ended.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await link.ended.wait()
     finally:
         link.abort()

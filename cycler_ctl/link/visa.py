@@ -50,13 +50,14 @@ class VisaPort:
 
     def discard(self) -> None:
         """What waits in a socket cannot be asked of a library: it is read away once there was time for it to come."""
-        with self._failing_as_ours():
-            if isinstance(self._resource, SerialInstrument):
-                self._resource.flush(constants.BufferOperation.discard_read_buffer)
-            elif isinstance(self._resource, TCPIPSocket):
+        if isinstance(self._resource, SerialInstrument):
+            for _ in range(self._waiting(self._resource)):
+                self._read(1)
+        elif isinstance(self._resource, TCPIPSocket):
+            with self._failing_as_ours():
                 self._resource.flush(constants.BufferOperation.discard_receive_buffer)
-        if isinstance(self._resource, TCPIPSocket) and self._clock.now() - self._last_s > PAUSE_S:
-            self._read_away(0)
+            if self._clock.now() - self._last_s > PAUSE_S:
+                self._read_away(0)
 
     def clear(self) -> None:
         if isinstance(self._resource, SerialInstrument | TCPIPSocket):
@@ -70,6 +71,10 @@ class VisaPort:
     def close(self) -> None:
         with self._failing_as_ours():
             self._resource.close()
+
+    def _waiting(self, resource: SerialInstrument) -> int:
+        with self._failing_as_ours():
+            return int(resource.bytes_in_buffer)
 
     def _read(self, most: int) -> bytes:
         """Empty when nothing (or, by lines, no whole line) came within the resource's time-out."""

@@ -14,7 +14,9 @@ import pytest
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import ConfigError, LinkClosed, LinkError, LinkTimeout
 from cycler_ctl.instrument import Link, LinkDefaults
+from cycler_ctl.link import threaded
 from cycler_ctl.link.opening import open_link
+from cycler_ctl.link.threaded import open_threaded
 from cycler_ctl.testing.stepclock import StepClock
 
 FAST = LinkDefaults(timeout_s=0.2)
@@ -241,6 +243,13 @@ async def test_where_nobody_listens_opening_says_so(backend: str | None) -> None
             pass
 
 
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 64 + ".invalid"])
+async def test_a_host_that_does_not_exist_is_a_link_error(host: str) -> None:
+    with pytest.raises(LinkError, match="cannot open"):
+        async with opened(f"TCPIP0::{host}::5025::SOCKET"):
+            pass
+
+
 async def test_a_port_that_does_not_exist_is_said_to_be_absent() -> None:
     with pytest.raises(LinkClosed, match="no such port"):
         async with opened("serial:///dev/ttyNOT_HERE"):
@@ -305,15 +314,76 @@ async def test_a_cancelled_waiter_does_not_stop_the_others() -> None:
 
 
 async def test_a_peer_that_never_falls_quiet_stays_out_of_step() -> None:
-    async def babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while not writer.is_closing():
-            writer.write(b"x")
-            await writer.drain()
-            await asyncio.wait_for(asyncio.shield(asyncio.get_running_loop().run_in_executor(None, lambda: None)), 1)
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def say_something() -> None:
+            if not writer.is_closing():
+                writer.write(b"x")
+                asyncio.get_running_loop().call_later(0.01, say_something)
+
+        say_something()
+        await reader.read()
 
     async with listening(babble) as address, opened(address) as link:
         with pytest.raises(LinkTimeout):
             await link.clear()
+
+
+@posix_only
+@BACKENDS
+async def test_an_unplugged_serial_port_is_a_closed_link(backend: str | None) -> None:
+    import os
+    import pty
+    import tty
+
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    async with opened(f"serial://{os.ttyname(theirs)}", backend=backend) as link:
+        os.close(ours)
+        os.close(theirs)
+        with pytest.raises(LinkClosed, match="lost serial"):
+            await link.query(b"A?")
+
+
+class Stuck:
+    """A library that does not come back."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+
+    def write(self, message: bytes) -> None:
+        """It takes everything."""
+
+    def read(self) -> bytes:
+        self.released.wait(10)
+        return b""
+
+    def discard(self) -> None:
+        """There is nothing."""
+
+    clear = close = discard
+
+
+async def test_a_library_that_hangs_costs_one_link_and_nobody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threaded, "GRACE_S", 0.05)
+    port = Stuck()
+    loop = asyncio.get_running_loop()
+    asked_s = loop.time()
+    async with open_threaded("stuck", replace(FAST, timeout_s=0.05), SystemClock(), lambda: port) as link:
+        with pytest.raises(LinkClosed, match="hangs"):
+            await link.query(b"A?")
+        with pytest.raises(LinkClosed, match="hangs"):
+            await link.write(b"OFF")
+    assert loop.time() - asked_s < 5
+    port.released.set()
+
+
+async def test_what_a_library_raises_at_opening_is_a_link_error() -> None:
+    def explode() -> Stuck:
+        raise RuntimeError("no licence")
+
+    with pytest.raises(LinkError, match="no licence"):
+        async with open_threaded("dongle", FAST, SystemClock(), explode):
+            pass
 
 
 async def test_framing_by_length_needs_no_terminator() -> None:
