@@ -270,6 +270,10 @@ async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
             await output.turn_off()
 
 
+def usual_ratings(options: Options) -> Ratings:
+    return ratings("2400", options.regulation, options.nplc)
+
+
 def _listed(errors: Iterable[tuple[int, str]]) -> str:
     return "".join(f"; it reports {code} {text!r}" for code, text in errors)
 
@@ -282,6 +286,7 @@ DRIVER = DriverSpec(
     outputs=("1",),
     safe_off=safe_off,
     protection=Protection.B,
+    ratings=usual_ratings,
     status="experimental",
     notes=(
         "Rest: " + REST,
