@@ -88,7 +88,13 @@ def test_a_number_that_is_none_trips(bad: float) -> None:
     assert trip_of(replace(GOOD, at_s=bad), now_s=1.0) is not None
 
 
-@pytest.mark.parametrize("now_s", [math.nan, math.inf, -math.inf])
+def test_a_current_that_is_no_number_is_a_current_beyond_its_limit() -> None:
+    trip = trip_of(replace(GOOD, current_A=NAN))
+    assert trip is not None
+    assert trip.code == "current"
+
+
+@pytest.mark.parametrize("now_s", [math.nan, math.inf, -math.inf, -0.5])
 def test_a_clock_that_tells_no_time_trips(now_s: float) -> None:
     assert trip_of(GOOD, now_s=now_s) is not None
 
@@ -124,11 +130,11 @@ def test_a_resting_cell_may_be_cold_but_never_hot_or_unseen() -> None:
 
 
 @given(
-    voltage_V=st.floats(),
-    current_A=st.floats(),
-    at_s=st.floats(),
-    value=st.floats(),
-    now_s=st.floats(),
+    voltage_V=st.floats() | st.floats(-1.0, 6.0),
+    current_A=st.floats() | st.floats(-0.02, 0.02),
+    at_s=st.floats() | st.floats(-1.0, 4.0),
+    value=st.floats() | st.floats(0.0, 150.0),
+    now_s=st.floats() | st.floats(-3.0, 8.0),
     setpoint=st.sampled_from([LITHIATE, DELITHIATE, Rest(WINDOW), ConstantVoltage(1.2, 0.4e-3)]),
 )
 def test_no_reading_outside_the_limits_ever_passes(
