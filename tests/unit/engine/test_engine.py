@@ -124,9 +124,10 @@ def test_an_and_needs_all_its_clauses_at_one_sample() -> None:
 
 def test_a_decimal_sample_interval_does_not_cost_a_sample_at_a_time_end() -> None:
     trial = begun(rest(time(10)))
-    for k in range(102):
-        trial.sample(0.7 + k * 0.1)
-    assert trial.steps[0].ended_s == pytest.approx(10.7)
+    assert 182 * 0.1 - 82 * 0.1 < 10  # binary fractions
+    for k in range(82, 184):
+        trial.sample(k * 0.1)
+    assert trial.steps[0].ended_s == pytest.approx(18.2)
 
 
 def test_a_voltage_needs_two_samples_in_a_row_while_they_come_every_second() -> None:
@@ -207,6 +208,18 @@ def test_a_pass_with_one_real_step_lets_its_repeat_go_on() -> None:
     trial.voltages(0.1, 0.1, 0.1)
     assert trial.state.course.cycle == 2
     assert progress(trial.program, trial.state).word == "lithiate"
+
+
+def test_a_pass_of_rests_that_take_no_time_gets_nowhere() -> None:
+    trial = begun(repeat(9, rest(voltage(">=", 0.5))), DELITHIATION)
+    trial.sample(0.0, 1.0)
+    assert progress(trial.program, trial.state).word == "delithiate"
+
+
+def test_an_inner_repeat_that_gets_nowhere_does_not_end_an_outer_pass_that_does() -> None:
+    trial = begun(repeat(2, rest(time(1)), repeat(2, LITHIATION)), DELITHIATION)
+    trial.voltages(0.1, 0.1, 0.1)
+    assert progress(trial.program, trial.state).word == "rest"
 
 
 def test_cycles_count_from_the_first_counted_pass_and_stay_after_the_repeat() -> None:

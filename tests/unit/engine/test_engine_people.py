@@ -106,7 +106,7 @@ def test_charge_of_a_pause_counts_in_the_run_but_not_in_the_step() -> None:
 
 def test_a_resume_applies_the_same_setpoint_last_and_empties_the_slope() -> None:
     trial = begun(lithiate(clause(Watched.SLOPE, "<=", 1e-9)))
-    trial.voltages(*[1.0 - 0.01 * k for k in range(59)])
+    trial.voltages(*[1.0] * 60)
     trial.pause(59.0)
     assert resume_setpoint(trial.program, trial.state) == ConstantCurrent(-MA, WINDOW_V)
     assert trial.resume(60.0)[-1] == Apply(ConstantCurrent(-MA, WINDOW_V))
@@ -114,6 +114,35 @@ def test_a_resume_applies_the_same_setpoint_last_and_empties_the_slope() -> None
     assert not trial.steps
     trial.sample(121.0)
     assert trial.steps
+
+
+def test_the_last_sample_of_a_pause_is_a_row_and_so_is_the_first_after_it() -> None:
+    trial = begun(lithiate(time(99)))
+    trial.sample(0.0)
+    trial.pause(1.0)
+    for at_s in (2.0, 3.0, 4.0):
+        trial.sample(at_s, current_A=0.0, temperature_degC=float("nan"))
+    trial.resume(5.0)
+    trial.sample(6.0)
+    assert [(row.time_s, row.mark) for row in trial.rows[1:]] == [
+        (2.0, Mark.PAUSED),
+        (4.0, Mark.PAUSED),
+        (6.0, Mark.NONE),
+    ]
+    assert trial.rows[2].temperature_degC is None
+
+
+def test_a_pause_without_a_sample_passes_no_charge_and_one_that_leaks_is_counted_to_its_end() -> None:
+    for leak_A, passed_Ah in ((None, 2 * A_SECOND), (-MA / 10, 12 * A_SECOND)):
+        trial = begun(lithiate(time(99)))
+        trial.voltages(1.0, 1.0)
+        trial.pause(1.0)
+        if leak_A is not None:
+            trial.sample(2.0, current_A=leak_A)
+        trial.resume(101.0)
+        trial.sample(102.0)
+        assert trial.rows[-1].run_total.reduction_Ah == pytest.approx(passed_Ah)
+        assert not trial.events(EventKind.GAP)
 
 
 def test_a_current_step_resumed_after_more_than_ten_minutes_is_flagged() -> None:
@@ -321,10 +350,11 @@ def test_charge_between_steps_counts_at_the_new_current_in_run_and_cycle_only() 
 
 def test_charge_up_to_a_skip_counts_at_the_old_current() -> None:
     trial = begun(lithiate(time(99)), rest(time(99)))
-    trial.voltages(1.0, 1.0)
+    trial.sample(0.0, current_A=-3 * MA)
+    trial.sample(1.0, current_A=-3 * MA)
     trial.skip(1.5)
     trial.sample(2.0)
-    assert trial.rows[-1].run_total.reduction_Ah == pytest.approx(1.5 * A_SECOND)
+    assert trial.rows[-1].run_total.reduction_Ah == pytest.approx(4.5 * A_SECOND)
 
 
 def test_the_live_row_is_the_newest_sample_with_the_last_recorded_number() -> None:
