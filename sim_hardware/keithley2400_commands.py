@@ -162,6 +162,10 @@ def _trigger_commands() -> Iterable[tuple[str, Command]]:
     yield kept(f"{arm}:TIMer", real(0.1), decimal(1e-3, 99999.99))
     yield kept(f"{trigger}:SOURce", "IMM", named("IMMediate", "TLINk"))
     yield kept(f"{trigger}:DELay", real(0.0), decimal(0.0, 999.9999))
+    for base in (arm, trigger):
+        yield kept(f"{base}[:TCONfigure]:ILINe", "1", whole(1, 4))
+        yield kept(f"{base}[:TCONfigure]:OLINe", "2", whole(1, 4))
+        yield kept(f"{base}[:TCONfigure]:OUTPut", "NONE", named("NONE", "TENTer", "TEXit", "SOURce", "DELay", "SENSe"))
     yield f"{trigger}:CLEar", action(lambda _: None)
 
 

@@ -112,6 +112,36 @@ def test_long_short_and_optional_nodes_name_the_same_command(bench: Bench, heade
     assert float(bench.ask(header)) == 21.0
 
 
+@pytest.mark.parametrize(
+    "message",
+    [  # headers an independent driver sends (pymeasure test_keithley2400)
+        ":FORMAT:ELEMENTS VOLTAGE, CURRENT, RESISTANCE, TIME, STATUS",
+        "OUTPUT 0",
+        ":OUTPUT:SMODE HIMP",
+        ":SOURCE:CURRENT:RANGE:AUTO 0",
+        ":SOURCE:DELAY:AUTO 0",
+        ":SYSTEM:AZERO:STATE ONCE",
+        ":SENSE:AVERAGE:TCONTROL MOV",
+        ":SENSE:CURRENT:NPLCYCLES 0.1",
+        ":SENSE:FUNCTION:ALL",
+        ":SENSE:RESISTANCE:MODE MAN",
+        ":SYSTEM:LFREQUENCY:AUTO 0",
+        ":SYSTEM:RSENSE 1",
+        ":ARM:SOURCE TLIN",
+        ":ARM:OUTPUT TENT",
+        ":TRIGGER:ILINE 1",
+        ":TRIGGER:DELAY 10",
+        ":TRIGGER:CLEAR",
+        ":DISPLAY:ENABLE 0",
+        ":ABORT",
+        "*TRG",
+    ],
+)
+def test_what_an_independent_driver_sends_is_understood(bench: Bench, message: str) -> None:
+    bench.send(message)
+    assert bench.error() == '0,"No error"'
+
+
 def test_answers_of_one_message_are_joined_by_semicolons(bench: Bench) -> None:
     assert bench.ask(":OUTP?;:SOUR:FUNC?;:OUTP:SMOD?;*OPC?") == "0;VOLT;NORM;1"  # 14-13
 
