@@ -7,6 +7,7 @@ does not know are forbidden inside the records, so all that is our own stands un
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cycler_ctl.store.reader import RunReader, RunState
@@ -74,7 +75,7 @@ def _test(reader: RunReader, table: Table) -> dict[str, JSON]:
         "status": _status(state),
         "started_at": int(info.started_utc_s),
         "ended_at": None if state.ended_utc_s is None else int(state.ended_utc_s),
-        "instrument_name": " ".join(str(value) for value in info.instrument.values() if value) or None,
+        "instrument_name": _instrument(info.instrument),
         "protocol_name": info.protocol_name or None,
         "conditions": _conditions(reader),
         "conformance": {
@@ -83,6 +84,11 @@ def _test(reader: RunReader, table: Table) -> dict[str, JSON]:
             "note": f"{state.reason or state.state}. {_sign(info.discharge_means)}",
         },
     }
+
+
+def _instrument(instrument: Mapping[str, JSON]) -> str | None:
+    known = (instrument.get(name) for name in ("maker", "model", "serial"))
+    return " ".join(str(value) for value in known if value) or None
 
 
 def _status(state: RunState) -> str:

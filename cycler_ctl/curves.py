@@ -1,0 +1,105 @@
+"""What a figure of a run shows, as numbers: curves of voltage over capacity, and the capacities of each cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cycler_ctl.store.reader import RunReader
+from protocols.record import JSON
+
+if TYPE_CHECKING:
+    from numpy import float64, intp
+    from numpy.typing import NDArray
+
+MOST_POINTS = 2_000
+"""Of one curve in a figure: more cannot be seen, and would make a vector file slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One direction of one cycle; ``capacity`` begins at 0 and is in ``unit_of``'s unit."""
+
+    cycle: int
+    direction: int
+    capacity: NDArray[float64]
+    voltage_V: NDArray[float64]
+
+
+@dataclass(frozen=True, slots=True)
+class CycleCapacity:
+    """Of a completed cycle, in mAh per gram of active material, or in mAh where no mass is known (``per_gram`` False).
+
+    ``efficiency`` is what came out over what had gone in before: delithiation over lithiation, the other way round
+    where the electrode was built lithiated; None where nothing went in.
+    """
+
+    cycle: int
+    lithiation_mAh: float
+    delithiation_mAh: float
+    per_gram: bool
+    efficiency: float | None
+
+
+def active_mass_g(cell: Mapping[str, JSON]) -> float | None:
+    """As given, else the electrode's mass times the active material's share; None if neither is known."""
+    mass_g = _number(cell.get("active_mass_g"))
+    if mass_g is not None:
+        return mass_g
+    electrode_g, composition = _number(cell.get("electrode_mass_g")), cell.get("composition")
+    if electrode_g is None or not isinstance(composition, list):
+        return None
+    parts = {str(pair[0]): _number(pair[1]) or 0.0 for pair in composition if isinstance(pair, list)}
+    share, whole = parts.get(str(cell.get("active_material")), 0.0), sum(parts.values())
+    return electrode_g * share / whole if share > 0 else None
+
+
+def capacity_table(reader: RunReader) -> list[CycleCapacity]:
+    """Every completed cycle."""
+    mass_g = active_mass_g(reader.info.cell)
+    scale = 1000.0 / (mass_g or 1.0)
+    lithiated = reader.info.cell.get("as_built") == "lithiated"
+    table: list[CycleCapacity] = []
+    for cycle in reader.cycles():
+        into_Ah, out_Ah = cycle.lithiation_Ah, cycle.delithiation_Ah
+        first_Ah, second_Ah = (out_Ah, into_Ah) if lithiated else (into_Ah, out_Ah)
+        efficiency = second_Ah / first_Ah if first_Ah > 0 else None
+        table.append(CycleCapacity(cycle.cycle, into_Ah * scale, out_Ah * scale, mass_g is not None, efficiency))
+    return table
+
+
+def curves(reader: RunReader) -> list[Curve]:
+    """Voltage over capacity, one curve for each cycle and direction, rests left out."""
+    import numpy as np
+
+    scale = 1000.0 / (active_mass_g(reader.info.cell) or 1.0)
+    data = reader.columns(("voltage_V", "cycle", "direction", "cycle_reduction_Ah", "cycle_oxidation_Ah"))
+    found: list[Curve] = []
+    for cycle in np.unique(data["cycle"]):
+        for direction, counter in ((-1, "cycle_reduction_Ah"), (1, "cycle_oxidation_Ah")):
+            chosen = np.flatnonzero((data["cycle"] == cycle) & (data["direction"] == direction))
+            if len(chosen) > 1:
+                seen = chosen[thinned(len(chosen))]
+                found.append(Curve(int(cycle), direction, data[counter][seen] * scale, data["voltage_V"][seen]))
+    return found
+
+
+def thinned(count: int) -> NDArray[intp]:
+    """Indices of at most ``MOST_POINTS`` of ``count`` points, evenly, the first and the last among them."""
+    import numpy as np
+
+    return np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).round()).astype(np.intp)
+
+
+def typical_current_A(reader: RunReader) -> float | None:
+    """The median of the current's magnitude while it flows; None for a run of rests."""
+    import numpy as np
+
+    data = reader.columns(("current_A", "direction"))
+    flowing = np.abs(data["current_A"][data["direction"] != 0])
+    return float(np.median(flowing)) if len(flowing) else None
+
+
+def _number(value: JSON) -> float | None:
+    return float(value) if isinstance(value, int | float) and value > 0 else None

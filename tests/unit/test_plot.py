@@ -1,0 +1,119 @@
+"""Figures and the numbers in them; how they look was checked by eye."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from cycler_ctl.curves import active_mass_g, capacity_table, curves
+from cycler_ctl.errors import StoreError
+from cycler_ctl.plot import formula, plot_fig_s3, plot_runs, title
+from cycler_ctl.store.files import WriterOptions
+from cycler_ctl.store.info import RunInfo
+from cycler_ctl.store.reader import open_run
+from cycler_ctl.store.writer import create_run
+from cycler_ctl.testing.rows import Shape, cycling_rows
+from protocols.model import Verb
+from protocols.record import CycleSummary, Outcome
+
+CELL: dict[str, Any] = {
+    "name": "a",
+    "working_electrode": "MgH2:AB = 70:30",
+    "counter_electrode": "Li",
+    "area_cm2": 0.7854,
+    "electrode_mass_g": 2.0e-3,
+    "active_material": "MgH2",
+    "composition": [["MgH2", 0.7], ["AB", 0.3]],
+}
+INFO = RunInfo(
+    "20261122-101500-a1-7f3k", 5, "a1", "lab", "site", 0.0, "", "", "", CELL, {}, {}, {}, {}, Verb.LITHIATE, 1.0
+)
+SHAPE = Shape()
+
+
+def record(data_dir: Path, info: RunInfo = INFO) -> Path:
+    options = WriterOptions(commit_every_s=0.01, minimum_free_bytes=0)
+    writer = create_run(data_dir, info, on_durable=lambda run: None, options=options)
+    cycles = [
+        CycleSummary(number, *charges, 0.0, 0.0, 0.0, 1.0)
+        for number, charges in enumerate(zip(SHAPE.lithiation_Ah, SHAPE.delithiation_Ah, strict=True), start=1)
+    ]
+    writer.append(list(cycling_rows(SHAPE)), cycles=cycles)
+    writer.finish(Outcome.FINISHED, "")
+    assert writer.close()
+    return writer.run_dir
+
+
+def test_each_cycle_and_direction_is_a_curve_per_gram_of_active_material(tmp_path: Path) -> None:
+    with open_run(record(tmp_path)) as reader:
+        found = curves(reader)
+    assert [(curve.cycle, curve.direction) for curve in found] == [(1, -1), (1, 1), (2, -1), (2, 1)]
+    ends = [(curve.capacity[0], curve.capacity[-1], curve.voltage_V[-1]) for curve in found]
+    assert ends[0] == pytest.approx((0.0, 2.2 / 1.4e-3, 0.2))
+    assert ends[1] == pytest.approx((0.0, 1.65 / 1.4e-3, 1.2))
+    assert ends[2] == pytest.approx((0.0, 1.7 / 1.4e-3, 0.2))
+
+
+def test_the_table_gives_capacities_and_what_came_out_of_what_went_in(tmp_path: Path) -> None:
+    with open_run(record(tmp_path)) as reader:
+        first, second = capacity_table(reader)
+    assert (first.lithiation_mAh, first.delithiation_mAh) == pytest.approx((2.2 / 1.4e-3, 1.65 / 1.4e-3))
+    assert (first.efficiency, second.efficiency) == pytest.approx((1.65 / 2.2, 1.65 / 1.7))
+    assert first.per_gram
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 1.4e-3),
+        ({"active_mass_g": 1.5e-3}, 1.5e-3),
+        ({"composition": [["MgH2", 70], ["AB", 30]]}, 1.4e-3),
+        ({"composition": []}, None),
+        ({"electrode_mass_g": None}, None),
+        ({"active_material": None}, None),
+    ],
+)
+def test_the_active_mass_is_given_or_a_share_of_the_electrode_or_unknown(
+    changes: dict[str, Any], expected: float | None
+) -> None:
+    assert active_mass_g({**CELL, **changes}) == pytest.approx(expected)
+
+
+def test_a_title_says_composition_and_current_density(tmp_path: Path) -> None:
+    with open_run(record(tmp_path)) as reader:
+        assert title(reader) == "MgH$_{2}$:AB = 70:30\n0.5 mA cm$^{{-2}}$".replace("{{", "{").replace("}}", "}")
+
+
+def test_a_formula_is_set_low_and_a_dollar_cannot_break_it() -> None:
+    assert formula("LiBH4:MgH2 = 40:30") == "LiBH$_{4}$:MgH$_{2}$ = 40:30"
+    assert formula(r"5$ \frac") == r"5\$ /frac"
+
+
+def test_five_panels_carry_their_letters_titles_units_and_note(tmp_path: Path) -> None:
+    runs = {
+        letter: record(tmp_path, replace(INFO, run=f"20261122-101500-{letter}-0000", cell={**CELL, "name": letter}))
+        for letter in "abcde"
+    }
+    png, svg = tmp_path / "figures" / "fig_s3.png", tmp_path / "figures" / "fig_s3.svg"
+    plot_fig_s3(runs, [png, svg], "Simulated cells, not measurements")
+    assert png.read_bytes().startswith(b"\x89PNG")
+    texts = "".join("".join(ET.parse(svg).getroot().itertext()).split())  # noqa: S314 - our own file
+    for expected in (*(f"({letter})" for letter in "abcde"), "Capacity/mAhg", "Voltagevs.Li/V", "Simulatedcells"):
+        assert expected in texts
+    assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_a_run_without_mass_area_or_cycles_is_still_drawn(tmp_path: Path) -> None:
+    out = tmp_path / "x.pdf"
+    plot_runs([record(tmp_path, replace(INFO, cell={"name": "50 $ cell"}))], out)
+    assert out.read_bytes().startswith(b"%PDF")
+
+
+def test_an_unknown_format_is_refused_with_those_that_work(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"\.png, \.svg, \.pdf"):
+        plot_runs([], tmp_path / "x.bmp")
