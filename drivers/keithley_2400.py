@@ -163,8 +163,11 @@ class Output:
             setting.confirm(answer)
 
     async def _apply(self, setpoint: Setpoint) -> None:
+        """Decided on what the cell is at now: the last sample may be minutes old."""
         if self._drive is None:
             await self._rewire(rest_drive(self._spec))
+        else:
+            await self.read()
         drive = drive_for(setpoint, self._options.regulation, self._spec, self._seen_V)
         check_direction(setpoint, drive, self._seen_V)
         if self._drive is not None and drive.continues(self._drive):
