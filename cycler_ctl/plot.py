@@ -149,10 +149,10 @@ def _name_directions(axes: Axes, found: Sequence[Curve], means: Verb | None) -> 
         lithiates = curve.direction < 0
         discharges = lithiates is not (means is Verb.DELITHIATE)
         words = ("discharge" if discharges else "charge", "lithiation" if lithiates else "delithiation")
-        middle = len(curve.capacity) // 2
+        beside = len(curve.capacity) // 4
         axes.annotate(
             f"{words[0]} ({words[1]})",
-            (curve.capacity[middle], curve.voltage_V[middle]),
+            (curve.capacity[beside], curve.voltage_V[beside]),
             xytext=(4, 9 if lithiates else -4),
             textcoords="offset points",
             va="bottom" if lithiates else "top",

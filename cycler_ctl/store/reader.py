@@ -162,12 +162,12 @@ def open_run(path: Path) -> RunReader:
     return RunReader(path.parent if path.suffix == ".sqlite" else path)
 
 
-def list_runs(data_dir: Path) -> list[RunOverview]:
-    """All runs, the newest first."""
+def list_runs(data_dir: Path, beginning: str = "") -> list[RunOverview]:
+    """All runs whose id has this ``beginning`` (a day, say), the newest first."""
     runs = data_dir / "runs"
     if not runs.is_dir():
         return []
-    folders = sorted((folder for folder in runs.iterdir() if segment_paths(folder)), reverse=True)
+    folders = sorted((folder for folder in runs.glob(f"{beginning}*") if segment_paths(folder)), reverse=True)
     return [_overview(folder) for folder in folders]
 
 

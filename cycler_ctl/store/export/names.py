@@ -43,6 +43,6 @@ def _ambient(info: RunInfo) -> str:
 
 def _number_of_the_day(run_dir: Path, info: RunInfo) -> int:
     """Which of this cell's runs of the day this is, from 1; runs are only ever added after the others."""
-    others = (found for found in list_runs(run_dir.parent.parent) if found.run[:8] == info.run[:8])
+    others = list_runs(run_dir.parent.parent, beginning=info.run[:8])
     same_cell = [found.run for found in others if found.info is not None and _cell(found.info) == _cell(info)]
     return 1 + sum(run < info.run for run in same_cell)
