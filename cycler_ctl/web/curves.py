@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -51,30 +52,34 @@ class Curve:
 
 def curves(columns: Columns, basis: Basis, points: int, cycles: int) -> list[Curve]:
     """At most ``cycles`` cycles (first, newest and evenly between), each direction at most ``points`` points."""
-    flowing = np.flatnonzero(columns["direction"] != 0)
-    if not len(flowing):
-        return []
-    shown = choose(np.unique(columns["cycle"][flowing]), cycles)
-    pieces = _pieces(columns["cycle"][flowing], columns["direction"][flowing])
-    wanted: dict[tuple[int, int], list[Indices]] = {}
-    for piece in pieces:
-        first = flowing[piece[0]]
-        key = (int(columns["cycle"][first]), int(columns["direction"][first]))
-        if key[0] in shown:
-            wanted.setdefault(key, []).append(flowing[piece])
-    return [_curve(columns, np.concatenate(rows), key, basis, points) for key, rows in wanted.items()]
+    pieces: dict[tuple[int, int], list[slice]] = {}
+    for piece in _pieces(columns["cycle"], columns["direction"]):
+        key = (int(columns["cycle"][piece.start]), int(columns["direction"][piece.start]))
+        if key[1] != 0:
+            pieces.setdefault(key, []).append(piece)
+    shown = choose(sorted({cycle for cycle, _ in pieces}), cycles)
+    return [_curve(columns, _rows(parts), key, basis, points) for key, parts in pieces.items() if key[0] in shown]
 
 
-def choose(cycles: Floats, most: int) -> set[int]:
+def choose(cycles: Sequence[int], most: int) -> set[int]:
     """The first, the newest and evenly between."""
+    if not cycles:
+        return set()
     picks = np.linspace(0, len(cycles) - 1, min(most, len(cycles))).round().astype(np.int64)
-    return {int(cycle) for cycle in cycles[picks]} | {int(cycles[-1])}
+    return {cycles[int(pick)] for pick in picks} | {cycles[-1]}
 
 
-def _pieces(cycle: Floats, direction: Floats) -> Sequence[Indices]:
+def _pieces(cycle: Floats, direction: Floats) -> list[slice]:
     """Runs of neighbouring rows with one cycle and one direction."""
-    changes = np.flatnonzero((np.diff(cycle) != 0) | (np.diff(direction) != 0)) + 1
-    return np.split(np.arange(len(cycle), dtype=np.int64), changes)
+    if not len(cycle):
+        return []
+    changes = np.flatnonzero((cycle[1:] != cycle[:-1]) | (direction[1:] != direction[:-1])) + 1
+    edges = [0, *(int(change) for change in changes), len(cycle)]
+    return [slice(start, end) for start, end in pairwise(edges)]
+
+
+def _rows(pieces: Sequence[slice]) -> Indices:
+    return np.concatenate([np.arange(piece.start, piece.stop, dtype=np.int64) for piece in pieces])
 
 
 def _curve(columns: Columns, rows: Indices, key: tuple[int, int], basis: Basis, points: int) -> Curve:

@@ -16,7 +16,7 @@ from protocols.record import JSON
 CHUNK_ROWS = 4_000
 """Read at a time: turning rows into arrays holds the interpreter, and the control loop shares it (about 5 ms)."""
 CACHED_ROWS = 2_000_000
-"""About 160 MB at most, when somebody looks at runs that long."""
+"""Of all runs together; about 160 MB, twice that with the room to grow, and only when somebody looks at runs that long."""
 
 
 class NoSuchRunError(LookupError):
@@ -37,6 +37,32 @@ class Recordings(Protocol):
         ...
 
 
+class _Table:
+    """Columns that grow at the end; room doubles, so that a live page never copies a long run for a few new rows."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._room = np.empty((len(COLUMNS), CHUNK_ROWS))
+
+    @property
+    def last_seq(self) -> int:
+        return int(self._room[COLUMNS.index("seq"), self.rows - 1]) if self.rows else 0
+
+    def append(self, part: Columns) -> int:
+        added = len(part["seq"])
+        if self.rows + added > self._room.shape[1]:
+            wider = np.empty((len(COLUMNS), 2 * (self.rows + added)))
+            wider[:, : self.rows] = self._room[:, : self.rows]
+            self._room = wider
+        for place, name in enumerate(COLUMNS):
+            self._room[place, self.rows : self.rows + added] = part[name]
+        self.rows += added
+        return added
+
+    def columns(self) -> Columns:
+        return {name: self._room[place, : self.rows] for place, name in enumerate(COLUMNS)}
+
+
 class StoreRecordings:
     """Reads each durable row once and keeps its numbers, so that a live page costs only what is new.
 
@@ -46,7 +72,7 @@ class StoreRecordings:
     def __init__(self, data_dir: Path, cached_rows: int = CACHED_ROWS) -> None:
         self._data_dir = data_dir
         self._cached_rows = cached_rows
-        self._read: dict[tuple[str, int], Columns] = {}
+        self._read: dict[tuple[str, int], _Table] = {}
 
     def runs(self) -> list[Mapping[str, JSON]]:
         return [_overview(found) for found in list_runs(self._data_dir)]
@@ -80,22 +106,16 @@ class StoreRecordings:
 
     def _refreshed(self, reader: RunReader) -> Columns:
         key = (reader.info.run, reader.info.epoch)
-        known = self._read.pop(key, None)
-        parts = [known] if known is not None else []
-        last_seq = 0 if known is None or not len(known["seq"]) else int(known["seq"][-1])
-        while True:
-            part = reader.columns(COLUMNS, last_seq, CHUNK_ROWS)
-            parts.append(part)
-            if len(part["seq"]) < CHUNK_ROWS:
-                break
-            last_seq = int(part["seq"][-1])
-        self._read[key] = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
+        table = self._read.pop(key, None) or _Table()
+        while table.append(reader.columns(COLUMNS, table.last_seq, CHUNK_ROWS)) == CHUNK_ROWS:
+            pass
+        self._read[key] = table  # the run asked for last stands at the end
         self._forget_oldest()
-        return self._read[key]
+        return table.columns()
 
     def _forget_oldest(self) -> None:
         """The run asked for last always stays."""
-        while len(self._read) > 1 and sum(len(read["seq"]) for read in self._read.values()) > self._cached_rows:
+        while len(self._read) > 1 and sum(table.rows for table in self._read.values()) > self._cached_rows:
             del self._read[next(iter(self._read))]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from cycler_ctl.errors import RefusedError
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
-from cycler_ctl.store.writer import create_run
+from cycler_ctl.store.writer import RunWriter, create_run
 from cycler_ctl.web.app import create_app
 from cycler_ctl.web.hub import Hub
 from cycler_ctl.web.server import allowed_hosts_of, serve_http
@@ -284,6 +284,21 @@ def lab(furnished: Lab) -> Lab:
     made.station.samples |= furnished.station.samples
     made.station.links = furnished.station.links
     return made
+
+
+@contextlib.contextmanager
+def _make_run(data_dir: Path, run: str) -> Iterator[tuple[RunWriter, list[Row]]]:
+    writer = create_run(data_dir, info(run, "a1", "x", {"name": "a"}), on_durable=lambda _: None, options=OPTIONS)
+    try:
+        yield writer, recorded(1, 2e-3).rows
+    finally:
+        assert writer.close()
+
+
+@pytest.fixture
+def make_run() -> Callable[[Path, str], AbstractContextManager[tuple[RunWriter, list[Row]]]]:
+    """A run under way and rows to append to it."""
+    return _make_run
 
 
 Speak = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]

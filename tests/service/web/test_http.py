@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shutil
+import ssl
 import stat
 import sys
 from collections.abc import AsyncIterator
@@ -18,7 +20,7 @@ import pytest
 from cycler_ctl.config import HttpSettings
 from cycler_ctl.errors import ConfigError, DeviceFault
 from cycler_ctl.live import ChannelState
-from cycler_ctl.web import gate
+from cycler_ctl.web import gate, recordings
 from cycler_ctl.web.access import load_or_make_token, read_token
 from cycler_ctl.web.server import allowed_hosts_of, token_of
 
@@ -344,6 +346,26 @@ async def test_an_unknown_last_event_id_begins_anew(client: httpx.AsyncClient) -
         assert sum(event == "channel" for _, event, _ in seen) == 6
 
 
+def test_a_growing_run_is_read_on_from_where_it_was_and_old_runs_are_let_go(
+    tmp_path: Path, make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recordings, "CHUNK_ROWS", 100)
+    cache = recordings.StoreRecordings(tmp_path, cached_rows=600)
+    with make_run(tmp_path, RUN) as (writer, rows):
+        for end in (150, 151, 400, 480):
+            writer.append(rows[cache.columns(RUN, 0)["seq"].size : end])
+            assert writer.flush(20)
+            seen = cache.columns(RUN, 0)
+            assert seen["seq"].tolist() == list(range(1, end + 1))
+            assert seen["voltage_V"].tolist() == [row.voltage_V for row in rows[:end]]
+    other = RUN.replace("a1", "b1")
+    with make_run(tmp_path, other) as (writer, rows):
+        writer.append(rows[:200])
+        assert writer.flush(20)
+        assert len(cache.columns(other, 150)["seq"]) == 50
+    assert list(cache._read) == [(other, 7)]
+
+
 def test_samples_are_told_at_most_once_a_second(lab: Any) -> None:
     told = 0
     for tenth in range(100):
@@ -446,6 +468,24 @@ async def test_a_certificate_that_cannot_be_used_is_a_message(lab: Any, tmp_path
     with pytest.raises(ConfigError, match="tls_cert, tls_key"):
         async with lab.serve(HttpSettings(listen="127.0.0.1:0", tls_cert=bad, tls_key=bad)):
             pass
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the test's certificate and is not installed")
+async def test_with_tls_the_address_and_the_origin_are_https(lab: Any, tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    made = await asyncio.create_subprocess_exec(
+        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+        *("-keyout", str(key), "-out", str(cert), "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert await made.wait() == 0
+    trusted = ssl.create_default_context(cafile=str(cert))
+    settings = HttpSettings(listen="127.0.0.1:0", tls_cert=cert, tls_key=key)
+    async with lab.serve(settings) as address, httpx.AsyncClient(verify=trusted, trust_env=False) as client:
+        assert address.startswith("https://127.0.0.1:")
+        assert (await client.get(f"{address}/api/v1/station", headers={"origin": address})).status_code == 200
+        plain = address.replace("https", "http")
+        assert (await client.get(f"{address}/api/v1/station", headers={"origin": plain})).status_code == 403
 
 
 @pytest.mark.parametrize("listen", ["8787", "localhost", ":80", "127.0.0.1:http", "127.0.0.1:99999", ""])
