@@ -183,8 +183,8 @@ class RunWriter:
                 pass
         finally:
             self._files.close()
-            if self._since_s is not None and self.failed is None:
-                self.failed = StoreError(f"the writer of {self.run_dir} has ended with records in memory")
+            if self.failed is None and (self._since_s is not None or not self._closing):
+                self.failed = StoreError(f"the writer of {self.run_dir} has ended before its run")
 
     def _take(self) -> list[Batch]:
         """Wait for work, then for a full group or the end of the interval."""

@@ -317,6 +317,22 @@ def test_when_memory_is_full_the_stored_rows_stay_a_prefix_and_the_loss_is_told(
             assert [found.kind for found in reader.events()] == [EventKind.GAP]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_writer_that_died_of_a_mistake_says_that_nothing_is_stored_any_more(tmp_path: Path) -> None:
+    def mistaken(run: str) -> None:
+        raise RuntimeError(run)
+
+    with recording(tmp_path, on_durable=mistaken) as writer:
+        writer.append(rows(1, 1))
+        assert writer.flush(5)
+        tick = threading.Event()
+        while writer.failed is None:
+            tick.wait(0.005)
+        writer.append(rows(2, 2))
+        assert not writer.close()
+        assert "ended before its run" in str(writer.failed)
+
+
 def test_an_interrupted_run_goes_on_after_its_last_row(tmp_path: Path) -> None:
     with recording(tmp_path) as writer:
         writer.append(rows(1, 5), [event("one")], checkpoint=lambda: '{"at": 5}')
