@@ -272,7 +272,6 @@ def test_after_an_error_the_file_is_never_written_again_and_nothing_is_lost(tmp_
 
 
 def test_a_full_disk_keeps_the_rows_in_memory_and_says_so_until_there_is_room(tmp_path: Path) -> None:
-    full = threading.Event()
 
     def connect(path: Path) -> sqlite3.Connection:
         connection = open_for_writing(path)
