@@ -210,6 +210,13 @@ def test_a_pass_with_one_real_step_lets_its_repeat_go_on() -> None:
     assert progress(trial.program, trial.state).word == "lithiate"
 
 
+def test_a_repeat_in_its_last_pass_needs_no_one_to_end_it() -> None:
+    trial = begun(repeat(1, LITHIATION), DELITHIATION)
+    trial.sample(0.0, 0.1)
+    messages = [event.data["message"] for event in trial.events(EventKind.WARNING)]
+    assert messages == ["lithiate skipped, already: voltage <= 0.2"]
+
+
 def test_a_pass_of_rests_that_take_no_time_gets_nowhere() -> None:
     trial = begun(repeat(9, rest(voltage(">=", 0.5))), DELITHIATION)
     trial.sample(0.0, 1.0)

@@ -201,6 +201,9 @@ def test_a_skip_in_a_pause_turns_nothing_on_until_the_resume() -> None:
     assert not any(isinstance(each, Apply) for each in trial.skip(2.5))
     assert trial.state.phase is Phase.PAUSED
     trial.sample(3.0, current_A=0.0)
+    waiting = live_row(trial.program, trial.state)
+    assert waiting is not None
+    assert (waiting.step_count, waiting.step_time_s, waiting.mark) == (2, 0.0, Mark.PAUSED)
     assert trial.resume(4.0)[-1] == Apply(ConstantCurrent(MA, WINDOW_V))
     trial.voltages(1.0, 1.0, 1.0, since_s=5.0)
     assert trial.finish == Finish(Outcome.FINISHED, "the protocol is complete")
