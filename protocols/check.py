@@ -17,9 +17,9 @@ from protocols.cell import NO_NAME, read_cell
 from protocols.diagnostics import Diagnostic, Mark, Severity, diagnostic_at, has_errors, quoted, render, source_of
 from protocols.documents import Document, Unreadable, read_document
 from protocols.envelope import DEFAULT_RECORD, NO_ENVELOPE, Envelope, read_record, read_safety
-from protocols.fields import Findings, Keys, Section, open_section, scalar_of, text_of
+from protocols.fields import MOST_DIAGNOSTICS, Findings, Keys, Section, TooMany, open_section, scalar_of, text_of
 from protocols.model import Cell, Program, RepeatStep, Step
-from protocols.sections import SECTIONS, Given, gather, read_variables
+from protocols.sections import SECTIONS, Beside, Given, gather, read_variables
 from protocols.steps_text import read_steps
 from protocols.syntax import Mapping as MappingNode
 from protocols.syntax import Parsed, parse
@@ -79,19 +79,17 @@ def check_text(
     folder: Path | None = None,
 ) -> Checked:
     """Check a protocol; never raises. ``folder`` None: it may not include other files."""
-    findings = Findings()
-    parsed = parse(text, file_name)
-    findings.diagnostics.extend(parsed.diagnostics)
-    given = Given()
-    program = None
-    top = _top(findings, parsed)
-    if top is not None:
-        given = gather(findings, top, folder, cell)
-        program = _program(findings, top, given, overrides or {})
+    findings, given, program = Findings(), Given(), None
+    try:
+        top = _top(findings, parse(text, file_name))
+        if top is not None:
+            gather(findings, given, top, Beside(folder, cell))
+            program = _program(findings, top, given, overrides or {})
+    except TooMany:
+        program = None
     diagnostics = _in_file_order(findings.diagnostics, file_name)
-    return Checked(
-        None if has_errors(diagnostics) else program, diagnostics, text, _sha256(text), tuple(given.documents)
-    )
+    good = None if has_errors(diagnostics) or len(diagnostics) > MOST_DIAGNOSTICS else program
+    return Checked(good, diagnostics, text, _sha256(text), tuple(given.documents))
 
 
 def _in_file_order(diagnostics: list[Diagnostic], file_name: str) -> tuple[Diagnostic, ...]:
@@ -100,6 +98,7 @@ def _in_file_order(diagnostics: list[Diagnostic], file_name: str) -> tuple[Diagn
 
 
 def _top(findings: Findings, parsed: Parsed) -> Section | None:
+    findings.diagnostics.extend(parsed.diagnostics)
     if parsed.root is None:
         if not parsed.diagnostics:
             findings.error(Mark(parsed.source, 1, 1), "shape", "the file is empty", "begin with 'protocol: 1'")
@@ -147,7 +146,6 @@ def _facts(findings: Findings, given: Given, scope: Scope) -> CellFacts:
 
 
 def _desk(findings: Findings, top: Section, given: Given, scope: Scope) -> Desk:
-    envelope = _envelope(findings, top, given, scope)
     record = None
     entry = given.entries.get("record")
     if entry is not None:
@@ -155,6 +153,7 @@ def _desk(findings: Findings, top: Section, given: Given, scope: Scope) -> Desk:
     elif given.complete and "record" not in top.meant:
         message = "no record: is given, so a point is kept every 10 s or 5 mV"
         findings.warning(top.mark, "no-record", message, "add 'record: every 10 s or 5 mV'")
+    envelope = _envelope(findings, top, given, scope)
     return Desk(scope, envelope, record or DEFAULT_RECORD, Trail(scope.facts.cell.discharge_means))
 
 

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
+from itertools import islice
 
 # YAML ends a line at each of these, so that a line number means the same to its parser and to us.
 LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 LONGEST_QUOTE = 80
+MOST_COMPARED = 200
 LONGEST_LINE = 200
 
 
@@ -99,10 +101,11 @@ def render_all(diagnostics: Iterable[Diagnostic]) -> str:
 
 def _excerpt(diagnostic: Diagnostic) -> tuple[str, str]:
     """The line and a caret under its column; a very long line is shown around the column."""
-    line, at = printable(diagnostic.source_line), diagnostic.column - 1
+    line, at = diagnostic.source_line, diagnostic.column - 1
     if len(line) > LONGEST_LINE:
         start = max(0, at - LONGEST_LINE // 2)
         line, at = line[start : start + LONGEST_LINE], at - start
+    line = printable(line)
     # A tab before the caret stays a tab, or the caret would stand in the wrong column.
     indent = "".join("\t" if letter == "\t" else " " for letter in line[:at].ljust(at))
     return f"{diagnostic.line:5} | {line}".rstrip(), f"      | {indent}^"
@@ -127,7 +130,7 @@ def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
 
 def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known word most like ``word``; None where nothing is near."""
-    found = get_close_matches(word[:LONGEST_QUOTE], tuple(known), n=1, cutoff=cutoff)
+    found = get_close_matches(word[:LONGEST_QUOTE], tuple(islice(known, MOST_COMPARED)), n=1, cutoff=cutoff)
     return found[0] if found else None
 
 

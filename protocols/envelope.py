@@ -38,7 +38,7 @@ from protocols.units import ZERO_CELSIUS_K
 
 DEFAULT_RECORD = Record(time_s=10.0, voltage_V=0.005)
 OR = re.compile(r"(?:^|\s)or(?=\s|$)")
-TO = re.compile(r"\s+to\s+")
+TO = re.compile(r"(?:^|\s)to(?=\s|$)")
 EVERY = re.compile(r"every\s+")
 SAFETY_KEYS = Keys("safety", ("voltage", "temperature", "current", "capacity", "for"))
 FIELDS: Mapping[Dimension, str] = {

@@ -17,6 +17,13 @@ from protocols.syntax import Mapping as MappingNode
 VARIABLE = re.compile(r"\$(?P<name>\S*)")
 
 
+MOST_DIAGNOSTICS = 1000
+
+
+class TooMany(Exception):  # noqa: N818 - ends a check that would only go on counting
+    """More is wrong than anybody will read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What the check has found so far; the only thing in it that grows."""
@@ -24,10 +31,15 @@ class Findings:
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
 
     def error(self, mark: Mark, code: str, message: str, help: str | None = None) -> None:  # noqa: A002 - the name of the field it fills
-        self.diagnostics.append(diagnostic_at(mark, Severity.ERROR, code, message, help))
+        self._add(diagnostic_at(mark, Severity.ERROR, code, message, help))
 
     def warning(self, mark: Mark, code: str, message: str, help: str | None = None) -> None:  # noqa: A002
-        self.diagnostics.append(diagnostic_at(mark, Severity.WARNING, code, message, help))
+        self._add(diagnostic_at(mark, Severity.WARNING, code, message, help))
+
+    def _add(self, diagnostic: Diagnostic) -> None:
+        self.diagnostics.append(diagnostic)
+        if len(self.diagnostics) > MOST_DIAGNOSTICS:
+            raise TooMany
 
     def quantity_error(self, scalar: Scalar, error: QuantityError, offset: int = 0) -> None:
         self.error(scalar.at(offset + error.offset), error.code, error.message, error.help)

@@ -33,12 +33,11 @@ TIME = need_of(Dimension.TIME)
 HOLD_KEYS = Keys("hold", ("at", "for", "until", "current_limit", "abort_if", "record", "label", "note"), ("at",))
 GITT_KEYS = Keys("gitt", (*WORDS, "rest", "until", "pulses", "abort_if", "record", "label", "note"), ("rest",))
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-STOP_CAPACITY = re.compile(
-    rf"(?:{'|'.join(WORDS)}) capacity\s*(?:<=|>=|<|>|≤|≥)\s*(?P<value>.*?)(?P<run>\s+for [0-9]+ cycles?)?"
-)
+STOP_CAPACITY = re.compile(rf"(?:{'|'.join(WORDS)}) capacity\s*(?:<=|>=|<|>|≤|≥)\s*(?P<value>.*)")
 STOP_EFFICIENCY = re.compile(
     r"coulombic efficiency\s*(?:<=|>=|<|>|≤|≥)\s*(?P<value>[0-9]+(?:\.[0-9]+)?\s*%)(?:\s+for [0-9]+ cycles?)?"
 )
+STOP_RUN = re.compile(r"\sfor [0-9]+ cycles?$")
 SHARE_OF_CYCLE = re.compile(r"[0-9]+(?:\.[0-9]+)?\s*% of cycle [0-9]+")
 
 
@@ -135,7 +134,8 @@ def _check_stop_text(scope: Scope, scalar: Scalar) -> None:
     if STOP_EFFICIENCY.fullmatch(scalar.value):
         return
     help_text = "write for example 'delithiate capacity <= 80 % of cycle 3'"
-    match = STOP_CAPACITY.fullmatch(scalar.value)
+    run = STOP_RUN.search(scalar.value)
+    match = STOP_CAPACITY.fullmatch(scalar.value[: run.start()].rstrip() if run else scalar.value)
     if match is None:
         scope.findings.error(scalar.mark, "condition", f"cannot read {quoted(scalar.value)}", help_text)
     elif SHARE_OF_CYCLE.fullmatch(match["value"]) is None:

@@ -37,7 +37,8 @@ NUMBER = re.compile(r"[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,2}(?
 PER_C = re.compile(r"(?P<sign>[+-]?)C/ ?(?P<number>\S+)")
 DECIMAL_COMMA = re.compile(r"(?P<whole>[+-]?[0-9]{1,30}),(?P<part>[0-9]{1,30})(?P<rest>(?![0-9,]).*)", re.DOTALL)
 SMALLEST, LARGEST = 1e-20, 1e20
-RANGE = re.compile(r"(?P<low>.*?)\s+to\s+(?P<high>.*)", re.DOTALL)
+# One blank each side, not a run of them: a long run must not cost its square.
+TO = re.compile(r"\sto\s")
 
 
 class QuantityError(ValueError):
@@ -223,17 +224,17 @@ def above_zero(quantity: Quantity, subject: str) -> Quantity:
 
 def parse_range(text: str, need: Dimension | Need, *, subject: str = "") -> tuple[Quantity, Quantity]:
     """``low to high``, the low end below the high end; raises ``QuantityError``."""
-    match = RANGE.fullmatch(text)
+    match = TO.search(text)
     if match is None:
         unit = (need if isinstance(need, Need) else need_of(need)).example
         raise QuantityError(
             "shape", f"{_of(subject, text)} is not a range", f"write for example '1 {unit} to 2 {unit}'"
         )
-    low = parse_quantity(match["low"], need, subject=subject)
+    low = parse_quantity(text[: match.start()], need, subject=subject)
     try:
-        high = parse_quantity(match["high"], need, subject=subject)
+        high = parse_quantity(text[match.end() :], need, subject=subject)
     except QuantityError as error:
-        raise error.moved(match.start("high")) from error
+        raise error.moved(match.end()) from error
     return ordered(low, high, subject)
 
 

@@ -29,22 +29,29 @@ class Given:
     complete: bool = True
 
 
-def gather(findings: Findings, top: Section, folder: Path | None, cell: Document | None) -> Given:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a protocol may take from elsewhere: files in its folder, and the cell given at the start."""
+
+    folder: Path | None
+    cell: Document | None
+
+
+def gather(findings: Findings, given: Given, top: Section, beside: Beside) -> None:
     """The sections of the protocol, its included files and the cell's file; a section given twice is an error."""
-    given = Given({key: top.entries[key] for key in SECTIONS if key in top.entries})
+    given.entries.update({key: top.entries[key] for key in SECTIONS if key in top.entries})
     include = top.value("include")
     for scalar in _names(findings, include):
-        document = _included(findings, scalar, folder)
+        document = _included(findings, scalar, beside.folder)
         if document is None:
             given.complete = False
         else:
             _take(findings, given, document, PART_KEYS)
     if include is not None and "include" not in top.entries:
         given.complete = False
-    if cell is not None:
+    if beside.cell is not None:
         _replace_cell(findings, given)
-        _take(findings, given, cell, CELL_KEYS)
-    return given
+        _take(findings, given, beside.cell, CELL_KEYS)
 
 
 def _replace_cell(findings: Findings, given: Given) -> None:

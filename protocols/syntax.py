@@ -14,8 +14,11 @@ import yaml.events
 from yaml import BaseLoader
 
 from protocols.diagnostics import LINE_END, Diagnostic, Mark, Severity, Source, diagnostic_at, quoted, source_of
+from protocols.syntax_faults import SyntaxFault, fault_of, inside
 
 LARGEST_FILE = 1 << 20
+SLOW_PARSER_FILE = 1 << 16
+"""The pure parser takes half a minute for a hostile file of the full size; it sees no larger one than this."""
 DEEPEST = 20
 # What a YAML stream may hold (YAML 1.1, 5.1); lone surrogates are not text at all.
 NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -66,14 +69,6 @@ class Parsed:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-class SyntaxFault(Exception):  # noqa: N818 - not an error of the program: the file's fault, with its place
-    """Stops the reading; holds what to say."""
-
-    def __init__(self, mark: Mark, code: str, message: str, help: str | None = None) -> None:  # noqa: A002 - the name of the field it fills
-        super().__init__(message)
-        self.diagnostic = diagnostic_at(mark, Severity.ERROR, code, message, help)
-
-
 def parse(text: str, name: str) -> Parsed:
     """The one document in ``text``; never raises."""
     if len(text) > LARGEST_FILE or len(text.encode("utf-8", "replace")) > LARGEST_FILE:
@@ -82,6 +77,7 @@ def parse(text: str, name: str) -> Parsed:
     source = source_of(name, text)
     try:
         _check_letters(text, source)
+        _check_tabs(text, source)
         builder = _Builder(source)
         for event in _events(text, source):
             builder.take(event)
@@ -103,6 +99,14 @@ def _check_letters(text: str, source: Source) -> None:
         raise SyntaxFault(mark, "yaml-syntax", f"the character U+{ord(match.group()):04X} cannot stand in a text file")
 
 
+def _check_tabs(text: str, source: Source) -> None:
+    """Only the pure parser is strict about tabs, so a large file may have none."""
+    index = text.find("\t")
+    if index >= 0 and len(text) > SLOW_PARSER_FILE:
+        mark = _mark_of(text, source, index)
+        raise SyntaxFault(mark, "yaml-syntax", "a file of this size may not hold tabs", "indent with spaces, not tabs")
+
+
 def _mark_of(text: str, source: Source, index: int) -> Mark:
     ends = [match.end() for match in LINE_END.finditer(text, 0, index)]
     return Mark(source, len(ends) + 1, index - (ends[-1] if ends else 0) + 1)
@@ -111,9 +115,11 @@ def _mark_of(text: str, source: Source, index: int) -> Mark:
 def _events(text: str, source: Source) -> Iterator[yaml.events.Event]:
     """The events of the fast parser; the pure one where it fails, for its words, or may be laxer (tabs)."""
     try:
-        yield from list(yaml.parse(text, Loader=BaseLoader if "\t" in text else _fast_loader()))
+        # One event at a time: the builder stops at its limits before a parser grows slow on a hostile depth.
+        yield from yaml.parse(text, Loader=BaseLoader if "\t" in text else _fast_loader())
     except yaml.MarkedYAMLError as error:
-        raise _fault(_in_the_pure_parsers_words(text) or error, source) from error
+        words = _in_the_pure_parsers_words(text) if len(text) <= SLOW_PARSER_FILE else None
+        raise fault_of(words or error, source) from error
 
 
 def _fast_loader() -> type[BaseLoader] | type[yaml.CBaseLoader]:
@@ -127,39 +133,6 @@ def _in_the_pure_parsers_words(text: str) -> yaml.MarkedYAMLError | None:
     except yaml.MarkedYAMLError as error:
         return error
     return None
-
-
-def _fault(error: yaml.MarkedYAMLError, source: Source) -> SyntaxFault:
-    place = error.problem_mark or error.context_mark
-    mark = Mark(source, 1, 1) if place is None else Mark(source, place.line + 1, place.column + 1)
-    problem = error.problem or error.context or "this is not YAML"
-    if "unexpected end of stream" in problem and error.context_mark is not None:
-        # What is not closed is more useful than where the file ends.
-        mark = Mark(source, error.context_mark.line + 1, error.context_mark.column + 1)
-    return SyntaxFault(mark, "yaml-syntax", problem, _help(error, mark))
-
-
-HELPS = (
-    ("character '\\t'", "indent with spaces, not tabs"),
-    ("chomping", "a value cannot begin with '|' or '>': name the quantity first, e.g. 'voltage >= 1.2 V'"),
-    ("<block end>", "check the indentation, and that every step begins with '- '"),
-    ("unexpected end of stream", "a quotation mark is never closed"),
-    ("cannot start any token", "put quotes around text that begins with this character"),
-    ("expected ',' or", "a bracket is never closed, or a comma is missing"),
-    ("could not find expected ':'", "a setting is written 'name: value'"),
-    ("sequence entries are not allowed here", "begin a list on a new line, each item with '- '"),
-    ("<document start>", "the protocol ends at '...'; nothing may follow"),
-)
-
-
-def _help(error: yaml.MarkedYAMLError, mark: Mark) -> str | None:
-    problem = error.problem or ""
-    if "mapping values are not allowed" in problem:
-        before = mark.source.lines[mark.line - 1][: mark.column - 1]
-        if ": " in before:
-            return """put quotes around text that contains ": \""""
-        return "check the indentation: the settings of one step line up under each other"
-    return next((text for part, text in HELPS if part in problem), None)
 
 
 @dataclass(slots=True)
@@ -204,7 +177,7 @@ class _Builder:
 
     def _mark(self, event: yaml.events.Event) -> Mark:
         place = event.start_mark
-        return Mark(self.source, 1, 1) if place is None else Mark(self.source, place.line + 1, place.column + 1)
+        return Mark(self.source, 1, 1) if place is None else inside(self.source, place.line, place.column)
 
     def _document(self, event: yaml.events.DocumentStartEvent) -> None:
         self.documents += 1
@@ -226,9 +199,9 @@ class _Builder:
 
     def _scalar(self, event: yaml.events.ScalarEvent) -> Scalar:
         mark = self._mark(event)
-        rest = self.source.lines[mark.line - 1][mark.column - 1 :]
+        line = self.source.lines[mark.line - 1]
         inner = 1 if event.style in {"'", '"'} else 0
-        return Scalar(event.value, mark, inner if rest.startswith(event.value, inner) else None)
+        return Scalar(event.value, mark, inner if line.startswith(event.value, mark.column - 1 + inner) else None)
 
     def _begin(self, event: yaml.events.MappingStartEvent | yaml.events.SequenceStartEvent) -> None:
         mark = self._mark(event)
