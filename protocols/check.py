@@ -112,8 +112,8 @@ def _top(findings: Findings, parsed: Parsed) -> Section | None:
 def _program(findings: Findings, top: Section, given: Given, overrides: Mapping[str, str]) -> Program:
     """The program as far as it can be read; worth something only if nothing was found wrong."""
     _check_version(findings, top)
-    variables = read_variables(findings, given.entries.get("variables"), overrides)
-    facts = _facts(findings, given, Scope(findings, variables, CellFacts(Cell(NO_NAME))))
+    variables = read_variables(findings, given, top, overrides)
+    facts = _facts(top, given, Scope(findings, variables, CellFacts(Cell(NO_NAME))))
     desk = _desk(findings, top, given, Scope(findings, variables, facts))
     steps = _steps(desk, top)
     check_references(findings, desk.trail)
@@ -137,12 +137,12 @@ def _check_version(findings: Findings, top: Section) -> None:
         findings.error(scalar.mark, "version", message)
 
 
-def _facts(findings: Findings, given: Given, scope: Scope) -> CellFacts:
-    """The cell; where a file that may hold it is missing, nothing is said to lack."""
+def _facts(top: Section, given: Given, scope: Scope) -> CellFacts:
+    """The cell; where its name is misspelt or a file that may hold it is missing, nothing is said to lack."""
     entry = given.entries.get("cell")
     if entry is None:
-        return CellFacts(Cell(NO_NAME), known=given.complete)
-    return read_cell(findings, entry.value, entry.key.mark, scope.variables)
+        return CellFacts(Cell(NO_NAME), known=given.complete and "cell" not in top.meant)
+    return read_cell(scope.findings, entry.value, entry.key.mark, scope.variables)
 
 
 def _desk(findings: Findings, top: Section, given: Given, scope: Scope) -> Desk:

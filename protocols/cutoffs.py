@@ -84,10 +84,7 @@ def _beyond(read: ReadClause, envelope: Envelope) -> str | None:
 def warn_of_cutoffs(findings: Findings, mark: Mark, word: str, until: ReadCondition) -> None:
     """A current step should end by voltage too."""
     if until.complete and not any(True for _ in voltage_cutoffs(until)):
-        help_text = (
-            f"add a voltage to its until:, for example 'until: {'0.2' if 'delith' not in word else '1.2'} V or ...'"
-        )
-        findings.warning(mark, "no-voltage-cutoff", f"{word} has no voltage cutoff", help_text)
+        findings.warning(mark, "no-voltage-cutoff", f"{word} has no voltage cutoff", "add a voltage to its until:")
 
 
 def warn_of_alloying(findings: Findings, until: ReadCondition, cell: Cell) -> None:

@@ -6,7 +6,7 @@ A reader reports what is wrong and returns None; so one fault never hides anothe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from protocols.diagnostics import Diagnostic, Mark, Severity, closest, diagnostic_at, did_you_mean, quoted
@@ -53,6 +53,9 @@ class Variable:
 
 
 Variables = Mapping[str, Variable]
+
+ANY_NAME = "*"
+"""Stands for every variable while the section that would define them is missing, which is reported there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +205,7 @@ def quantity_at(
 
 
 def _variable(findings: Findings, at: Piece, variables: Variables, name: str) -> Quantity | None:
-    found = variables.get(name)
+    found = variables.get(name) or variables.get(ANY_NAME)
     if found is not None:
         return found.quantity
     near = closest(name, variables)
@@ -252,7 +255,3 @@ def quantity_field(
         return None
     read = positive_at if positive else needed_at
     return read(findings, piece(scalar), variables, need, key)
-
-
-def first_of(names: Iterable[str], among: Collection[str]) -> str | None:
-    return next((name for name in names if name in among), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from protocols.advice import Finding, range_text
+from protocols.diagnostics import printable
 from protocols.forecast import cell_capacity_Ah
 from protocols.model import Cell
 from protocols.plan import Cycles, InstrumentLimits, Plan, PlanRepeat, PlanStep
@@ -15,7 +16,7 @@ from protocols.record import JSON
 def render_plan(plan: Plan, file_name: str) -> str:
     """What ``cycler-ctl plan`` prints."""
     lines = [*_head(plan, file_name), "", *_table(plan), "", *_foot(plan)]
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(printable(line.rstrip()) for line in lines)
 
 
 def _head(plan: Plan, file_name: str) -> Iterator[str]:

@@ -9,7 +9,18 @@ from pathlib import Path
 
 from protocols.diagnostics import Mark, closest, quoted, source_of
 from protocols.documents import Document, Unreadable, read_document
-from protocols.fields import Findings, Keys, Section, Variable, Variables, open_section, piece, quantity_at, scalar_of
+from protocols.fields import (
+    ANY_NAME,
+    Findings,
+    Keys,
+    Section,
+    Variable,
+    Variables,
+    open_section,
+    piece,
+    quantity_at,
+    scalar_of,
+)
 from protocols.quantities import Quantity, QuantityError, a, read_quantity
 from protocols.syntax import Entry, Node, Scalar, Sequence, parse
 from protocols.syntax import Mapping as MappingNode
@@ -47,7 +58,7 @@ def gather(findings: Findings, given: Given, top: Section, beside: Beside) -> No
             given.complete = False
         else:
             _take(findings, given, document, PART_KEYS)
-    if include is not None and "include" not in top.entries:
+    if include is None and "include" in top.meant:
         given.complete = False
     if beside.cell is not None:
         _replace_cell(findings, given)
@@ -90,11 +101,17 @@ def _include_fault(name: str, folder: Path | None) -> tuple[str, str | None] | N
             f"{quoted(name)} cannot be included: this protocol is not in a folder",
             "put the sections into the protocol",
         )
-    if (folder / name).is_file():
+    if _is_file(folder / name):
         return None
-    beside = sorted(path.name for path in folder.glob("*.y*ml"))
-    near = closest(name, beside)
+    near = closest(name, sorted(path.name for path in folder.glob("*.y*ml")))
     return f"no file {quoted(name)} next to this protocol", near and f"did you mean '{near}'?"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name no file system takes, e.g. one too long
+        return False
 
 
 def _take(findings: Findings, given: Given, document: Document, keys: Keys) -> None:
@@ -120,9 +137,12 @@ def _add(findings: Findings, given: Given, key: str, entry: Entry) -> None:
         findings.error(entry.key.mark, "include", message, "keep one of them")
 
 
-def read_variables(findings: Findings, entry: Entry | None, overrides: Mapping[str, str]) -> Variables:
+def read_variables(findings: Findings, given: Given, top: Section, overrides: Mapping[str, str]) -> Variables:
     """The named quantities, after ``--set``."""
+    entry = given.entries.get("variables")
     variables = {} if entry is None else _defined(findings, entry.value)
+    if entry is None and not (given.complete and "variables" not in top.meant):
+        variables[ANY_NAME] = Variable(None)
     for name, text in overrides.items():
         changed = _override(findings, variables, name, text)
         if changed is not None:
@@ -133,7 +153,7 @@ def read_variables(findings: Findings, entry: Entry | None, overrides: Mapping[s
 def _defined(findings: Findings, node: Node) -> dict[str, Variable]:
     if not isinstance(node, MappingNode):
         findings.error(node.mark, "shape", "variables needs names and quantities", "write for example 'j: 0.5 mA/cm2'")
-        return {}
+        return {ANY_NAME: Variable(None)}
     return {entry.key.value: Variable(_definition(findings, entry)) for entry in node.entries}
 
 

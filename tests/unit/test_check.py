@@ -441,6 +441,24 @@ def test_an_include_stays_in_its_folder(name: str, tmp_path: Path) -> None:
     assert codes(check_text(text, "p", folder=tmp_path)) == ["include"]
 
 
+def test_a_name_no_file_system_takes_is_no_file(tmp_path: Path) -> None:
+    text = f"protocol: 1\nname: x\ninclude: {'x' * 5000}\nsteps: [rest: 1 h]\n"
+    assert codes(check_text(text, "p", folder=tmp_path)) == ["include"]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"), [("variables:", "variable:"), ("cell:", "cel:"), ("safety:", "saftey:"), ("record:", "recrd:")]
+)
+def test_a_misspelt_section_is_one_error(right: str, wrong: str) -> None:
+    base = (DATA / "base.yaml").read_text(encoding="utf-8")
+    assert codes(check_text(base.replace(right, wrong), "p")) == ["unknown-key"]
+
+
+def test_a_missing_include_does_not_make_everything_else_missing(tmp_path: Path) -> None:
+    text = "protocol: 1\nname: x\ninclude: c.yaml\nsteps:\n  - discharge: {at: $j, until: $v}\n"
+    assert codes(check_text(text, "p", folder=tmp_path)) == ["include"]
+
+
 def test_a_section_given_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("record: 1 s\n")
     text = "protocol: 1\nname: x\ninclude: [c.yaml]\nrecord: 1 s\nsafety: {current: 1 A}\nsteps: [rest: 1 h]\n"
