@@ -20,6 +20,7 @@ LARGEST_FILE = 1 << 20
 SLOW_PARSER_FILE = 1 << 16
 """The pure parser takes half a minute for a hostile file of the full size; it sees no larger one than this."""
 DEEPEST = 20
+MOST_REPEATED = 1000
 # What a YAML stream may hold (YAML 1.1, 5.1); lone surrogates are not text at all.
 NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -252,6 +253,8 @@ class _Builder:
         if first_line is None:
             mapping.first_lines[key.value] = key.mark.line
             mapping.entries.append(Entry(key, node))
+            return
+        if len(self.repeated_keys) >= MOST_REPEATED:
             return
         message = f"{quoted(key.value)} is given twice in {mapping.title} (first on line {first_line})"
         self.repeated_keys.append(diagnostic_at(key.mark, Severity.ERROR, "duplicate-key", message))

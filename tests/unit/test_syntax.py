@@ -94,6 +94,10 @@ def test_the_first_of_two_equal_keys_is_kept_and_each_repetition_reported() -> N
     ]
 
 
+def test_a_thousand_repetitions_are_enough_to_report() -> None:
+    assert len(parse("a: b\n" * 5000, "f").diagnostics) == 1000
+
+
 @pytest.mark.parametrize("letter", ["\0", "\x1b", "\x7f", "\ud800", "\uffff"])
 def test_a_character_no_text_file_holds_is_named(letter: str) -> None:
     parsed = parse(f"a: b\nc: d{letter}\n", "f")
