@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.config import Config, load_config
-from cycler_ctl.errors import CyclerError
+from cycler_ctl.errors import CyclerError, leaves
 from cycler_ctl.lease import Ending, GuardianLease, take_lease_pipe, watch_guardian
 from cycler_ctl.reporting import open_reporting
 from cycler_ctl.start import Order, read_order
@@ -109,14 +109,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for error in leaves(errors):
             sys.stderr.write(f"{error}\n")
     return USAGE
-
-
-def leaves(group: BaseExceptionGroup[CyclerError]) -> list[BaseException]:
-    """The errors in a group of groups."""
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
 
 
 if __name__ == "__main__":

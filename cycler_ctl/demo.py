@@ -24,7 +24,7 @@ from cycler_ctl.config import (
     MqttSettings,
     StationSettings,
 )
-from cycler_ctl.errors import ConfigError, CyclerError, RefusedError
+from cycler_ctl.errors import ConfigError, CyclerError, RefusedError, leaves
 from cycler_ctl.lease import NoLease
 from cycler_ctl.reporting import Reporting, open_reporting
 from cycler_ctl.results import print_results, write_results
@@ -65,12 +65,15 @@ def parse_speed(text: str) -> float | None:
 
 
 def run_demo(options: DemoOptions) -> int:
+    """The exit status; Ctrl-C ends a demo that stays, and is no failure of it."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(demo(options))
-    except KeyboardInterrupt:
-        return 130
+    except* CyclerError as errors:
+        for error in leaves(errors):
+            sys.stderr.write(f"{error}\n")
+    return 1
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -111,7 +114,12 @@ async def demo(options: DemoOptions) -> int:
 def demo_config(options: DemoOptions, data_dir: Path, bench: Bench) -> Config:
     """What a person would write into station.toml for this bench."""
     instruments = {
-        one.name: InstrumentSettings(driver=one.model, address=one.address, serial=one.serial if one.cell else None)
+        one.name: InstrumentSettings(
+            driver=one.model,
+            address=one.address,
+            serial=one.serial if one.cell else None,
+            options={} if one.cell else {"frame_gap_s": 0.0},  # no bus, no gap: it would cost real time at each reading
+        )
         for one in bench.instruments.values()
     }
     channels = {

@@ -19,6 +19,14 @@ class CyclerError(Exception):
     """Anything this program says to a person in one message."""
 
 
+def leaves(group: BaseExceptionGroup[CyclerError]) -> list[BaseException]:
+    """The errors in a group of groups."""
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
 class ConfigError(CyclerError):
     """A setting is missing, wrong or unsafe; the message says where."""
 

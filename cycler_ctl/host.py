@@ -109,6 +109,9 @@ class InstrumentHost:
                     self._went("the connection was given up")
             except CyclerError as error:
                 self._went(str(error))
+            except Exception as error:
+                log.exception("instrument %s", self._wiring.name)
+                self._went(f"error in driver {self._wiring.settings.driver}: {error!r}")
             self._tried.set()
             await real_sleep(URGENT_S if self._urgent else wait_s)
             wait_s = min(2 * wait_s, LONGEST_S)

@@ -23,7 +23,6 @@ PV = 1
 FLOATS = 0x8000  # the IEEE float of parameter n is at 0x8000 + 2 n, high word first
 STATUS = 75
 SENSOR_BREAK, PV_OUT_OF_RANGE = 1 << 5, 1 << 10
-FRAME_GAP_S = 0.005  # 3.5 characters at 9600 baud, Modbus over Serial Line V1.02, 2.5.1.1
 TRIES = 3
 
 
@@ -32,6 +31,8 @@ class Options(BaseModel):
 
     A 2400-series controller tells a sensor break in register 258: ``status_register = 258, fault_mask = 1``.
     ``status_register = 0``: the controller has none, and a break shows only as a temperature out of range.
+    ``frame_gap_s``: the silence between two frames, 3.5 characters at 9600 baud (Modbus over Serial Line V1.02,
+    2.5.1.1); 0 where something else keeps it, as a gateway does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +43,7 @@ class Options(BaseModel):
     fault_mask: int = Field(default=SENSOR_BREAK | PV_OUT_OF_RANGE, ge=1, le=0xFFFF)
     lowest_degC: float = -50.0
     highest_degC: float = 500.0
+    frame_gap_s: float = Field(default=0.005, ge=0.0, le=0.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Thermometer:
         celsius = await self._temperature()
         at_s = self.link.now()
         if self.options.status_register:
-            await real_sleep(FRAME_GAP_S)
+            await real_sleep(self.options.frame_gap_s)
             await self._check_status()
         return Measurement(celsius, at_s)
 

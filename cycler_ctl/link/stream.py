@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from typing import cast
 
 from cycler_ctl.clock import Clock
 from cycler_ctl.errors import LinkClosed
@@ -77,8 +78,9 @@ class SocketLink(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - create_connection makes no other
-        self._transport = transport
+        self._transport = cast(
+            "asyncio.Transport", transport
+        )  # create_connection makes no other; uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
         self._buffer = (self._buffer + data)[-ENDLESS:]
