@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.config import Config, load_config
-from cycler_ctl.errors import CyclerError, leaves
+from cycler_ctl.errors import ConfigError, CyclerError, RefusedError, leaves
 from cycler_ctl.lease import Ending, GuardianLease, take_lease_pipe, watch_guardian
 from cycler_ctl.reporting import open_reporting
 from cycler_ctl.start import Order, read_order
@@ -24,7 +24,7 @@ from cycler_ctl.station import Station
 log = logging.getLogger(__name__)
 
 BROKER_URL = "CYCLER_CTL_BROKER_URL"  # set by the guardian, which owns the bundled broker
-DONE, USAGE, UNCONFIRMED = 0, 2, 4
+DONE, FAILED, USAGE, UNCONFIRMED = 0, 1, 2, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ async def open_station(config: Config, lease: GuardianLease) -> AsyncGenerator[S
     """A connected station; on leaving, every output is off and read back before anything else ends."""
     async with asyncio.TaskGroup() as group:
         station = Station(config, SystemClock(), lease)
-        station.open(group)
         try:
+            await station.open(group)
             yield station
         finally:
             await station.close("shutdown")
@@ -97,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[])
     asked = parser.parse_args(arguments)
     pipe = take_lease_pipe()
+    status = FAILED
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
         config = load_config(asked.config)
@@ -104,11 +105,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.protocol is not None:
             overrides = dict(pair.split("=", 1) for pair in asked.set)
             foreground = Foreground(asked.channel, read_order(asked.protocol, asked.cell, overrides), asked.run)
-        return asyncio.run(serve(config, pipe, foreground))
+        status = asyncio.run(serve(config, pipe, foreground))
+    except* (ConfigError, RefusedError) as errors:
+        for error in leaves(errors):
+            sys.stderr.write(f"{error}\n")
+        status = USAGE
     except* CyclerError as errors:
         for error in leaves(errors):
             sys.stderr.write(f"{error}\n")
-    return USAGE
+        status = FAILED
+    return status
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ async def demo(options: DemoOptions) -> int:
         group = await stack.enter_async_context(asyncio.TaskGroup())
         station = Station(config, clock, NoLease())
         with clock.member():  # a virtual clock stands still until the last run has begun
-            station.open(group)
+            await station.open(group)
             stack.push_async_callback(station.close, "the end of the demo")
             reporting = await stack.enter_async_context(open_reporting(station, broker_url))
             _say_where(reporting, broker_url, data_dir)

@@ -33,7 +33,9 @@ def lease_for(sample_every_s: float) -> float:
 
 
 class Lease(Protocol):
-    """What control tells its guardian."""
+    """What control tells its guardian. ``left_over``: channels whose off nobody could confirm before we began."""
+
+    left_over: Mapping[str, SafeOffEntry]
 
     async def will_energise(self, channel: str, entry: SafeOffEntry, lease_s: float, /) -> None:
         """Before output on: returns when it is on disk that this output may be on. StoreError: it must stay off."""
@@ -53,7 +55,10 @@ class Lease(Protocol):
 
 
 class NoLease:
-    """For a run in the foreground, which has no guardian."""
+    """For the demo, which has no guardian and nothing real to turn off."""
+
+    def __init__(self) -> None:
+        self.left_over: Mapping[str, SafeOffEntry] = {}
 
     async def will_energise(self, _channel: str, _entry: SafeOffEntry, _lease_s: float, /) -> None:
         return None

@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from cycler_ctl.config import Config
-from cycler_ctl.errors import CyclerError
 from cycler_ctl.publish.publisher import Publisher, PublisherStatus
 from cycler_ctl.publish.runs import StoredRuns
 from cycler_ctl.station import Station
@@ -66,7 +65,7 @@ async def _open_page(stack: AsyncExitStack, station: Station) -> str | None:
     try:
         from cycler_ctl.web.app import create_app
         from cycler_ctl.web.hub import Hub
-        from cycler_ctl.web.server import allowed_hosts_of, serve_http, token_of
+        from cycler_ctl.web.server import allowed_hosts_of, is_loopback, serve_http, split_address, token_of
     except ModuleNotFoundError as error:
         log.warning("no page and no HTTP API (%s): pip install 'cycler-ctl[web]'", error.name)
         return None
@@ -81,12 +80,9 @@ async def _open_page(stack: AsyncExitStack, station: Station) -> str | None:
         allowed_hosts=allowed_hosts_of(config.http),
         name=config.station.name,
         site=config.station.site,
-        reading_needs_token=not config.http.listen.startswith(("127.", "localhost", "[::1]")),
+        reading_needs_token=not is_loopback(split_address(config.http.listen)[0]),
         hub=hub,
     )
     address = await stack.enter_async_context(serve_http(app, config.http))
     station.observe(hub)
     return f"{address}/#token={token}"
-
-
-__all__ = ["CyclerError", "Reporting", "open_reporting"]

@@ -18,6 +18,7 @@ from cycler_ctl.guard import Ceilings, Guard, GuardState, Severity
 from cycler_ctl.instrument import Channel, Instrument, Measurement, Reading
 from cycler_ctl.lease import Lease, lease_for
 from cycler_ctl.register import SafeOffEntry
+from cycler_ctl.store.writer import Pending
 from protocols import engine
 from protocols.events import (
     Action,
@@ -45,6 +46,7 @@ from protocols.view import progress
 
 SETTLE_S = 0.1  # a new setpoint's first sample is taken when it has settled: 100 ms or 3 sample periods
 STALE_TEMPERATURE_S = 30.0
+WITHOUT_DISK_S = 60.0  # how long a run goes on from memory when nothing can be made durable (reliability F16)
 TOLERATED = 3  # in a row: the third lost or unreadable answer ends the run (reliability F3, F5)
 
 TOLERANT: tuple[type[InstrumentError], ...] = (LinkTimeout, BadReply)
@@ -62,6 +64,7 @@ class Recorder(Protocol):
         cycles: tuple[CycleSummary, ...],
         checkpoint: Callable[[], str],
     ) -> None: ...
+    def pending(self) -> Pending: ...
     @property
     def failed(self) -> CyclerError | None: ...
 
@@ -212,6 +215,11 @@ class Runner:
         if self._misses >= TOLERATED:
             await self._handle(Faulted(*self._moment(), f"{TOLERATED} readings in a row failed, last: {error}"))
             return
+        if self._guarded is not None:
+            trip = self._fit.guard.overdue(self._guarded, self._fit.clock.now())
+            if trip is not None:
+                await self._handle(Faulted(*self._moment(), f"{trip.reason}; last: {error}"))
+                return
         try:
             await self._fit.instrument.resync()
         except LinkTimeout as again:
@@ -264,8 +272,8 @@ class Runner:
         """What ends a run that the engine would go on with."""
         if actions and isinstance(actions[0], TurnOff) and not self._off_confirmed:
             return "off was not confirmed"
-        if self._fit.recorder.failed is not None:
-            return f"no record, no current: {self._fit.recorder.failed}"
+        if actions and self._fit.recorder.pending().lag_s > WITHOUT_DISK_S:
+            return f"no record, no current: {self._fit.recorder.failed or 'the disk has not answered for a minute'}"
         return None
 
     def _record(self, actions: tuple[Action, ...]) -> None:

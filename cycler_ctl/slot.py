@@ -60,6 +60,7 @@ class Slot:
         self._changed = changed
         self._current: CurrentRun | None = None
         self._ended = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
         self._base = ChannelStatus(name, settings.instrument, ChannelState.IDLE, "", clock.utc(), None)
 
     def status(self) -> ChannelStatus:
@@ -111,12 +112,21 @@ class Slot:
         self._base = replace(self._base, run=run)
         self._set(ChannelState.INTERRUPTED, reason)
 
+    async def confirm_left_over(self) -> None:
+        """The register says this output may still be on: it is so until the instrument was reached, which turns it off."""
+        before = self._base
+        self._set(ChannelState.CANNOT_DEENERGISE, "off could not be confirmed when the service was away; trying")
+        await self.host.online()
+        await self._lease.is_off(self.name)
+        run = "" if before.run is None else f" during run {before.run}"
+        self._set(ChannelState.FAULTED, f"the output may have stayed on after the service ended{run}; it is off now")
+
     def begin(self, current: CurrentRun, group: asyncio.TaskGroup) -> None:
         self._current = current
         self._ended.clear()
         self._base = replace(self._base, run=current.run, protocol=current.program.name, cell=current.program.cell.name)
         self._set(ChannelState.RUNNING, "")
-        group.create_task(self._run(current), name=f"run {current.run}")
+        self.task = group.create_task(self._run(current), name=f"run {current.run}")
 
     async def _run(self, current: CurrentRun) -> None:
         try:

@@ -22,10 +22,11 @@ from cycler_ctl.start import Order, Prepared, prepare, spot_of, versions
 from cycler_ctl.store.reader import unfinished_runs
 from cycler_ctl.store.writer import RunWriter, create_run, reopen_run
 from protocols.documents import Document
-from protocols.record import JSON, Row
+from protocols.record import JSON, Outcome, Row
 
 log = logging.getLogger(__name__)
 
+INTERRUPTED = "the service or the PC stopped during the run"
 SENSOR_EVERY_S = 10.0  # three tries before a value is 30 s old and counts as missing
 
 
@@ -61,14 +62,19 @@ class Station:
     def observe(self, observer: Observer) -> None:
         self._observers.append(observer)
 
-    def open(self, group: asyncio.TaskGroup) -> None:
+    async def open(self, group: asyncio.TaskGroup) -> None:
         """Connect everything; the first traffic to each instrument is OFF. Nothing is ever re-energised by itself."""
-        self._group = group
-        self._recover()
         for name, host in self._hosts.items():
             self._own.append(group.create_task(host.run(), name=f"instrument {name}"))
         for name in self.sensors():
             self._own.append(group.create_task(self._poll(name), name=f"sensor {name}"))
+        for run, channel in await asyncio.to_thread(self._interrupt_unfinished):
+            if channel in self._slots:
+                self._slots[channel].interrupted(run, INTERRUPTED)
+        for name in self._lease.left_over:
+            if name in self._slots:
+                self._own.append(group.create_task(self._slots[name].confirm_left_over(), name=f"left over {name}"))
+        self._group = group
 
     async def first_tries(self) -> None:
         """Return when each instrument was reached or is said to be absent."""
@@ -83,24 +89,24 @@ class Station:
         for result in results:
             if isinstance(result, BaseException):
                 log.error("%s", result)
-        for task in self._own:
+        for task in (*self._own, *(slot.task for slot in self._slots.values() if slot.task is not None)):
             task.cancel()
         unsure = {ChannelState.CANNOT_DEENERGISE}
         return not any(slot.status().state in unsure for slot in self._slots.values())
 
-    def _recover(self) -> None:
-        """Runs that never ended were interrupted: the cell rests, and a person decides."""
+    def _interrupt_unfinished(self) -> list[tuple[str, str]]:
+        """Runs that never ended were interrupted: the cell rests, and a person decides. (run, channel) of each."""
+        found: list[tuple[str, str]] = []
         for overview in unfinished_runs(self.config.station.data_dir):
-            reason = "the service or the PC stopped during the run"
             try:
                 writer = reopen_run(overview.path, on_durable=self._durable, utc=self._clock.utc)
-                writer.interrupt(reason)
-                writer.close()
             except StoreError as error:
                 log.warning("run %s: %s", overview.run, error)
                 continue
-            if overview.info is not None and overview.info.channel in self._slots:
-                self._slots[overview.info.channel].interrupted(overview.run, reason)
+            writer.interrupt(INTERRUPTED)
+            writer.close()
+            found.append((overview.run, writer.info.channel))
+        return found
 
     async def start(
         self, channel: str, protocol_text: str, file_name: str, cell_text: str | None, overrides: Mapping[str, str]
@@ -112,16 +118,26 @@ class Station:
     async def begin(self, channel: str, order: Order, run: str | None = None) -> str:
         """Check everything, then begin; returns the run's id. ConfigError or RefusedError: nothing was energised."""
         slot = self._slot(channel)
-        slot.refuse_if_busy()
-        if self._group is None or self._closing:
-            raise RefusedError("the station is stopping")
+        self._free_group(slot)
         spot = spot_of(channel, self.config, slot.host.spec, slot.host.connected())
         prepared = await asyncio.to_thread(prepare, order, spot, self._clock.utc(), run)
         writer = await asyncio.to_thread(self._create_run, prepared)
-        slot.refuse_if_busy()
-        runner = Runner(prepared.program, self._fittings(slot, prepared, writer))
-        slot.begin(CurrentRun(prepared.info.run, prepared.program, runner, writer), self._group)
+        try:
+            group = self._free_group(slot)
+            runner = Runner(prepared.program, self._fittings(slot, prepared, writer))
+        except RefusedError as error:
+            writer.finish(Outcome.STOPPED, f"never begun: {error}")
+            await asyncio.to_thread(writer.close)
+            raise
+        slot.begin(CurrentRun(prepared.info.run, prepared.program, runner, writer), group)
         return prepared.info.run
+
+    def _free_group(self, slot: Slot) -> asyncio.TaskGroup:
+        """Where the channel's run may begin now, or RefusedError."""
+        slot.refuse_if_busy()
+        if self._group is None or self._closing:
+            raise RefusedError("the station is starting or stopping: try again in a moment")
+        return self._group
 
     def _create_run(self, prepared: Prepared) -> RunWriter:
         return create_run(self.config.station.data_dir, prepared.info, on_durable=self._durable, utc=self._clock.utc)
@@ -215,6 +231,9 @@ class Station:
         host = self._hosts[name]
         while True:
             instrument = await host.online()
+            if not instrument.sensors:
+                log.warning("instrument %s has no sensor, so its channels get no temperature", name)
+                return
             sensor = next(iter(instrument.sensors.values()))
             with suppress(LinkError), self._clock.member():
                 while True:
