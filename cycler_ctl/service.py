@@ -43,7 +43,8 @@ def serve_station(config_path: Path | None) -> int:
 
 def guarded(config: Config, arguments: Sequence[str]) -> int:
     """The guardian with this station under it; one of them per data folder."""
-    command = [sys.executable, "-m", "cycler_ctl.daemon", *arguments]
+    # -P: a folder called drivers/ where the service is started must not be imported in place of ours
+    command = [sys.executable, "-P", "-m", "cycler_ctl.daemon", *arguments]
     config.station.data_dir.mkdir(parents=True, exist_ok=True)
     lock = FileLock(config.station.data_dir / "station.lock", timeout=0)
     try:
