@@ -40,6 +40,16 @@ async def until(holds: Callable[[], bool], seconds: float = SOON_S) -> float:
     return loop.time() - began_s
 
 
+def ask_bench(control: int, **request: object) -> dict[str, Any]:
+    """One request to the control port of a cycler-sim."""
+    with socket.create_connection(("127.0.0.1", control), timeout=10) as link, link.makefile("rwb") as file:
+        file.write(json.dumps(request).encode() + b"\n")
+        file.flush()
+        answer: dict[str, Any] = json.loads(file.readline())
+    assert answer["ok"], answer
+    return answer
+
+
 @dataclass
 class Bench:
     """The instruments' process; ``truth`` is what the instrument itself knows."""
@@ -49,12 +59,7 @@ class Bench:
     instruments: dict[str, dict[str, str]]
 
     def ask(self, **request: object) -> dict[str, Any]:
-        with socket.create_connection(("127.0.0.1", self.control), timeout=10) as link, link.makefile("rwb") as file:
-            file.write(json.dumps(request).encode() + b"\n")
-            file.flush()
-            answer: dict[str, Any] = json.loads(file.readline())
-        assert answer["ok"], answer
-        return answer
+        return ask_bench(self.control, **request)
 
     def truth(self, name: str = "smu1") -> dict[str, Any]:
         found: dict[str, Any] = self.ask(do="truth", name=name)["truth"]
