@@ -14,12 +14,20 @@ EXCEPTION = 0x80
 EXCEPTIONS = {1: "illegal function", 2: "illegal register address", 3: "illegal value", 4: "failure", 6: "busy"}
 
 
+def _shifted(byte: int) -> int:
+    for _ in range(8):
+        byte = byte >> 1 ^ 0xA001 if byte & 1 else byte >> 1
+    return byte
+
+
+CRC_OF_BYTE = tuple(map(_shifted, range(256)))
+"""Bit by bit a checksum costs more than all the rest of a reading."""
+
+
 def crc16(frame: bytes) -> int:
     crc = 0xFFFF
     for byte in frame:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
+        crc = crc >> 8 ^ CRC_OF_BYTE[crc & 0xFF ^ byte]
     return crc
 
 

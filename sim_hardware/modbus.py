@@ -21,12 +21,20 @@ class ModbusError(Exception):
         self.code = code
 
 
+def _divided(remainder: int) -> int:
+    """Eight steps of the division by the polynomial, bit by bit as in the specification's appendix."""
+    for _ in range(8):
+        remainder = (remainder >> 1) ^ 0xA001 if remainder & 1 else remainder >> 1
+    return remainder
+
+
+_TABLE = [_divided(value) for value in range(256)]
+
+
 def crc16(frame: bytes) -> int:
     crc = 0xFFFF
     for byte in frame:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
+        crc = (crc >> 8) ^ _TABLE[(crc ^ byte) & 0xFF]
     return crc
 
 
