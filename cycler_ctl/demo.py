@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from cycler_ctl.config import (
 from cycler_ctl.errors import ConfigError, CyclerError, RefusedError, leaves
 from cycler_ctl.lease import NoLease
 from cycler_ctl.reporting import Reporting, open_reporting
-from cycler_ctl.results import print_results, write_results
+from cycler_ctl.results import Result, print_results, write_results
 from cycler_ctl.start import read_order
 from cycler_ctl.station import Station
 from cycler_ctl.testing.stepclock import StepClock
@@ -36,9 +36,7 @@ from sim_hardware.bench import Bench, open_bench
 
 log = logging.getLogger(__name__)
 
-SAMPLE_EVERY_S = 5.0
 OVEN = "oven1"
-CELLS = ("a", "b", "c", "d", "e")
 LIMITS = Limits(voltage_V=(-0.5, 5.0), current_A=10e-3, temperature_degC=(20.0, 140.0), step_charge_Ah=20e-3)
 
 
@@ -52,6 +50,8 @@ class DemoOptions:
     data_dir: Path
     port: int
     web: bool
+    sample_every_s: float = 5.0
+    cells: tuple[str, ...] = ("a", "b", "c", "d", "e")
 
 
 def parse_speed(text: str) -> float | None:
@@ -89,26 +89,34 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 async def demo(options: DemoOptions) -> int:
     """Everything the real service does but the guardian: there is nothing real to turn off."""
+    async with AsyncExitStack() as stack:
+        broker_url = await _open_broker(stack, options.data_dir.resolve())
+        results = await cycle_five(options, broker_url)
+    return 0 if all(result.outcome == "finished" for result in results) else 1
+
+
+async def cycle_five(options: DemoOptions, broker_url: str | None) -> list[Result]:
+    """Run the five protocols to their ends, and leave exports, the figure and the table behind."""
     clock: Clock = StepClock() if options.speed is None else SystemClock(options.speed)
     data_dir = options.data_dir.resolve()
-    async with AsyncExitStack() as stack:
-        broker_url = await _open_broker(stack, data_dir)
-        bench = await stack.enter_async_context(open_bench(seed=options.seed, now=clock.now))
-        config = demo_config(options, data_dir, bench)
-        group = await stack.enter_async_context(asyncio.TaskGroup())
-        station = Station(config, clock, NoLease())
-        with clock.member():  # a virtual clock stands still until the last run has begun
-            await station.open(group)
-            stack.push_async_callback(station.close, "the end of the demo")
-            reporting = await stack.enter_async_context(open_reporting(station, broker_url))
-            _say_where(reporting, broker_url, data_dir)
-            runs = await start_all(station)
-        await _show_progress(station, runs)
-        results = await asyncio.to_thread(write_results, data_dir, runs)
-        print_results(results, data_dir)
-        if not options.once:
-            await _stay(reporting)
-    return 0 if all(result.outcome == "finished" for result in results) else 1
+    async with open_bench(seed=options.seed, now=clock.now) as bench, asyncio.TaskGroup() as group:
+        station = Station(demo_config(options, data_dir, bench), clock, NoLease())
+        with ExitStack() as standstill:
+            standstill.enter_context(clock.member())  # virtual time stands still until the last run has begun
+            try:
+                await station.open(group)
+                async with open_reporting(station, broker_url) as reporting:
+                    _say_where(reporting, broker_url, data_dir)
+                    runs = await start_all(station, options.cells)
+                    standstill.close()
+                    await _show_progress(station, runs)
+                    results = await asyncio.to_thread(write_results, data_dir, runs)
+                    print_results(results, data_dir)
+                    if not options.once:
+                        await _stay(reporting)
+            finally:
+                await station.close("the end of the demo")
+    return results
 
 
 def demo_config(options: DemoOptions, data_dir: Path, bench: Bench) -> Config:
@@ -123,7 +131,9 @@ def demo_config(options: DemoOptions, data_dir: Path, bench: Bench) -> Config:
         for one in bench.instruments.values()
     }
     channels = {
-        one.cell: ChannelSettings(instrument=one.name, sample_every_s=SAMPLE_EVERY_S, limits=LIMITS, temperature=OVEN)
+        one.cell: ChannelSettings(
+            instrument=one.name, sample_every_s=options.sample_every_s, limits=LIMITS, temperature=OVEN
+        )
         for one in bench.smus
     }
     return Config(
@@ -146,8 +156,8 @@ async def _open_broker(stack: AsyncExitStack, data_dir: Path) -> str | None:
     return broker.url
 
 
-async def start_all(station: Station) -> dict[str, str]:
-    """All five, once everything on the bench has answered."""
+async def start_all(station: Station, cells: Sequence[str]) -> dict[str, str]:
+    """All of them, once everything on the bench has answered."""
     await station.first_tries()
     absent = [f"{one.name}: {one.message}" for one in station.instruments() if one.link != "connected"]
     if absent:
@@ -155,7 +165,7 @@ async def start_all(station: Station) -> dict[str, str]:
     while any(station.sensor(name) is None for name in station.sensors()):
         await real_sleep(0.01)
     files = library()
-    return {cell: await station.begin(cell, read_order(files[f"fig_s3_{cell}"], None, {})) for cell in CELLS}
+    return {cell: await station.begin(cell, read_order(files[f"fig_s3_{cell}"], None, {})) for cell in cells}
 
 
 async def _show_progress(station: Station, runs: Mapping[str, str]) -> None:
@@ -185,7 +195,7 @@ def _now(station: Station, cell: str) -> str:
     _, row = newest
     return (
         f"{status.state}, cycle {row.cycle}, {status.what or '-'}, "
-        f"{row.voltage_V:.3f} V {row.current_A * 1e3:+.4f} mA, {row.time_s / 3600:.1f} h"
+        f"{row.voltage_V:.3f} V {round(row.current_A * 1e3, 4) + 0.0:.4f} mA, {row.time_s / 3600:.1f} h"
     )
 
 

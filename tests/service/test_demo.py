@@ -1,0 +1,138 @@
+"""The five experiments of Fig. S3 from protocol file to figure, in virtual time, watched by a stranger's MQTT client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
+
+from cycler_ctl.bdf import bdf_columns, bdf_values
+from cycler_ctl.broker import Broker
+from cycler_ctl.demo import DemoOptions, cycle_five
+from cycler_ctl.results import Result
+from cycler_ctl.store.reader import open_run
+from protocols.record import Row
+
+pytestmark = pytest.mark.timeout(400)  # the first test waits for 526 hours of run time
+
+# The demo samples every 5 s of run time; every 60 s is the same code in a tenth of the time.
+QUICK = DemoOptions(once=True, speed=None, seed=1, data_dir=Path(), port=0, web=False, sample_every_s=60.0)
+
+
+class Subscriber:
+    """Anyone who does not know us: collects the sample rows it is sent."""
+
+    def __init__(self, url: str) -> None:
+        self.rows: dict[tuple[str, int], dict[int, list[object]]] = {}
+        self.columns: set[tuple[str, ...]] = set()
+        self.clashes: list[str] = []
+        self._ready = threading.Event()
+        self._client = Client(CallbackAPIVersion.VERSION2)
+        self._client.on_message = self._on_message
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.connect("127.0.0.1", int(url.rpartition(":")[2]))
+        self._client.subscribe("cycler/#", qos=1)
+        self._client.loop_start()
+        assert self._ready.wait(10)
+
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        if not message.topic.endswith("/samples"):
+            return
+        batch = json.loads(message.payload)
+        self.columns.add(tuple(batch["columns"]))
+        known = self.rows.setdefault((batch["run"], batch["epoch"]), {})
+        for seq, row in enumerate(batch["rows"], batch["first_seq"]):
+            if known.setdefault(seq, row) != row:
+                self.clashes.append(f"{batch['run']} {seq}")
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@dataclass
+class Demo:
+    """What one demo left behind; rows by cell."""
+
+    data: Path
+    results: dict[str, Result]
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+
+
+def run_demo(options: DemoOptions, folder: Path, url: str | None = None) -> Demo:
+    found = asyncio.run(cycle_five(replace(options, data_dir=folder), url))
+    demo = Demo(folder, {result.cell: result for result in found})
+    for run in (folder / "runs").iterdir():
+        with open_run(run) as reader:
+            demo.rows[reader.info.channel] = reader.rows()
+    return demo
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Demo, Subscriber]:
+    folder = tmp_path_factory.mktemp("demo")
+    with Broker(folder, port=0) as broker:
+        subscriber = Subscriber(broker.url)
+        try:
+            demo = run_demo(QUICK, folder, broker.url)
+        finally:
+            subscriber.close()
+    return demo, subscriber
+
+
+@pytest.fixture(scope="module")
+def demo(watched: tuple[Demo, Subscriber]) -> Demo:
+    return watched[0]
+
+
+def test_all_five_complete_three_cycles_and_end_at_their_cut_offs(demo: Demo) -> None:
+    assert sorted(demo.results) == ["a", "b", "c", "d", "e"]
+    for result in demo.results.values():
+        assert (result.outcome, result.cycles) == ("finished", 3), result
+        assert result.ends == ("voltage <= 0.2 V", "voltage >= 1.2 V")
+
+
+def test_the_order_of_the_cells_emerges(demo: Demo) -> None:
+    first = {cell: result.first for cell, result in demo.results.items()}
+    assert all(found is not None and found.per_gram for found in first.values())
+    lithiated = {cell: found.lithiation_mAh for cell, found in first.items() if found is not None}
+    assert lithiated["a"] > lithiated["b"] > lithiated["c"]
+    assert lithiated["d"] > lithiated["c"]
+
+
+def test_five_exports_and_one_figure_are_left_behind(demo: Demo) -> None:
+    exports = sorted((demo.data / "exports").glob("*.bdf.csv"))
+    assert len(exports) == 5
+    labels = ",".join(column.label for column in bdf_columns())
+    lengths = sorted(len(rows) for rows in demo.rows.values())
+    texts = [path.read_text(encoding="utf-8").splitlines() for path in exports]
+    assert all(lines[0].replace('"', "") == labels for lines in texts)
+    assert sorted(len(lines) - 1 for lines in texts) == lengths
+    assert (demo.data / "figures" / "fig_s3.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (demo.data / "figures" / "fig_s3.svg").read_text(encoding="utf-8")
+
+
+def test_a_stranger_on_mqtt_has_every_durable_row_exactly(watched: tuple[Demo, Subscriber]) -> None:
+    demo, subscriber = watched
+    assert subscriber.columns == {tuple(column.machine_name for column in bdf_columns())}
+    assert subscriber.clashes == []
+    seen = {run: rows for (run, _), rows in subscriber.rows.items()}
+    for folder in (demo.data / "runs").iterdir():
+        with open_run(folder) as reader:
+            kept = {row.seq: list(bdf_values(row, reader.info.discharge_means)) for row in reader.rows()}
+        assert seen[folder.name] == kept
+
+
+def test_one_seed_gives_the_same_rows_and_another_seed_others(tmp_path: Path) -> None:
+    four = replace(QUICK, cells=("a", "b", "c", "e"))  # d takes twenty times as long as any of these
+    one = run_demo(four, tmp_path / "one")
+    again = run_demo(four, tmp_path / "again")
+    other = run_demo(replace(four, seed=2), tmp_path / "other")
+    assert again.rows == one.rows
+    assert all(other.rows[cell] != one.rows[cell] for cell in four.cells)
