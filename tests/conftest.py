@@ -28,8 +28,17 @@ def nothing_left_behind() -> Iterator[None]:
             pytest.fail(f"thread {thread.name!r} was left behind")
 
 
+def skips_that_fail(config: pytest.Config) -> int:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return len(reporter.stats.get("skipped", [])) if reporter and config.getoption("--no-skips") else 0
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if exitstatus == 0 and session.config.getoption("--no-skips") and reporter and reporter.stats.get("skipped"):
+    if exitstatus == 0 and skips_that_fail(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if count := skips_that_fail(config):
+        terminalreporter.write_line(f"--no-skips: {count} skipped, which fails this run", red=True)
