@@ -45,8 +45,9 @@ class Keithley2400:
 
     def receive(self, data: bytes) -> bytes:
         """Take bytes from the line, in whatever pieces, and return what the instrument sends back."""
-        if not self._pending and data in self._programs:
-            return self._run(data)
+        line = data.rstrip(b"\r\n") + b"\n"
+        if not self._pending and line in self._programs and len(line) <= len(data):
+            return self._run(line)  # one whole message seen before, ended as by any host: CR, LF or both
         aborts = list(ABORT.finditer(data))
         if aborts:
             before, data = data[: aborts[-1].start()], data[aborts[-1].end() :]
