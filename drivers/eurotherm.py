@@ -62,7 +62,8 @@ class Thermometer:
         celsius = await self._temperature()
         at_s = self.link.now()
         if self.options.status_register:
-            await real_sleep(self.options.frame_gap_s)
+            if self.options.frame_gap_s:
+                await real_sleep(self.options.frame_gap_s)
             await self._check_status()
         return Measurement(celsius, at_s)
 
