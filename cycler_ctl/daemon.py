@@ -57,11 +57,14 @@ async def serve(config: Config, pipe: int, foreground: Foreground | None) -> int
         log.warning("ending: %s", why)
         ending.set()
 
+    def asked_to_end(*_: object) -> None:
+        loop.call_soon_threadsafe(end, Ending.ASKED)
+
     async with AsyncExitStack() as stack:
         lease = await stack.enter_async_context(GuardianLease(config.station.data_dir, pipe))
         watch_guardian(end)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(end, Ending.ASKED))
+            signal.signal(number, asked_to_end)
         station = await stack.enter_async_context(open_station(config, lease))
         reporting = await stack.enter_async_context(open_reporting(station, os.environ.get(BROKER_URL)))
         if reporting.page is not None:

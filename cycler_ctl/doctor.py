@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cycler_ctl.config import find_config, load_config
 from cycler_ctl.errors import CyclerError
+from cycler_ctl.instrument import DriverSpec
 from cycler_ctl.plugins import driver_names, load_driver
 
 PACKAGES = ("cycler_ctl", "drivers", "protocols", "sim_hardware")
@@ -114,27 +115,22 @@ def show_doctor(config: Path | None, *, as_json: bool) -> int:
 
 def show_drivers(*, as_json: bool) -> int:
     specs = {name: load_driver(name) for name in driver_names()}
-    facts = [
-        {
-            "driver": name,
-            "title": spec.title,
-            "outputs": list(spec.outputs),
-            "protection": spec.protection.value if spec.protection else None,
-            "status": spec.status,
-            "notes": list(spec.notes),
-        }
-        for name, spec in specs.items()
-    ]
     if as_json:
-        sys.stdout.write(json.dumps(facts) + "\n")
+        sys.stdout.write(json.dumps([_facts(name, spec) for name, spec in specs.items()]) + "\n")
         return 0
-    for one in facts:
-        protection = f"protection class {one['protection']}" if one["protection"] else "sensor, no output"
-        sys.stdout.write(f"{one['driver']}: {one['title']}; {protection}; {one['status']}\n")
-        for note in spec_notes(one["notes"]):
-            sys.stdout.write(f"    {note}\n")
+    for name, spec in specs.items():
+        protection = f"protection class {spec.protection.value}" if spec.protection else "sensor, no output"
+        sys.stdout.write(f"{name}: {spec.title}; {protection}; {spec.status}\n")
+        sys.stdout.writelines(f"    {note}\n" for note in spec.notes)
     return 0
 
 
-def spec_notes(notes: object) -> list[str]:
-    return [str(note) for note in notes] if isinstance(notes, list) else []
+def _facts(name: str, spec: DriverSpec) -> dict[str, object]:
+    return {
+        "driver": name,
+        "title": spec.title,
+        "outputs": list(spec.outputs),
+        "protection": spec.protection.value if spec.protection else None,
+        "status": spec.status,
+        "notes": list(spec.notes),
+    }
