@@ -26,7 +26,7 @@ def test_an_unknown_driver_is_refused_with_a_suggestion() -> None:
 
 
 def test_a_driver_unlike_any_is_answered_with_the_list() -> None:
-    with pytest.raises(ConfigError, match="there are .*eurotherm"):
+    with pytest.raises(ConfigError, match=r"there are .*eurotherm"):
         plugins.load_driver("zzz")
 
 
