@@ -89,7 +89,8 @@ def thinned(count: int) -> NDArray[intp]:
     """Indices of at most ``MOST_POINTS`` of ``count`` points, evenly, the first and the last among them."""
     import numpy as np
 
-    return np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).round()).astype(np.intp)
+    kept: NDArray[intp] = np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).round()).astype(np.intp)
+    return kept
 
 
 def typical_current_A(reader: RunReader) -> float | None:

@@ -31,7 +31,7 @@ def plot_runs(run_dirs: Sequence[Path], out: Path) -> None:
     _check(out)
     with _paper():
         figure = _figure(7.1, 2.6 * max(len(run_dirs), 1))
-        axes = figure.subplots(len(run_dirs), 3, squeeze=False)
+        axes: list[list[Axes]] = figure.subplots(len(run_dirs), 3, squeeze=False).tolist()
         for line, run_dir in zip(axes, run_dirs, strict=True):
             with open_run(run_dir) as reader:
                 found = curves(reader)

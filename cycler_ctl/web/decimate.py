@@ -25,7 +25,8 @@ def keep(series: Sequence[Floats], points: int) -> Indices:
     if buckets < 1:
         raise ValueError(f"{points} points cannot hold the extremes of {len(series)} series")
     ends = np.array([0, rows - 1], dtype=np.int64)
-    return np.unique(np.concatenate([ends, *(_extremes(values, buckets) for values in series)]))
+    kept: Indices = np.unique(np.concatenate([ends, *(_extremes(values, buckets) for values in series)]))
+    return kept
 
 
 def _extremes(values: Floats, buckets: int) -> Indices:
@@ -36,7 +37,8 @@ def _extremes(values: Floats, buckets: int) -> Indices:
     starts = np.arange(used, dtype=np.int64) * width
     lowest = _table(values, missing, used, np.inf).argmin(axis=1)
     highest = _table(values, missing, used, -np.inf).argmax(axis=1)
-    return np.concatenate([starts + lowest, starts + highest]).astype(np.int64)
+    found: Indices = np.concatenate([starts + lowest, starts + highest]).astype(np.int64)
+    return found
 
 
 def _table(values: Floats, missing: int, used: int, filler: float) -> Floats:

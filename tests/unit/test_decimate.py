@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from cycler_ctl.web.curves import Basis, choose, curves, samples, significant
 from cycler_ctl.web.decimate import keep
@@ -44,7 +45,7 @@ def test_too_few_points_for_the_extremes_is_an_error() -> None:
         keep([np.arange(50.0), np.arange(50.0)], 5)
 
 
-def table(cycle: list[int], direction: list[int]) -> dict[str, np.ndarray]:
+def table(cycle: list[int], direction: list[int]) -> dict[str, NDArray[np.float64]]:
     rows = len(cycle)
     filled = {
         name: np.zeros(rows) for name in ("seq", "time_s", "voltage_V", "current_A", "temperature_degC", "step_count")
