@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 from lab import ask_bench
 
+pytestmark = pytest.mark.timeout(600)  # a registry far away may take its time
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"cycler_ctl", "drivers", "protocols", "sim_hardware"}
 SCRIPTS = "Scripts" if os.name == "nt" else "bin"
