@@ -7,7 +7,7 @@ import heapq
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from cycler_ctl.clock import Wake
+from cycler_ctl.clock import Wake, real_sleep
 
 
 class StepClock:
@@ -53,6 +53,8 @@ class StepClock:
         heapq.heappush(self._sleepers, sleeper)
         self._jump()
         try:
+            if until.done():
+                await real_sleep(0)  # whoever is awake again at once must still let the rest of the loop have its turn
             await until
         except asyncio.CancelledError:
             if sleeper in self._sleepers:

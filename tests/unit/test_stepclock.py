@@ -123,3 +123,18 @@ async def test_a_wake_that_is_set_before_ends_the_sleep_at_once() -> None:
     with clock.member():
         await clock.sleep_until(9.0, wake)
     assert clock.now() == 0.0
+
+
+async def test_a_member_alone_leaves_the_loop_to_others() -> None:
+    clock, others_turns = StepClock(), 0
+
+    async def pausing() -> None:
+        with clock.member():
+            while others_turns < 3:
+                await clock.sleep_until(clock.now() + 1.0)
+
+    alone = asyncio.ensure_future(pausing())
+    while not alone.done():
+        others_turns += 1
+        await real_sleep(0)
+    await alone
