@@ -30,7 +30,7 @@ class Instrument(Protocol):
 
 LINE_FAULTS = {
     "drop": "the reply is lost",
-    "delay": "the reply comes `seconds` later",
+    "delay": "the reply comes `seconds` later, and what follows waits behind it",
     "garble": "some bytes of the reply are changed",
     "truncate": "the reply ends early, without its terminator",
     "split": "the reply comes in single bytes",

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -32,6 +33,30 @@ def _line(instrument: Line | Instrument) -> Line:
     return instrument if isinstance(instrument, Line) else Line(instrument)
 
 
+class _InOrder:
+    """Sends now or later, but never one reply before an earlier one: a wire keeps its order."""
+
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[tuple[float, bytes]] = deque()
+
+    def put(self, data: bytes, after_s: float = 0.0) -> None:
+        if not self._waiting and not after_s:
+            self._send(data)
+            return
+        self._waiting.append((self._loop.time() + after_s, data))
+        if len(self._waiting) == 1:
+            self._loop.call_at(self._waiting[0][0], self._due)
+
+    def _due(self) -> None:
+        self._send(self._waiting.popleft()[1])
+        while self._waiting and self._waiting[0][0] <= self._loop.time():
+            self._send(self._waiting.popleft()[1])
+        if self._waiting:
+            self._loop.call_at(self._waiting[0][0], self._due)
+
+
 class _Port:
     """Who has the line now, and how many were turned away."""
 
@@ -49,6 +74,7 @@ class _Client(asyncio.Protocol):
         self._line = port.line
         self._transport: asyncio.Transport | None = None
         self._early = b""
+        self._out = _InOrder(self._send)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast("asyncio.Transport", transport)  # uvloop's are not of that class
@@ -82,15 +108,13 @@ class _Client(asyncio.Protocol):
             return
         reply = line.receive(data)
         if reply:
-            transport.write(reply)
+            self._out.put(reply)
 
     def _deliver(self, delivery: Delivery) -> None:
         if delivery.close and self._transport is not None:
             self._transport.abort()
-        elif delivery.after_s:
-            asyncio.get_running_loop().call_later(delivery.after_s, self._send, delivery.data)
         else:
-            self._send(delivery.data)
+            self._out.put(delivery.data, delivery.after_s)
 
     def _send(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -128,7 +152,8 @@ class _Terminal:
     def __init__(self, line: Line, fd: int) -> None:
         self._line = line
         self._fd = fd
-        self._out = b""
+        self._unsent = b""
+        self._out = _InOrder(self._send)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(fd, self._readable)
 
@@ -147,28 +172,26 @@ class _Terminal:
         if not line.faults:
             reply = line.receive(data)
             if reply:
-                self._send(reply)
+                self._out.put(reply)
             return
         for delivery in line.exchange(data):
-            if delivery.after_s:
-                self._loop.call_later(delivery.after_s, self._send, delivery.data)
-            elif not delivery.close:  # a cable cannot be hung up from this side
-                self._send(delivery.data)
+            if not delivery.close:  # a cable cannot be hung up from this side
+                self._out.put(delivery.data, delivery.after_s)
 
     def _send(self, data: bytes) -> None:
         if self._fd < 0:
             return
-        if self._out:
-            self._out += data
+        if self._unsent:
+            self._unsent += data
             return
         sent = self._write(data)
         if sent < len(data):
-            self._out = data[sent:]
+            self._unsent = data[sent:]
             self._loop.add_writer(self._fd, self._writable)
 
     def _writable(self) -> None:
-        self._out = self._out[self._write(self._out) :]
-        if not self._out:
+        self._unsent = self._unsent[self._write(self._unsent) :]
+        if not self._unsent:
             self._loop.remove_writer(self._fd)
 
     def _write(self, data: bytes) -> int:
