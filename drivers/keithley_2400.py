@@ -6,15 +6,15 @@ RS-232 menu to LF or CRLF and flow control to NONE.
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
 from cycler_ctl.instrument import (
     Channel,
@@ -41,6 +41,7 @@ from drivers.keithley_2400_settings import (
     check_direction,
     drive_for,
     drive_settings,
+    parse_identity,
     parse_reading,
     rest_drive,
     safe_settings,
@@ -49,6 +50,7 @@ from drivers.keithley_2400_settings import (
 OFF = b":OUTP OFF;:OUTP:SMOD HIMP"
 OFF_STATE = (":OUTP", ":OUTP:SMOD")
 TRIES = 3
+WAITS_S = (0.0, 0.2, 1.0)  # before each try to get into step: answers slower than a drain's quiet stay behind
 TOGETHER = 4  # settings in one message: it must fit an input buffer without handshake
 IN_COMPLIANCE = 114  # an event of table B-1, normal while the limit regulates
 
@@ -87,13 +89,7 @@ async def safe_off(link: Link) -> None:
 
 
 async def identify(link: Link) -> Identity:
-    """Page 16-3: maker, MODEL nnnn, serial, firmware."""
-    answer = await scpi.ask(link, "*IDN?")
-    fields = [field.strip() for field in answer.split(",", 3)]
-    found = re.fullmatch(r"MODEL (24\d\d\S*)", fields[1]) if len(fields) == 4 else None
-    if found is None:
-        raise BadReply("*IDN?", answer.encode(), "not a Keithley 2400")
-    return Identity(fields[0], found[1], fields[2], fields[3])
+    return parse_identity(await scpi.ask(link, "*IDN?"))
 
 
 class Output:
@@ -231,6 +227,7 @@ class SourceMeter:
     link: Link
     identity: Identity
     output: Output
+    nonces: Iterator[int] = field(default_factory=scpi.nonces)
 
     @property
     def channels(self) -> Mapping[str, Channel]:
@@ -241,19 +238,21 @@ class SourceMeter:
         return {}
 
     async def resync(self) -> None:
-        """Two answers of different shape must fit: one late answer could pass for the identity, not for both."""
-        for tries_left in reversed(range(TRIES)):
+        """Prove that nothing is left to come, and that this is the same instrument, still as it was left."""
+        problem: InstrumentError | None = None
+        for wait_s in WAITS_S:
+            await real_sleep(wait_s)
             await self.link.clear()
             try:
-                identity = await identify(self.link)
+                identity = parse_identity(await scpi.identity_in_step(self.link, next(self.nonces)))
                 await self.output.verify()
-            except (LinkTimeout, BadReply):
-                if not tries_left:
-                    raise
+            except (LinkTimeout, BadReply) as error:
+                problem = error
                 continue
             if identity != self.identity:
                 raise DeviceFault(f"{self.link.address} is now {identity}, and was {self.identity}")
             return
+        raise LinkTimeout(f"{self.link.address} stays out of step: {problem}")
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from cycler_ctl.errors import BadReply, DeviceFault
-from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Rest, Setpoint, Window
+from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
 from drivers import scpi
 from drivers.keithley_2400_ratings import HIGHEST_V, Spec
 
@@ -190,6 +190,15 @@ PLAIN = (
     ":SYST:AZER ON",
     ":SENS:AVER OFF",
 )
+
+
+def parse_identity(answer: str) -> Identity:
+    """Page 16-3: maker, MODEL nnnn, serial, firmware."""
+    fields = [field.strip() for field in answer.split(",", 3)]
+    found = re.fullmatch(r"MODEL (24\d\d\S*)", fields[1]) if len(fields) == 4 else None
+    if found is None:
+        raise BadReply("*IDN?", answer.encode(), "not a Keithley 2400")
+    return Identity(fields[0], found[1], fields[2], fields[3])
 
 
 def parse_reading(raw: bytes, drive: Drive) -> tuple[float, float, frozenset[Flag]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+import secrets
+from collections.abc import Iterable, Iterator
+from itertools import count
 
 from cycler_ctl.errors import BadReply
 from cycler_ctl.instrument import Link
@@ -12,6 +14,7 @@ from cycler_ctl.instrument import Link
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 ERROR = re.compile(r'([+-]?\d+)\s*,\s*"(.*)"')
 OVERFLOW = 1e30  # SCPI's infinity is 9.9e37, its not-a-number 9.91e37; makers vary in the digits
+LOWEST_NONCE, NONCES = 16, 240  # within 8 bits, and no answer to a yes-or-no question
 QUEUE_DEPTH = 12  # deeper than the 10 entries of a 2400
 
 
@@ -32,6 +35,27 @@ async def ask_all(link: Link, headers: Iterable[str]) -> list[str]:
     if len(answers) != query.count("?"):
         raise BadReply(query, answer.encode(), f"{len(answers)} answers to {query.count('?')} questions")
     return answers
+
+
+def nonces() -> Iterator[int]:
+    """Numbers for ``identity_in_step``: begun anywhere, and none twice in 240."""
+    first = secrets.randbelow(NONCES)
+    return (LOWEST_NONCE + (first + more) % NONCES for more in count())
+
+
+async def identity_in_step(link: Link, nonce: int) -> str:
+    """The answer to ``*IDN?``, with the proof that it is this question's; BadReply for any other's.
+
+    The nonce is told to the event enable register and asked back in the same message. IEEE 488.2 makes every
+    instrument have that register, and it does nothing while service requests are not enabled. As answers come in
+    the order of the questions, nothing asked earlier is left to come.
+    """
+    query = f"*ESE {nonce};*ESE?;*IDN?"
+    answer = await ask(link, query)
+    echo, _, identity = answer.partition(";")
+    if echo.strip() != str(nonce):
+        raise BadReply(query, answer.encode(), "the answer to another question")
+    return identity.strip()
 
 
 async def send(link: Link, commands: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 import pytest
 
@@ -156,3 +157,17 @@ def test_a_setting_is_taken_within_a_thousandth_or_one_step(setting: Setting, an
 async def test_a_time_out_while_asking_stays_a_time_out() -> None:
     with transcript((b"*IDN?", None)) as link, pytest.raises(LinkTimeout):
         await identify(link)
+
+
+async def test_an_identity_counts_only_with_the_number_of_its_own_question() -> None:
+    with transcript((b"*ESE 17;*ESE?;*IDN?", b"17;ACME,1"), (b"*ESE 18;*ESE?;*IDN?", b"17;ACME,1")) as link:
+        assert await scpi.identity_in_step(link, 17) == "ACME,1"
+        with pytest.raises(BadReply, match="another question"):
+            await scpi.identity_in_step(link, 18)
+
+
+def test_numbers_fit_8_bits_and_none_comes_twice_in_240() -> None:
+    drawn = list(islice(scpi.nonces(), 240))
+    assert len(set(drawn)) == 240
+    assert min(drawn) > 9  # no answer to a yes-or-no question
+    assert max(drawn) < 256

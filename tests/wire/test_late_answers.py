@@ -1,0 +1,156 @@
+"""No reading is ever the answer to an earlier question, however late answers come. Each simulated reading is numbered."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from random import Random
+
+import pytest
+
+from cycler_ctl.clock import SystemClock
+from cycler_ctl.errors import InstrumentError, LinkTimeout
+from cycler_ctl.instrument import ConstantCurrent, Instrument, Link
+from cycler_ctl.link.opening import open_link
+from drivers.keithley_2400 import DRIVER, Options
+from sim_hardware.faults import Line, LineFault
+from sim_hardware.keithley2400 import Keithley2400
+from sim_hardware.loads import Battery
+from sim_hardware.server import serve_pty, serve_tcp
+
+CHARGE = ConstantCurrent(200e-6, (2.5, 4.2))
+HASTY_S = 0.15
+NUMBERS = 600
+ROUNDS, CAMPAIGN_ROUNDS = 5, 300
+
+WIRES = pytest.mark.parametrize(
+    ("backend", "terminal"),
+    [
+        (None, False),
+        ("visa", False),
+        pytest.param(None, True, marks=pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")),
+        pytest.param("visa", True, marks=pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")),
+    ],
+)
+
+
+class Numbered(Keithley2400):
+    """Its voltage is the number of the question, in mV above 3.5 V. Told to, it keeps answers back for a while."""
+
+    asked = 0
+    keeps = 0
+    kept = b""
+
+    def receive(self, data: bytes) -> bytes:
+        reply = super().receive(data)
+        if b":READ?" in data and reply:
+            self.asked += 1
+            reply = b"%+.6E" % self.newest_V + reply[13:]
+        if reply and self.keeps:
+            self.keeps -= 1
+            self.kept += reply
+            return b""
+        reply, self.kept = (self.kept + reply, b"") if reply else (reply, self.kept)
+        return reply
+
+    @property
+    def newest_V(self) -> float:
+        return 3.5 + self.asked % NUMBERS * 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    sim: Numbered
+    line: Line
+    link: Link
+    instrument: Instrument
+
+    async def misattributed(self) -> bool:
+        reading = await self.instrument.channels["1"].read()
+        return reading.voltage_V != pytest.approx(self.sim.newest_V, abs=1e-6)
+
+
+@asynccontextmanager
+async def numbered(backend: str | None, timeout_s: float, *, terminal: bool) -> AsyncGenerator[Bench]:
+    clock = SystemClock()
+    sim = Numbered(Battery(3.7, 50.0), clock.now)
+    line = Line(sim)
+    wire = replace(DRIVER.link, timeout_s=timeout_s)
+    async with (
+        serve_pty(line) if terminal else serve_tcp(line) as endpoint,
+        open_link(endpoint.address, wire, clock, backend=backend) as link,
+        DRIVER.connect(link, Options()) as instrument,
+    ):
+        await instrument.channels["1"].apply(CHARGE)
+        yield Bench(sim, line, link, instrument)
+        line.clear_faults()
+        sim.keeps = 0
+
+
+@WIRES
+async def test_clearing_alone_would_take_a_withheld_reading_for_the_next(backend: str | None, terminal: bool) -> None:
+    """The negative control: quiet proves nothing."""
+    async with numbered(backend, 0.3, terminal=terminal) as b:
+        b.sim.keeps = 1
+        with pytest.raises(LinkTimeout):
+            await b.misattributed()
+        await b.link.clear()
+        assert await b.misattributed()
+        await b.instrument.resync()
+
+
+@WIRES
+@pytest.mark.parametrize("keeps", [1, 2])
+async def test_a_withheld_reading_is_nobodys_after_resync(backend: str | None, terminal: bool, keeps: int) -> None:
+    async with numbered(backend, 0.3, terminal=terminal) as b:
+        b.sim.keeps = keeps
+        with pytest.raises(LinkTimeout):
+            await b.misattributed()
+        await b.instrument.resync()
+        assert not await b.misattributed()
+        assert not await b.misattributed()
+
+
+@WIRES
+async def test_no_reading_among_many_late_ones_belongs_to_another_question(
+    backend: str | None, terminal: bool, request: pytest.FixtureRequest
+) -> None:
+    """Answers late by up to five time-outs, lost or kept back: a reading is right, or there is none."""
+    rounds = CAMPAIGN_ROUNDS if request.config.getoption("--campaign") else ROUNDS
+    random = Random(f"{backend} {terminal}")
+    right = 0
+    async with numbered(backend, HASTY_S, terminal=terminal) as b:
+        for _ in range(rounds):
+            spoil(b, random)
+            for _ in range(3):
+                try:
+                    assert not await b.misattributed()
+                    right += 1
+                except InstrumentError as error:
+                    await recover(b.instrument, error)
+    assert right >= rounds // 2
+
+
+def spoil(b: Bench, random: Random) -> None:
+    """One of the ways in which answers are late."""
+    kind = random.choice(("delay", "delay", "merge", "drop", "keep"))
+    if kind == "keep":
+        b.sim.keeps = random.randrange(1, 4)
+    else:
+        b.line.inject(LineFault(kind, 1, b"?", random.uniform(0.02, 5 * HASTY_S)))
+
+
+async def recover(instrument: Instrument, error: InstrumentError) -> None:
+    """As a run does it, but that it goes on after a refusal."""
+    try:
+        if isinstance(error, LinkTimeout):
+            await instrument.resync()
+            return
+    except InstrumentError:
+        pass
+    try:
+        await instrument.channels["1"].apply(CHARGE)
+    except InstrumentError:
+        return
