@@ -14,9 +14,8 @@ TECHNIQUE = "cycling"
 
 def export_name(run_dir: Path, info: RunInfo) -> str:
     """The same for the same run however often it is exported."""
-    day = info.run[:8]
-    number = f"{day}_{_number_of_the_day(run_dir, info):03d}"
-    return "__".join((part(info.site), part(_cell(info)), number, TECHNIQUE, _ambient(info))) + SUFFIX
+    number = f"{info.run[:8]}_{_number_of_the_day(run_dir, info):03d}"
+    return "__".join((*_parts(info), number, TECHNIQUE, _ambient(info))) + SUFFIX
 
 
 def metadata_path(export: Path) -> Path:
@@ -30,8 +29,8 @@ def part(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-") or "unknown"
 
 
-def _cell(info: RunInfo) -> str:
-    return str(info.cell.get("name", ""))
+def _parts(info: RunInfo) -> tuple[str, str]:
+    return part(info.site), part(str(info.cell.get("name", "")))
 
 
 def _ambient(info: RunInfo) -> str:
@@ -42,7 +41,11 @@ def _ambient(info: RunInfo) -> str:
 
 
 def _number_of_the_day(run_dir: Path, info: RunInfo) -> int:
-    """Which of this cell's runs of the day this is, from 1; runs are only ever added after the others."""
+    """Which of the day's runs of this name this is, from 1; runs are only ever added after the others.
+
+    Two cells may have one name in a file's letters ("A 1" and "A-1"): they count together, or one's export would
+    replace the other's.
+    """
     others = list_runs(run_dir.parent.parent, beginning=info.run[:8])
-    same_cell = [found.run for found in others if found.info is not None and _cell(found.info) == _cell(info)]
-    return 1 + sum(run < info.run for run in same_cell)
+    same_name = [found.run for found in others if found.info is not None and _parts(found.info) == _parts(info)]
+    return 1 + sum(run < info.run for run in same_name)
