@@ -6,10 +6,10 @@ Every call is one short read of committed data: a reader that is slow, or dies, 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cycler_ctl.errors import StoreError
 from cycler_ctl.store.codec import (
@@ -29,6 +29,9 @@ from protocols.record import CycleSummary, EventRecord, Outcome, Row, StepSummar
 if TYPE_CHECKING:
     from numpy import float64
     from numpy.typing import NDArray
+
+Encoded = TypeVar("Encoded")
+Record = TypeVar("Record")
 
 BUSY_S = 5.0
 """How long a reader waits while the file changes its journal, at a run's beginning and end."""
@@ -70,10 +73,10 @@ class RunReader:
         self._segments: list[_Segment] = []
         try:
             self._look_for_segments()
+            self.info: RunInfo = _understood(info_from, _run_row(self._segments[0].connection))
         except StoreError:
             self.close()
             raise
-        self.info: RunInfo = info_from(_run_row(self._segments[0].connection))
 
     def __enter__(self) -> Self:
         return self
@@ -89,9 +92,7 @@ class RunReader:
     @property
     def state(self) -> RunState:
         self._look_for_segments()
-        row = _run_row(self._segments[-1].connection)
-        outcome = None if row["outcome"] is None else Outcome(row["outcome"])
-        return RunState(row["state"], outcome, row["reason"], row["ended_utc_s"])
+        return _understood(_state_from, _run_row(self._segments[-1].connection))
 
     @property
     def last_seq(self) -> int:
@@ -101,17 +102,17 @@ class RunReader:
 
     def rows(self, after_seq: int = 0, limit: int | None = None) -> list[Row]:
         """Rows with ``seq > after_seq`` in order; their seq is the cursor."""
-        return [row_from(values) for values in self._read("samples", "seq", ROW_COLUMNS, after_seq, limit)]
+        return _decoded(row_from, self._read("samples", "seq", ROW_COLUMNS, after_seq, limit))
 
     def events(self, after: int = 0, limit: int | None = None) -> list[EventRecord]:
         """Events number ``after + 1`` and on; they are numbered densely from 1."""
-        return [event_from(values) for values in self._read("events", "id", EVENT_COLUMNS, after, limit)]
+        return _decoded(event_from, self._read("events", "id", EVENT_COLUMNS, after, limit))
 
     def steps(self, after: int = 0) -> list[StepSummary]:
-        return [step_from(values) for values in self._read("steps", "id", STEP_COLUMNS, after, None)]
+        return _decoded(step_from, self._read("steps", "id", STEP_COLUMNS, after, None))
 
     def cycles(self, after: int = 0) -> list[CycleSummary]:
-        return [cycle_from(values) for values in self._read("cycles", "id", CYCLE_COLUMNS, after, None)]
+        return _decoded(cycle_from, self._read("cycles", "id", CYCLE_COLUMNS, after, None))
 
     def checkpoint(self) -> str | None:
         """The engine's state as of the newest commit that had one."""
@@ -211,21 +212,40 @@ def _open_segment(path: Path) -> _Segment:
         raise
 
 
+def _understood(decode: Callable[[Encoded], Record], stored: Encoded) -> Record:
+    """A damaged file, or one of a newer program, is this run's trouble and never that of whoever looks at all runs."""
+    try:
+        return decode(stored)
+    except (ValueError, TypeError, LookupError) as error:
+        raise StoreError(f"the run file holds what this program does not understand: {error!r}") from error
+
+
+def _decoded(decode: Callable[[Sequence[Any]], Record], found: Sequence[Sequence[Any]]) -> list[Record]:
+    return _understood(lambda stored: [decode(values) for values in stored], found)
+
+
+def _state_from(values: Mapping[str, Any]) -> RunState:
+    outcome = None if values["outcome"] is None else Outcome(values["outcome"])
+    return RunState(values["state"], outcome, values["reason"], values["ended_utc_s"])
+
+
 def _first_numbers(connection: sqlite3.Connection, path: Path) -> dict[str, int]:
     if _fetch(connection, "PRAGMA application_id", ()) != [(APPLICATION_ID,)]:
         raise StoreError(f"{path} was not written by cycler-ctl")
     row = _run_row(connection)
     first = {"samples": "first_seq", "events": "first_event", "steps": "first_step", "cycles": "first_cycle"}
-    return {table: row[column] for table, column in first.items()}
+    return _understood(lambda found: {table: found[column] for table, column in first.items()}, row)
 
 
 def _run_row(connection: sqlite3.Connection) -> dict[str, Any]:
     cursor = connection.cursor()
     cursor.row_factory = _named
     try:
-        row: dict[str, Any] = cursor.execute("SELECT * FROM run").fetchone()
+        row: dict[str, Any] | None = cursor.execute("SELECT * FROM run").fetchone()
     except sqlite3.Error as error:
         raise StoreError(f"cannot read the run: {error}") from error
+    if row is None:
+        raise StoreError("the run file does not say which run it is")
     return row
 
 

@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -409,6 +409,26 @@ def test_runs_are_listed_newest_first_and_found_by_the_beginning_of_their_id(tmp
         find_run(tmp_path, "20260102")
     with pytest.raises(StoreError, match="no run 'x'"):
         find_run(tmp_path, "x")
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE run SET cell = '{'",
+        "UPDATE run SET outcome = 'exploded'",
+        "UPDATE run SET started_utc_s = 'yesterday'",
+        "ALTER TABLE run RENAME COLUMN first_seq TO begins",
+        "DELETE FROM run",
+    ],
+)
+def test_a_file_that_cannot_be_understood_is_listed_as_such_and_hides_no_other_run(tmp_path: Path, harm: str) -> None:
+    with recording(tmp_path) as writer:
+        writer.append(rows(1, 3))
+    create_run(tmp_path, replace(INFO, run=f"{INFO.run[:-1]}z"), on_durable=lambda run: None, options=QUICK).close()
+    with closing(sqlite3.connect(writer.run_dir / "run.sqlite", isolation_level=None)) as broken:
+        broken.execute("PRAGMA ignore_check_constraints = ON")
+        broken.execute(harm)
+    assert [found.trouble is None for found in list_runs(tmp_path)] == [True, False]
 
 
 def test_a_run_id_is_a_safe_folder_and_topic_name() -> None:
