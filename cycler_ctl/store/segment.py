@@ -67,6 +67,13 @@ class Batch:
     ending: Ending | None = None
 
 
+def renewed(batch: Batch, checkpoint: Callable[[], str] | None) -> Batch:
+    """Most samples bring a newer checkpoint and no record: it takes the place of the one that waits."""
+    if checkpoint is None:
+        return batch
+    return Batch(batch.rows, batch.events, batch.steps, batch.cycles, checkpoint, batch.ending)
+
+
 def segment_path(run_dir: Path, number: int) -> Path:
     return run_dir / ("run.sqlite" if number == 1 else f"run-{number}.sqlite")
 

@@ -28,6 +28,7 @@ from cycler_ctl.store.segment import (
     after,
     build_segment,
     next_numbers,
+    renewed,
     segment_path,
     segment_paths,
 )
@@ -92,6 +93,9 @@ class RunWriter:
         with self._changed:
             if rows and self._overflows(len(rows)):
                 rows, checkpoint = (), None
+            if self._waiting and not (rows or events or steps or cycles):
+                self._waiting[-1] = renewed(self._waiting[-1], checkpoint)
+                return
             first = self._next
             self._next = after(first, len(rows), len(events), len(steps), len(cycles))
             self._put(
