@@ -232,9 +232,12 @@ def _state_from(values: Mapping[str, Any]) -> RunState:
 def _first_numbers(connection: sqlite3.Connection, path: Path) -> dict[str, int]:
     if _fetch(connection, "PRAGMA application_id", ()) != [(APPLICATION_ID,)]:
         raise StoreError(f"{path} was not written by cycler-ctl")
-    row = _run_row(connection)
+    return _understood(_first_of, _run_row(connection))
+
+
+def _first_of(values: Mapping[str, Any]) -> dict[str, int]:
     first = {"samples": "first_seq", "events": "first_event", "steps": "first_step", "cycles": "first_cycle"}
-    return _understood(lambda found: {table: found[column] for table, column in first.items()}, row)
+    return {table: values[column] for table, column in first.items()}
 
 
 def _run_row(connection: sqlite3.Connection) -> dict[str, Any]:
