@@ -35,7 +35,11 @@ class Client:
         http = config.http
         self._base = f"{'https' if http.tls_cert else 'http'}://{http.listen}"
         self._token_file = http.token_file or config.station.data_dir / "http-token"
-        self._tls = ssl.create_default_context(cafile=str(http.tls_cert)) if http.tls_cert else None
+        tls = ssl.create_default_context(cafile=str(http.tls_cert)) if http.tls_cert else None
+        # never through a proxy of the environment: it would get the token, and cannot reach this computer
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls)
+        )
 
     def get(self, path: str) -> Answer:
         """The JSON object at ``path``. UnreachableError, RefusedError, NotOffError say what went wrong."""
@@ -57,7 +61,7 @@ class Client:
         headers = {**self._headers(), "Content-Type": "application/json"}
         request = urllib.request.Request(self._base + path, data=body, headers=headers)  # noqa: S310 - always http(s)
         try:
-            with urllib.request.urlopen(request, timeout=ANSWER_S, context=self._tls) as answer:  # noqa: S310
+            with self._opener.open(request, timeout=ANSWER_S) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             detail = _detail(error)
