@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from cycler_ctl.config import find_config, load_config
+from cycler_ctl.config import VARIABLE, find_config, load_config
 from cycler_ctl.errors import CyclerError
 from cycler_ctl.instrument import DriverSpec
 from cycler_ctl.plugins import driver_names, load_driver
@@ -81,9 +82,14 @@ def _drivers() -> Iterator[Finding]:
 def _station(config: Path | None) -> Iterator[Finding]:
     try:
         path = find_config(config)
+    except CyclerError as error:
+        named = config is not None or VARIABLE in os.environ
+        yield Finding(MEND if named else OK, "station.toml", str(error))
+        return
+    try:
         station = load_config(path).station
     except CyclerError as error:
-        yield Finding(config is None, "station.toml", str(error))
+        yield Finding(MEND, "station.toml", str(error))
         return
     yield Finding(OK, "station.toml", f"{path}: no errors")
     yield _writable(station.data_dir)
