@@ -23,7 +23,7 @@ from cycler_ctl.start import overrides_of, read_order
 from cycler_ctl.store.info import new_run_id
 from cycler_ctl.store.reader import open_run
 
-NOT_OFF = 4
+FAILED, USAGE, NOT_OFF = 1, 2, 4
 
 
 def entries_of(config: Config) -> list[SafeOffEntry]:
@@ -49,13 +49,14 @@ def guarded(config: Config, arguments: Sequence[str]) -> int:
     lock = FileLock(config.station.data_dir / "station.lock", timeout=0)
     try:
         with lock:
-            return run_guardian(
+            status = run_guardian(
                 command, data_dir=config.station.data_dir, entries=entries_of(config), broker=broker_of(config)
             )
     except Timeout as error:
         raise RefusedError(
             f"another cycler-ctl holds {config.station.data_dir}: stop it first, or use 'cycler-ctl start'"
         ) from error
+    return FAILED if status == USAGE else status  # the guardian's word for "do not start it again"
 
 
 def broker_of(config: Config) -> Broker | None:
