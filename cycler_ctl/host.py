@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict, dataclass
 
 from pydantic import ValidationError
@@ -48,7 +48,8 @@ class InstrumentHost:
         self._online = asyncio.Event()
         self._dropped = asyncio.Event()
         self._tried = asyncio.Event()
-        self._urgent = False
+        self._over = asyncio.Event()
+        self._hurried = asyncio.Event()
         self._last_good_utc_s: float | None = None
 
     @property
@@ -85,12 +86,20 @@ class InstrumentHost:
             raise RefusedError(f"instrument {self._wiring.name}: {self._message}")
         return self._instrument
 
-    def drop(self, *, urgent: bool) -> None:
-        """Give the connection up and make a new one; ``urgent``: an output may be on, try every half second."""
-        self._urgent = urgent
+    def drop(self) -> None:
+        """Give the connection up and make a new one."""
         self._instrument = None
         self._online.clear()
         self._dropped.set()
+
+    def hurry(self) -> None:
+        """An output may be on: until connected, try every half second."""
+        if self._instrument is None:
+            self._hurried.set()
+
+    async def next_try(self) -> None:
+        """Return when the present try to connect, or the next, has come to something."""
+        await self._over.wait()
 
     async def online(self) -> Instrument:
         """Wait until connected; to connect is to have turned every output off and read that back."""
@@ -112,9 +121,21 @@ class InstrumentHost:
             except Exception as error:
                 log.exception("instrument %s", self._wiring.name)
                 self._went(f"error in driver {self._wiring.settings.driver}: {error!r}")
-            self._tried.set()
-            await real_sleep(URGENT_S if self._urgent else wait_s)
+            self._try_is_over()
+            await self._back_off(wait_s)
             wait_s = min(2 * wait_s, LONGEST_S)
+
+    def _try_is_over(self) -> None:
+        self._tried.set()
+        self._over.set()
+        self._over = asyncio.Event()
+
+    async def _back_off(self, wait_s: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._hurried.wait()
+        if self._hurried.is_set():
+            await real_sleep(URGENT_S)
 
     async def _connect(self, stack: AsyncExitStack) -> None:
         settings, spec = self._wiring.settings, self._wiring.spec
@@ -128,12 +149,12 @@ class InstrumentHost:
                 f"{settings.address} is serial number {instrument.identity.serial}, not {settings.serial} as "
                 f"station.toml says: check the cabling, or correct serial under [instruments.{self._wiring.name}]"
             )
-        self._urgent = False
+        self._hurried.clear()
         self._dropped.clear()
         self._instrument, self._message = instrument, "connected"
         self._last_good_utc_s = self._clock.utc()
         self._online.set()
-        self._tried.set()
+        self._try_is_over()
         log.info("instrument %s: %s at %s", self._wiring.name, instrument.identity.model, settings.address)
         self._changed()
 

@@ -83,7 +83,7 @@ class GuardianLease:
         self._data_dir = data_dir
         self._pipe = pipe
         self._sequence = 0
-        self._sent_s: dict[str, float] = {}
+        self._sent: dict[str, tuple[float, float]] = {}
         self._energised = dict(read_register(data_dir))
         self.left_over: Mapping[str, SafeOffEntry] = dict(self._energised)
         self._writer = ThreadPoolExecutor(1, "register")
@@ -99,20 +99,21 @@ class GuardianLease:
     async def will_energise(self, channel: str, entry: SafeOffEntry, lease_s: float) -> None:
         self._energised[channel] = entry
         await self._save()
-        self._sent_s.pop(channel, None)
+        self._sent.pop(channel, None)
         self.renew(channel, lease_s)
 
     def renew(self, channel: str, lease_s: float) -> None:
         self._sequence += 1
         now_s = asyncio.get_running_loop().time()
-        if now_s - self._sent_s.get(channel, -EVERY_S) < EVERY_S:
+        sent_s, sent_lease_s = self._sent.get(channel, (-EVERY_S, lease_s))
+        if now_s - sent_s < EVERY_S and lease_s == sent_lease_s:
             return
-        self._sent_s[channel] = now_s
+        self._sent[channel] = now_s, lease_s
         self._send(f"lease {self._sequence} {channel} {round(lease_s * 1000)}\n")
 
     def release(self, channel: str) -> None:
         self._sequence += 1
-        self._sent_s.pop(channel, None)
+        self._sent.pop(channel, None)
         self._send(f"release {self._sequence} {channel}\n")
 
     async def is_off(self, channel: str) -> None:

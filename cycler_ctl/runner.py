@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
-from cycler_ctl.clock import Clock, Wake
-from cycler_ctl.errors import BadReply, CyclerError, InstrumentError, LinkTimeout, StoreError
-from cycler_ctl.guard import Ceilings, Guard, GuardState, Severity
-from cycler_ctl.instrument import Channel, Instrument, Measurement, Reading
-from cycler_ctl.lease import Lease, lease_for
-from cycler_ctl.register import SafeOffEntry
-from cycler_ctl.store.writer import Pending
+from cycler_ctl.clock import real_sleep
+from cycler_ctl.errors import BadReply, InstrumentError, LinkTimeout, StoreError
+from cycler_ctl.fittings import End, Fittings, narrowed
+from cycler_ctl.guard import Ceilings, GuardState, Severity
+from cycler_ctl.inbox import Inbox, Request
+from cycler_ctl.instrument import Measurement, Reading
+from cycler_ctl.lease import lease_for
+from cycler_ctl.to_its_end import to_its_end
 from protocols import engine
 from protocols.events import (
     Action,
@@ -39,83 +38,22 @@ from protocols.events import (
     Tripped,
     TurnOff,
 )
-from protocols.model import ConstantCurrent, ConstantVoltage, Program, Rest, Setpoint, Window
-from protocols.record import CycleSummary, EventRecord, Outcome, Row, StepSummary
+from protocols.model import Program, Setpoint
+from protocols.record import EventKind, EventRecord
 from protocols.state import State
 from protocols.view import progress
 
 SETTLE_S = 0.1  # a new setpoint's first sample is taken when it has settled: 100 ms or 3 sample periods
 STALE_TEMPERATURE_S = 30.0
 WITHOUT_DISK_S = 60.0  # how long a run goes on from memory when nothing can be made durable (reliability F16)
+# Real seconds. From a hung instrument's first missed answer: 1 (the link's) + 1.2 + 1.5 to the alarm (reliability F1: 5).
+RESYNC_S = 1.2
+OFF_S = 1.5
+APPLY_S = 10.0  # a slow serial line takes two seconds; while it does nobody can be heard
 TOLERATED = 3  # in a row: the third lost or unreadable answer ends the run (reliability F3, F5)
 
 TOLERANT: tuple[type[InstrumentError], ...] = (LinkTimeout, BadReply)
 """The error policy: these cost one reading until they come three in a row; every other instrument error ends the run."""
-
-
-class Recorder(Protocol):
-    """The run's writer, as far as a run needs it."""
-
-    def append(
-        self,
-        rows: tuple[Row, ...],
-        events: tuple[EventRecord, ...],
-        steps: tuple[StepSummary, ...],
-        cycles: tuple[CycleSummary, ...],
-        checkpoint: Callable[[], str],
-    ) -> None: ...
-    def pending(self) -> Pending: ...
-    @property
-    def failed(self) -> CyclerError | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Fittings:
-    """What a run is connected to; everything here is owned by the station."""
-
-    name: str
-    channel: Channel
-    instrument: Instrument
-    clock: Clock
-    guard: Guard
-    ceilings: Mapping[str, Ceilings]
-    """What each step (by its path) may pass at most."""
-    recorder: Recorder
-    temperature: Callable[[], Measurement | None]
-    limits_V: Window
-    sample_every_s: float
-    lease: Lease
-    safe_off: SafeOffEntry
-    """How the guardian reaches this output when we are gone."""
-    changed: Callable[[], None]
-    """Called when the state a person sees has changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a run ended and whether off was confirmed by read-back."""
-
-    outcome: Outcome
-    reason: str
-    off_confirmed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a person asked of a running channel."""
-
-    action: str
-    by: str
-
-
-def narrowed(setpoint: Setpoint, limits_V: Window) -> Setpoint:
-    """The setpoint with its window inside the channel's limits."""
-    match setpoint:
-        case Rest() | ConstantCurrent():
-            low_V, high_V = setpoint.window_V
-            return replace(setpoint, window_V=(max(low_V, limits_V[0]), min(high_V, limits_V[1])))
-        case ConstantVoltage():
-            return setpoint
 
 
 class Runner:
@@ -132,8 +70,7 @@ class Runner:
         self._guarded: GuardState | None = None
         self._end: Finish | None = None
         self._off_confirmed = True
-        self._requests: list[Request] = []
-        self._wake = Wake()
+        self._inbox = Inbox()
         self._lease_s = lease_for(fittings.sample_every_s)
         self._guarded_step = ""
         self._resuming = False
@@ -147,35 +84,48 @@ class Runner:
     def energised(self) -> bool:
         return not self._off_confirmed
 
-    def ask(self, request: Request) -> None:
-        """Hand in a request; it is carried out before the next sample."""
-        self._requests.append(request)
-        self._wake.set()
+    @property
+    def end(self) -> Finish | None:
+        """What the run came to; None while it goes on."""
+        return self._end
+
+    def ask(self, action: str, by: str) -> asyncio.Future[None]:
+        """Hand in a request; it is carried out before the next sample. Done when it was, or when the run is over."""
+        return self._inbox.put(action, by)
 
     async def run(self) -> End:
         """Run to the end. Whatever happens, the output is off, or said not to be, when this returns or raises."""
         with self._fit.clock.member():
             try:
                 return await self._run()
-            finally:
+            except BaseException:
                 if not self._off_confirmed:
-                    await asyncio.shield(self._turn_off())
+                    await to_its_end(self._turn_off())
+                raise
+            finally:
+                self._inbox.close()
 
     async def _run(self) -> End:
         self._start_s = self._fit.clock.now()
         await self._handle(Started(0.0, self._fit.clock.utc()))
         while self._end is None:
-            await self._fit.clock.sleep_until(self._due_s, self._wake)
-            self._wake.clear()
-            if self._requests:
-                await self._handle(self._event_of(self._requests.pop(0)))
-            elif self._off_confirmed:
+            if self._inbox:
+                await self._carry_out(self._inbox.take())
+                continue
+            await self._fit.clock.sleep_until(self._due_s, self._inbox.wake)
+            self._inbox.wake.clear()
+            if self._off_confirmed:
                 self._due_s = self._fit.clock.now() + self._fit.sample_every_s  # paused: an open relay shows no cell
+                await real_sleep(0.0)  # virtual time may come here without ever waiting
             elif self._fit.clock.now() >= self._due_s:
                 await self._sample()
-        if not self._off_confirmed:
-            await self._turn_off()
         return End(self._end.outcome, self._end.reason, self._off_confirmed)
+
+    async def _carry_out(self, request: Request) -> None:
+        try:
+            await self._handle(self._event_of(request))
+        finally:
+            request.close()
 
     async def _sample(self) -> None:
         try:
@@ -189,7 +139,12 @@ class Runner:
         self._misses = 0
         self._schedule_next(reading.at_s)
         await self._handle(self._judged(reading))
-        self._fit.lease.renew(self._fit.name, self._lease_s)
+        self._renew()
+
+    def _renew(self) -> None:
+        """Work was done. Never after off: a lease without an output would lapse and take the whole station down."""
+        if not self._off_confirmed:
+            self._fit.lease.renew(self._fit.name, self._lease_s)
 
     def _judged(self, reading: Reading) -> Event:
         """What the guard makes of a reading: only what it passes becomes a sample."""
@@ -211,6 +166,7 @@ class Runner:
     async def _missed(self, error: InstrumentError) -> None:
         """One reading is lost; prove that the next answer belongs to the next question, or end the run."""
         self._misses += 1
+        self._renew()  # what is lost is the instrument's answer, not the station: the lease is there for that one
         self._due_s = self._fit.clock.now() + self._fit.sample_every_s
         if self._misses >= TOLERATED:
             await self._handle(Faulted(*self._moment(), f"{TOLERATED} readings in a row failed, last: {error}"))
@@ -221,9 +177,10 @@ class Runner:
                 await self._handle(Faulted(*self._moment(), f"{trip.reason}; last: {error}"))
                 return
         try:
-            await self._fit.instrument.resync()
-        except LinkTimeout as again:
-            await self._missed(again)
+            async with asyncio.timeout(RESYNC_S):
+                await self._fit.instrument.resync()
+        except (LinkTimeout, TimeoutError):
+            await self._missed(error)
         except InstrumentError as fault:
             await self._handle(Faulted(*self._moment(), str(fault)))
 
@@ -272,7 +229,7 @@ class Runner:
         """What ends a run that the engine would go on with."""
         if actions and isinstance(actions[0], TurnOff) and not self._off_confirmed:
             return "off was not confirmed"
-        if actions and self._fit.recorder.pending().lag_s > WITHOUT_DISK_S:
+        if self._fit.recorder.pending().lag_s > WITHOUT_DISK_S:
             return f"no record, no current: {self._fit.recorder.failed or 'the disk has not answered for a minute'}"
         return None
 
@@ -293,17 +250,25 @@ class Runner:
 
     async def _apply(self, setpoint: Setpoint) -> None:
         allowed = narrowed(setpoint, self._fit.limits_V)
-        self._guarded = self._guard_step(allowed)
         try:
-            if self._off_confirmed:
-                await self._fit.lease.will_energise(self._fit.name, self._fit.safe_off, self._lease_s)
-                self._off_confirmed = False
-            await self._fit.channel.apply(allowed)
-        except (InstrumentError, StoreError) as error:
-            await self._handle(Faulted(*self._moment(), f"the setpoint was not accepted: {error}"))
+            async with asyncio.timeout(APPLY_S):
+                await self._energise(allowed)
+        except (InstrumentError, StoreError, TimeoutError) as error:
+            why = str(error) or f"it took longer than {APPLY_S:.0f} s"
+            await self._handle(Faulted(*self._moment(), f"the setpoint was not accepted: {why}"))
             return
+        self._guarded = self._guard_step(allowed)
         self._settling = True
         self._due_s = self._fit.clock.now() + min(SETTLE_S, 3 * self._fit.sample_every_s)
+
+    async def _energise(self, setpoint: Setpoint) -> None:
+        """On disk first, then at the instrument."""
+        lease_s = self._lease_s + APPLY_S
+        if self._off_confirmed:
+            await self._fit.lease.will_energise(self._fit.name, self._fit.safe_off, lease_s)
+            self._off_confirmed = False
+        self._fit.lease.renew(self._fit.name, lease_s)
+        await self._fit.channel.apply(setpoint)
 
     def _guard_step(self, setpoint: Setpoint) -> GuardState:
         """A new step starts the guard's counts anew; a step that goes on after a pause keeps them."""
@@ -315,13 +280,20 @@ class Runner:
 
     async def _turn_off(self) -> None:
         """One verified attempt here; what cannot be confirmed is escalated by the station, for as long as it takes."""
+        self._renew()
         try:
-            await self._fit.channel.turn_off()
-        except InstrumentError:
+            async with asyncio.timeout(OFF_S):
+                await self._fit.channel.turn_off()
+        except (InstrumentError, TimeoutError) as error:
             self._off_confirmed = False
+            self._record_unconfirmed(str(error) or f"no confirmation within {OFF_S} s")
         else:
             self._off_confirmed = True
             self._fit.lease.release(self._fit.name)
         if self._guarded is not None:
             self._guarded = self._fit.guard.turned_off(self._guarded, self._fit.clock.now())
         self._fit.changed()
+
+    def _record_unconfirmed(self, why: str) -> None:
+        event = EventRecord(*self._moment(), EventKind.FAULT, {"reason": f"off was not confirmed: {why}"})
+        self._fit.recorder.append((), (event,), (), (), partial(engine.to_json, self._state))

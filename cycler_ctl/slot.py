@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from cycler_ctl.clock import Clock
 from cycler_ctl.config import ChannelSettings
-from cycler_ctl.errors import InstrumentError, RefusedError
+from cycler_ctl.errors import InstrumentError, RefusedError, StoreError
+from cycler_ctl.fittings import End
 from cycler_ctl.host import InstrumentHost
 from cycler_ctl.lease import Lease
 from cycler_ctl.live import ChannelState, ChannelStatus
-from cycler_ctl.runner import End, Request, Runner
+from cycler_ctl.runner import Runner
 from cycler_ctl.store.writer import RunWriter
 from protocols.model import CurrentStep, NoteStep, Program, RepeatStep, RestStep, Step
 from protocols.record import Outcome, Row
@@ -26,6 +28,9 @@ ACTIVE = frozenset({ChannelState.RUNNING, ChannelState.PAUSED})
 LATCHED = frozenset(
     {ChannelState.TRIPPED, ChannelState.FAULTED, ChannelState.CANNOT_DEENERGISE, ChannelState.INTERRUPTED}
 )
+CANCELLED = "the service ended during the run"
+ACT_S = 10.0  # a request is carried out within a reading and, at worst, a setpoint
+TRYING_LEASE_S = 20.0  # renewed at each try to reconnect and turn off; a try takes half of that at worst
 CLOSE_S = 30.0  # a slow disk may take this long for the last commit; the output is off long before
 
 
@@ -116,8 +121,9 @@ class Slot:
         """The register says this output may still be on: it is so until the instrument was reached, which turns it off."""
         before = self._base
         self._set(ChannelState.CANNOT_DEENERGISE, "off could not be confirmed when the service was away; trying")
+        self.host.hurry()
         await self.host.online()
-        await self._lease.is_off(self.name)
+        await self._strike_out()
         run = "" if before.run is None else f" during run {before.run}"
         self._set(ChannelState.FAULTED, f"the output may have stayed on after the service ended{run}; it is off now")
 
@@ -130,43 +136,89 @@ class Slot:
 
     async def _run(self, current: CurrentRun) -> None:
         try:
+            try:
+                end = await self._to_confirmed_off(current)
+            finally:
+                await asyncio.to_thread(current.writer.close, CLOSE_S)
+            self._set(ChannelState(end.outcome.value), end.reason)
+        finally:
+            self._ended.set()
+
+    async def _to_confirmed_off(self, current: CurrentRun) -> End:
+        end = await self._outcome(current)
+        if not end.off_confirmed:
+            await self._until_off(end)
+        await self._strike_out()
+        return end
+
+    async def _outcome(self, current: CurrentRun) -> End:
+        """How the run ended, told to its record; an output that is not off makes any end a fault."""
+        try:
             end = await current.runner.run()
+        except asyncio.CancelledError:
+            # the record stays open: the next service finds it so, and a person must look before the next run
+            self._set(ChannelState.INTERRUPTED, CANCELLED)
+            raise
         except Exception as error:
             log.exception("run %s", current.run)
             end = End(Outcome.FAULTED, f"internal error: {error!r}", off_confirmed=not current.runner.energised)
-        current.writer.finish(end.outcome, end.reason)
         if not end.off_confirmed:
-            await self._until_off(end)
-        await self._lease.is_off(self.name)
-        await asyncio.to_thread(current.writer.close, CLOSE_S)
-        self._set(ChannelState(end.outcome.value), end.reason)
-        self._ended.set()
+            end = replace(end, outcome=Outcome.FAULTED, reason=f"{end.reason}; off could not be confirmed")
+        current.writer.finish(end.outcome, end.reason)
+        return end
 
     async def _until_off(self, end: End) -> None:
         """The loudest state there is, until off was read back: to reconnect is to turn off first."""
-        reason = (
-            f"{end.reason}; off is NOT confirmed: the cell may still be energised. Trying every 0.5 s; disconnect it"
-        )
+        reason = f"{end.reason}: the cell may still be energised. Trying every 0.5 s; disconnect it"
         log.error("channel %s: %s", self.name, reason)
         self._set(ChannelState.CANNOT_DEENERGISE, reason)
-        self.host.drop(urgent=True)
-        await self.host.online()
+        self.host.drop()
+        self.host.hurry()
+        while self.host.status().link != "connected":
+            self._lease.renew(self.name, TRYING_LEASE_S)
+            await self.host.next_try()
+        self._lease.release(self.name)
         log.warning("channel %s: off is confirmed now", self.name)
 
-    async def ask(self, action: str, by: str) -> None:
-        current = self._current
-        if current is None or self._base.state not in ACTIVE:
-            raise RefusedError(f"channel {self.name} is {self._base.state}: there is nothing to {action}")
-        current.runner.ask(Request(action, by))
-
-    async def stop(self, by: str, timeout_s: float = 10.0) -> None:
-        """Return when off was read back and the record is closed; otherwise say loudly that it was not."""
-        await self.ask("stop", by)
+    async def _strike_out(self) -> None:
+        """Off was read back: a register that cannot be written only costs one more safe-off, and no other run."""
         try:
+            await self._lease.is_off(self.name)
+        except StoreError as error:
+            log.warning("channel %s is off, but the register still names it: %s", self.name, error)
+
+    async def ask(self, action: str, by: str) -> None:
+        """Return when it was carried out; InstrumentError when the instrument did not do it."""
+        runner = self._runner_for(action)
+        await asyncio.wait({runner.ask(action, by)}, timeout=ACT_S)
+        if runner.end is not None and runner.end.outcome in {Outcome.FAULTED, Outcome.TRIPPED}:
+            raise InstrumentError(f"channel {self.name}: {runner.end.reason}")
+        if action == "pause" and runner.energised:
+            raise InstrumentError(f"channel {self.name}: off is not confirmed yet")
+
+    def _runner_for(self, action: str) -> Runner:
+        current, state = self._current, self.status().state
+        wanted = {"pause": {ChannelState.RUNNING}, "resume": {ChannelState.PAUSED}}.get(action, ACTIVE)
+        if state is ChannelState.CANNOT_DEENERGISE:
+            raise InstrumentError(f"channel {self.name}: {self._base.reason}")
+        if current is None or state not in wanted:
+            raise RefusedError(f"channel {self.name} is {state}: there is nothing to {action}")
+        return current.runner
+
+    async def stop(self, by: str, timeout_s: float = ACT_S) -> None:
+        """Return when off was read back and the record is closed (a slow disk is not waited for); or say it was not."""
+        self._runner_for("stop").ask("stop", by)
+        with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._ended.wait()
-        except TimeoutError as error:
-            raise InstrumentError(f"channel {self.name}: {self._base.reason or 'off is not confirmed yet'}") from error
+        if self.may_be_on():
+            raise InstrumentError(f"channel {self.name}: {self._base.reason or 'off is not confirmed yet'}")
+
+    def may_be_on(self) -> bool:
+        """Whether a run of ours, or one before us, may have left the output on."""
+        running = self._current is not None and not self._ended.is_set()
+        energised = self._current is not None and running and self._current.runner.energised
+        return energised or self._base.state is ChannelState.CANNOT_DEENERGISE
 
     async def ended(self) -> None:
         if self._current is not None:

@@ -11,12 +11,14 @@ from dataclasses import replace
 from cycler_ctl.clock import Clock
 from cycler_ctl.config import Config
 from cycler_ctl.errors import BadReply, DeviceFault, LinkError, RefusedError, StoreError
+from cycler_ctl.fittings import Fittings
+from cycler_ctl.guard import TEMPERATURE_MAX_AGE_S
 from cycler_ctl.host import InstrumentHost, Wiring
-from cycler_ctl.instrument import Measurement
+from cycler_ctl.instrument import Measurement, Sensor
 from cycler_ctl.lease import Lease
-from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus, Observer
+from cycler_ctl.live import ChannelStatus, InstrumentStatus, Observer
 from cycler_ctl.plugins import load_driver
-from cycler_ctl.runner import Fittings, Runner
+from cycler_ctl.runner import Runner
 from cycler_ctl.slot import ACTIVE, CurrentRun, Slot
 from cycler_ctl.start import Order, Prepared, prepare, spot_of, versions
 from cycler_ctl.store.reader import unfinished_runs
@@ -27,6 +29,8 @@ from protocols.record import JSON, Outcome, Row
 log = logging.getLogger(__name__)
 
 INTERRUPTED = "the service or the PC stopped during the run"
+STOP_S = 7.0  # at the end of the service: less than the guardian's patience
+FIRST_VALUE_S = 3.0  # a sensor just connected may take that long for its first value
 SENSOR_EVERY_S = 10.0  # three tries before a value is 30 s old and counts as missing
 
 
@@ -41,6 +45,7 @@ class Station:
         self._group: asyncio.TaskGroup | None = None
         self._own: list[asyncio.Task[None]] = []
         self._sensor_values: dict[str, Measurement] = {}
+        self._sensed = {name: asyncio.Event() for name in config.instruments}
         self._hosts = {name: self._host(name) for name in config.instruments}
         self._slots = {
             name: Slot(name, settings, self._hosts[settings.instrument], clock, lease, changed=self._tell)
@@ -71,8 +76,13 @@ class Station:
         for run, channel in await asyncio.to_thread(self._interrupt_unfinished):
             if channel in self._slots:
                 self._slots[channel].interrupted(run, INTERRUPTED)
-        for name in self._lease.left_over:
-            if name in self._slots:
+        for name, entry in self._lease.left_over.items():
+            if name not in self._slots:
+                log.error(
+                    "channel %s is no longer in station.toml, and its output (%s at %s) may be ON: turn it off at the "
+                    "instrument, or put it back and run 'cycler-ctl safe-off'", name, entry.name, entry.address
+                )  # fmt: skip
+            else:
                 self._own.append(group.create_task(self._slots[name].confirm_left_over(), name=f"left over {name}"))
         self._group = group
 
@@ -80,19 +90,22 @@ class Station:
         """Return when each instrument was reached or is said to be absent."""
         for host in self._hosts.values():
             await host.first_try()
+        for name in self.sensors():
+            if self._hosts[name].status().link == "connected":
+                await self._first_value(name)
 
     async def close(self, by: str) -> bool:
         """Stop every run, off confirmed first. True when every output was confirmed off."""
         self._closing = True
         stopping = [slot for slot in self._slots.values() if slot.status().state in ACTIVE]
-        results = await asyncio.gather(*(slot.stop(by) for slot in stopping), return_exceptions=True)
+        results = await asyncio.gather(*(slot.stop(by, STOP_S) for slot in stopping), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 log.error("%s", result)
+        unsure = [slot.name for slot in self._slots.values() if slot.may_be_on()]
         for task in (*self._own, *(slot.task for slot in self._slots.values() if slot.task is not None)):
             task.cancel()
-        unsure = {ChannelState.CANNOT_DEENERGISE}
-        return not any(slot.status().state in unsure for slot in self._slots.values())
+        return not unsure
 
     def _interrupt_unfinished(self) -> list[tuple[str, str]]:
         """Runs that never ended were interrupted: the cell rests, and a person decides. (run, channel) of each."""
@@ -123,6 +136,7 @@ class Station:
         prepared = await asyncio.to_thread(prepare, order, spot, self._clock.utc(), run)
         writer = await asyncio.to_thread(self._create_run, prepared)
         try:
+            await self._refuse_blind(slot, prepared)
             group = self._free_group(slot)
             runner = Runner(prepared.program, self._fittings(slot, prepared, writer))
         except RefusedError as error:
@@ -131,6 +145,24 @@ class Station:
             raise
         slot.begin(CurrentRun(prepared.info.run, prepared.program, runner, writer), group)
         return prepared.info.run
+
+    async def _refuse_blind(self, slot: Slot, prepared: Prepared) -> None:
+        """A run that the guard would end at its first reading need not begin."""
+        sensor = slot.settings.temperature
+        if prepared.guard.limits.temperature_degC is None or sensor not in self._hosts:
+            return
+        await self._first_value(sensor)
+        value = self._sensor_values.get(sensor)
+        if value is None or self._clock.now() - value.at_s > TEMPERATURE_MAX_AGE_S:
+            message = self._hosts[sensor].status().message
+            raise RefusedError(
+                f"channel {slot.name} has temperature limits, and its sensor {sensor} gives no value ({message})"
+            )
+
+    async def _first_value(self, sensor: str) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_VALUE_S):
+                await self._sensed[sensor].wait()
 
     def _free_group(self, slot: Slot) -> asyncio.TaskGroup:
         """Where the channel's run may begin now, or RefusedError."""
@@ -234,21 +266,33 @@ class Station:
             if not instrument.sensors:
                 log.warning("instrument %s has no sensor, so its channels get no temperature", name)
                 return
-            sensor = next(iter(instrument.sensors.values()))
-            with suppress(LinkError), self._clock.member():
-                while True:
-                    with suppress(BadReply, DeviceFault):
-                        self._sensor_values[name] = await sensor.read()
-                    await self._clock.sleep_until(self._clock.now() + SENSOR_EVERY_S)
-            host.drop(urgent=False)
+            try:
+                with self._clock.member():
+                    await self._keep_reading(name, next(iter(instrument.sensors.values())))
+            except LinkError as error:
+                log.debug("sensor %s: %s", name, error)
+            except Exception:
+                log.exception("error in the driver of sensor %s", name)
+            host.drop()
+
+    async def _keep_reading(self, name: str, sensor: Sensor) -> None:
+        while True:
+            with suppress(BadReply, DeviceFault):
+                self._sensor_values[name] = await sensor.read()
+            self._sensed[name].set()
+            await self._clock.sleep_until(self._clock.now() + SENSOR_EVERY_S)
 
     def _instrument_changed(self) -> None:
         for slot in self._slots.values():
             slot.changed()
 
     def _tell(self, status: ChannelStatus) -> None:
+        """An observer's error is its own: it must not reach the run that told of itself."""
         for observer in self._observers:
-            observer.channel_changed(status)
+            try:
+                observer.channel_changed(status)
+            except Exception:
+                log.exception("an observer failed")
 
     def _durable(self, run: str) -> None:
         for observer in self._observers:
