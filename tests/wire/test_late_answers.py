@@ -21,9 +21,9 @@ from sim_hardware.loads import Battery
 from sim_hardware.server import serve_pty, serve_tcp
 
 CHARGE = ConstantCurrent(200e-6, (2.5, 4.2))
-HASTY_S = 0.15
+HASTY_S = 0.4
 NUMBERS = 600
-ROUNDS, CAMPAIGN_ROUNDS = 5, 300
+ROUNDS, CAMPAIGN_ROUNDS = 3, 150
 
 WIRES = pytest.mark.parametrize(
     ("backend", "terminal"),
@@ -92,7 +92,7 @@ async def numbered(backend: str | None, timeout_s: float, *, terminal: bool) -> 
 @WIRES
 async def test_clearing_alone_would_take_a_withheld_reading_for_the_next(backend: str | None, terminal: bool) -> None:
     """The negative control: quiet proves nothing."""
-    async with numbered(backend, 0.3, terminal=terminal) as b:
+    async with numbered(backend, HASTY_S, terminal=terminal) as b:
         b.sim.keeps = 1
         with pytest.raises(LinkTimeout):
             await b.misattributed()
@@ -102,10 +102,9 @@ async def test_clearing_alone_would_take_a_withheld_reading_for_the_next(backend
 
 
 @WIRES
-@pytest.mark.parametrize("keeps", [1, 2])
-async def test_a_withheld_reading_is_nobodys_after_resync(backend: str | None, terminal: bool, keeps: int) -> None:
-    async with numbered(backend, 0.3, terminal=terminal) as b:
-        b.sim.keeps = keeps
+async def test_a_withheld_reading_is_nobodys_after_resync(backend: str | None, terminal: bool) -> None:
+    async with numbered(backend, HASTY_S, terminal=terminal) as b:
+        b.sim.keeps = 2  # the reading, and the first try's answer
         with pytest.raises(LinkTimeout):
             await b.misattributed()
         await b.instrument.resync()
@@ -117,7 +116,7 @@ async def test_a_withheld_reading_is_nobodys_after_resync(backend: str | None, t
 async def test_no_reading_among_many_late_ones_belongs_to_another_question(
     backend: str | None, terminal: bool, request: pytest.FixtureRequest
 ) -> None:
-    """Answers late by up to five time-outs, lost or kept back: a reading is right, or there is none."""
+    """Answers late by up to two and a half time-outs, lost or kept back: a reading is right, or there is none."""
     rounds = CAMPAIGN_ROUNDS if request.config.getoption("--campaign") else ROUNDS
     random = Random(f"{backend} {terminal}")
     right = 0
@@ -139,7 +138,7 @@ def spoil(b: Bench, random: Random) -> None:
     if kind == "keep":
         b.sim.keeps = random.randrange(1, 4)
     else:
-        b.line.inject(LineFault(kind, 1, b"?", random.uniform(0.02, 5 * HASTY_S)))
+        b.line.inject(LineFault(kind, 1, b"?", random.uniform(0.02, 2.5 * HASTY_S)))
 
 
 async def recover(instrument: Instrument, error: InstrumentError) -> None:
