@@ -71,6 +71,7 @@ __all__ = [
 ]
 
 LONG_PAUSE_S = 600.0
+JITTER = 0.25  # of a sample period: how early a reading may come and still be the one that is due
 
 
 def begin(program: Program) -> State:
@@ -130,25 +131,26 @@ def _sampled_in_step(program: Program, step: TimedStep, before: State, sample: S
         begun = before.step.first is None
         state, rows = write(step, state, Mark.START if begun else Mark.NONE)
         return state, (*verdict.gaps, *rows)
-    if _is_due(step, state, sample):
+    if _is_due(program, step, state, sample):
         state, rows = write(step, state, Mark.NONE)
         return state, (*verdict.gaps, *rows)
     return state, verdict.gaps
 
 
-def _is_due(step: TimedStep, state: State, sample: Sampled) -> bool:
+def _is_due(program: Program, step: TimedStep, state: State, sample: Sampled) -> bool:
     recorded, course = state.live.recorded, state.course
     if recorded is None:
         return True
     charge_Ah = throughput_Ah(course.run_total) + throughput_Ah(state.live.step_total)
-    return due(step.record, recorded, sample.at_s - course.started_s, sample, charge_Ah)
+    slack_s = JITTER * program.settings.sample_every_s
+    return due(step.record, recorded, sample.at_s - course.started_s, sample, charge_Ah, slack_s)
 
 
 def _sampled_in_pause(program: Program, step: TimedStep, before: State, sample: Sampled) -> Result:
     state, verdict = observe_pause(program, before, sample)
     if verdict.limits:
         return _trip(program, step, state, verdict, sample)
-    if (before.step is not None and before.step.fresh) or _is_due(step, state, sample):
+    if (before.step is not None and before.step.fresh) or _is_due(program, step, state, sample):
         return write(step, state, Mark.PAUSED)
     return state, ()
 

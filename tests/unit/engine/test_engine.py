@@ -325,6 +325,16 @@ def test_a_row_is_due_when_anything_moved_far_enough_from_the_last_one(record: R
     assert [row.time_s for row in trial.rows] == times_s
 
 
+def test_a_reading_that_comes_a_little_early_is_still_the_one_that_is_due() -> None:
+    jitter_s = (0.0, 1.002, 2.001, 2.998, 4.003, 4.999, 6.0, 6.99)
+    each, second = (begun(rest(time(100.0), record=Record(time_s=every_s))) for every_s in (1.0, 2.0))
+    for trial in (each, second):
+        for at_s in jitter_s:
+            trial.sample(at_s)
+    assert [row.time_s for row in each.rows] == list(jitter_s)
+    assert [row.time_s for row in second.rows] == [0.0, 2.001, 4.003, 6.0]
+
+
 def test_a_row_is_due_after_a_charge_of_either_sign() -> None:
     trial = begun(lithiate(time(99), record=Record(charge_Ah=2.9 * MA / 3600)))
     for k in range(10):
