@@ -191,7 +191,7 @@ def expired(limits: Beyond, at_s: float, for_s: float) -> tuple[Limit, ...]:
     return tuple(limit for limit, since_s in limits if not (at_s - since_s < for_s - TIME_SLACK_S))
 
 
-def due(record: Record, last: Row, time_s: float, sample: Sampled, charge_Ah: float, slack_s: float) -> bool:
+def due(record: Record, last: Row, time_s: float, sample: Sampled, charge_Ah: float, *, slack_s: float) -> bool:
     """Has anything moved far enough from the last recorded row? ``charge_Ah`` is the run's throughput.
 
     ``slack_s``: readings come a few ms early or late. Without it "every 1 s" at a reading a second would leave out

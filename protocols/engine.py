@@ -143,7 +143,7 @@ def _is_due(program: Program, step: TimedStep, state: State, sample: Sampled) ->
         return True
     charge_Ah = throughput_Ah(course.run_total) + throughput_Ah(state.live.step_total)
     slack_s = JITTER * program.settings.sample_every_s
-    return due(step.record, recorded, sample.at_s - course.started_s, sample, charge_Ah, slack_s)
+    return due(step.record, recorded, sample.at_s - course.started_s, sample, charge_Ah, slack_s=slack_s)
 
 
 def _sampled_in_pause(program: Program, step: TimedStep, before: State, sample: Sampled) -> Result:

@@ -191,7 +191,7 @@ ROW = Row(
 
 def test_a_row_is_due_by_none_of_what_is_not_asked_for() -> None:
     moved = Sampled(1e6, 1e6, 9.0, 9.0, 9.0)
-    assert not due(Record(), ROW, 1e6, moved, 99.0, 0.0)
-    assert not due(Record(temperature_K=1.0), ROW, 1e6, moved, 99.0, 0.0)
-    assert due(Record(charge_Ah=0.5), ROW, 100.0, moved, 3.5, 0.0)
-    assert not due(Record(charge_Ah=0.5), ROW, 100.0, moved, 3.4, 0.0)
+    assert not due(Record(), ROW, 1e6, moved, 99.0, slack_s=0.0)
+    assert not due(Record(temperature_K=1.0), ROW, 1e6, moved, 99.0, slack_s=0.0)
+    assert due(Record(charge_Ah=0.5), ROW, 100.0, moved, 3.5, slack_s=0.0)
+    assert not due(Record(charge_Ah=0.5), ROW, 100.0, moved, 3.4, slack_s=0.0)
