@@ -90,7 +90,10 @@ def test_two_cells_whose_names_look_alike_in_a_file_name_get_two_files(tmp_path:
     first = record(tmp_path)
     second = record(tmp_path, replace(INFO, run="20261122-101501-a2-7f3k", cell={**INFO.cell, "name": "MG-0142 a"}))
     paths = [export_bdf_csv(run_dir) for run_dir in (first, second)]
-    assert [path.name[:32] for path in paths] == ["kasuga__MG-0142-a__20261122_001_", "kasuga__MG-0142-a__20261122_002_"]
+    assert [path.name[:32] for path in paths] == [
+        "kasuga__MG-0142-a__20261122_001_",
+        "kasuga__MG-0142-a__20261122_002_",
+    ]
     assert [sidecar(path)["battinfo_cell"]["cell_instance"]["name"] for path in paths] == ["MG 0142/a", "MG-0142 a"]
 
 
