@@ -1,0 +1,34 @@
+"""All of them, or those named: ``python -m benchmarks link store``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+
+from benchmarks import engine, link, mqtt, path, store
+
+ALL: Mapping[str, Callable[[], Awaitable[None]]] = {
+    "link": link.bench,
+    "engine": engine.bench,
+    "store": store.bench,
+    "mqtt": mqtt.bench,
+    "path": path.bench,
+}
+
+
+async def main(names: list[str]) -> None:
+    for name in names:
+        await ALL[name]()
+
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or list(ALL)
+    if not set(wanted) <= ALL.keys():
+        sys.exit(f"there are {', '.join(ALL)}")
+    print(
+        f"{platform.system()}, Python {platform.python_version()}, {os.cpu_count()} cores; medians, asyncio's own loop"
+    )
+    asyncio.run(main(wanted))

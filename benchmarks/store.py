@@ -1,0 +1,50 @@
+"""Rows into a run file against plain ``executemany`` in FULL commits of 250."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.measure import Cost, Stopwatch, compare
+from benchmarks.runs import new_run, some_rows
+from cycler_ctl.store.codec import ROW_COLUMNS, row_values
+from protocols.record import Row
+
+ROWS = 20_000
+COMMIT_ROWS = 250
+
+
+async def by_writer(rows: list[Row]) -> Cost:
+    with TemporaryDirectory() as folder:
+        writer = new_run(Path(folder))
+        watch = Stopwatch()
+        for row in rows:
+            writer.append((row,))
+        writer.flush(60.0)
+        cost = watch.cost(len(rows))
+        writer.close()
+        return cost
+
+
+async def by_executemany(rows: list[Row]) -> Cost:
+    columns = ("epoch", *ROW_COLUMNS)
+    with TemporaryDirectory() as folder, closing(sqlite3.connect(Path(folder) / "plain.sqlite")) as plain:
+        plain.execute("PRAGMA journal_mode = WAL")
+        plain.execute("PRAGMA synchronous = FULL")
+        plain.execute(f"CREATE TABLE samples ({', '.join(columns)}, PRIMARY KEY (epoch, seq)) WITHOUT ROWID")
+        insert = f"INSERT INTO samples VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - nothing from outside
+        watch = Stopwatch()
+        for start in range(0, len(rows), COMMIT_ROWS):
+            plain.executemany(insert, [row_values(1, row) for row in rows[start : start + COMMIT_ROWS]])
+            plain.commit()
+        return watch.cost(len(rows))
+
+
+async def bench() -> None:
+    rows = some_rows(ROWS)
+    await compare(
+        "one durable row",
+        {"run writer": lambda: by_writer(rows), "executemany, 250 a commit": lambda: by_executemany(rows)},
+    )
