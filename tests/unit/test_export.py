@@ -125,9 +125,10 @@ def test_a_missing_temperature_is_an_empty_cell(tmp_path: Path) -> None:
 
 
 def test_the_metadata_name_the_files_the_sign_and_what_went_wrong(tmp_path: Path) -> None:
-    gap = EventRecord(1.0, START_UTC_S + 1.5, EventKind.GAP, {"reason": "link lost", "duration_s": 12.6})
-    note = EventRecord(2.0, START_UTC_S + 2.5, EventKind.NOTE, {"text": "fine"})
-    path = export_bdf_csv(record(tmp_path, events=[gap, note]))
+    gap = EventRecord(14.0, START_UTC_S + 14.5, EventKind.GAP, {"from_s": 1.4, "to_s": 14.0, "gap_s": 12.6})
+    note = EventRecord(15.0, START_UTC_S + 15.5, EventKind.NOTE, {"text": "fine"})
+    pause = EventRecord(16.0, START_UTC_S + 16.5, EventKind.OPERATOR, {"action": "pause", "by": "ann"})
+    path = export_bdf_csv(record(tmp_path, events=[gap, note, pause]))
     found = sidecar(path)
     test = found["battinfo_test"]["test"]
     assert (test["identifier"], test["status"], test["started_at"]) == (INFO.run, "completed", 1_795_342_500)
@@ -135,9 +136,13 @@ def test_the_metadata_name_the_files_the_sign_and_what_went_wrong(tmp_path: Path
     assert test["conformance"]["status"] == "non-conformant"
     assert test["conformance"]["deviations"] == [
         {
-            "category": "communication_loss", "type": "gap", "description": "link lost",
+            "category": "communication_loss", "type": "gap", "description": "no reading for 12.6 s",
             "occurred_at": 1_795_342_501, "duration_s": 13,
-        }
+        },
+        {
+            "category": "operator_intervention", "type": "operator", "description": "pause by ann",
+            "occurred_at": 1_795_342_516, "duration_s": None,
+        },
     ]  # fmt: skip
     protocol, exported = found["battinfo_test"]["artifacts"]
     assert protocol["sha256"] == hashlib.sha256(PROTOCOL.encode()).hexdigest()

@@ -127,14 +127,26 @@ def _deviations(reader: RunReader, table: Table) -> list[JSON]:
 
 
 def _deviation(event: EventRecord) -> JSON:
-    duration_s = event.data.get("duration_s")
+    """A gap is told where it ends and stands where it began."""
+    gap_s = event.data.get("gap_s")
+    duration_s = float(gap_s) if isinstance(gap_s, int | float) and gap_s >= 0 else None
     return {
         "category": _CATEGORIES[event.kind],
         "type": str(event.kind),
-        "description": str(event.data.get("text") or event.data.get("reason") or json.dumps(event.data)),
-        "occurred_at": int(event.utc_s),
-        "duration_s": round(duration_s) if isinstance(duration_s, int | float) and duration_s >= 0 else None,
+        "description": _described(event.data, duration_s),
+        "occurred_at": int(event.utc_s - (duration_s or 0.0)),
+        "duration_s": None if duration_s is None else round(duration_s),
     }
+
+
+def _described(data: Mapping[str, JSON], gap_s: float | None) -> str:
+    """What the event says of itself, as a sentence for people."""
+    if "action" in data:
+        return f"{data['action']} by {data.get('by') or 'a person'}"
+    said = data.get("text") or data.get("reason")
+    if said is None and gap_s is not None:
+        return f"no reading for {gap_s:g} s"
+    return str(said or json.dumps(data))
 
 
 def _artifacts(reader: RunReader, table: Table) -> list[JSON]:
