@@ -46,11 +46,12 @@ class WriterOptions:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where in a run's files a writer begins."""
+    """Where in a run's files a writer begins; ``alive``: (run time, UTC) of the last sign of life before that."""
 
     run_dir: Path
     segment: int
     next: Numbers
+    alive: tuple[float, float] | None = None
 
 
 class RunFiles:

@@ -123,6 +123,16 @@ class RunReader:
                 return str(found[0][0])
         return None
 
+    @property
+    def alive(self) -> tuple[float, float]:
+        """(run time, UTC) of the last sign of life: the last row's, or that of a later commit without one."""
+        self._look_for_segments()
+        last = self.rows(self.last_seq - 1)
+        time_s, utc_s = (last[0].time_s, last[0].utc_s) if last else (0.0, self.info.started_utc_s)
+        commits = [_fetch(segment.connection, "SELECT utc_s FROM checkpoint", ()) for segment in self._segments]
+        newest_s = max((found[0][0] for found in commits if found), default=utc_s)
+        return time_s + max(0.0, newest_s - utc_s), max(newest_s, utc_s)
+
     def columns(self, names: Sequence[str], after: int = 0, limit: int | None = None) -> dict[str, NDArray[float64]]:
         """Numeric columns of the rows after a seq as float arrays, NaN where nothing was measured."""
         import numpy as np

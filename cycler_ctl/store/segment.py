@@ -47,7 +47,7 @@ def after(at: Numbers, rows: int, events: int, steps: int, cycles: int) -> Numbe
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A new state of the run: ``running``, ``ended`` (with its outcome) or ``interrupted``."""
+    """A new state of the run: ``ended`` (with its outcome) or ``interrupted``."""
 
     state: str
     outcome: Outcome | None

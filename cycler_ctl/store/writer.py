@@ -74,7 +74,8 @@ class RunWriter:
         self._since_s: float | None = None
         self._rows = 0
         self._next = at.next
-        self._time_s = 0.0
+        self._began = at
+        self._time_s = 0.0 if at.alive is None else at.alive[0]
         self._hurry = False
         self._closing = False
         self._files = RunFiles(info, at, utc, options)
@@ -113,12 +114,13 @@ class RunWriter:
         self._end(Ending("ended", outcome, reason, self._utc()))
 
     def interrupt(self, reason: str) -> None:
-        """The run stopped without an outcome and may be resumed."""
-        self._end(Ending("interrupted", None, reason, self._utc()))
-
-    def resume(self) -> None:
-        """The run goes on after ``interrupt``."""
-        self._end(Ending("running", None, "", None))
+        """The run stopped without an outcome when it last gave a sign of life; from then until now there is a gap."""
+        now_s = self._utc()
+        with self._changed:
+            alive = self._began.alive if self._next == self._began.next else None
+            since_s = now_s if alive is None else min(alive[1], now_s)
+            self._note(EventKind.GAP, reason, gap_s=now_s - since_s)
+        self._end(Ending("interrupted", None, reason, since_s))
 
     def pending(self) -> Pending:
         with self._changed:
@@ -173,12 +175,11 @@ class RunWriter:
             )
         return True
 
-    def _note(self, kind: EventKind, text: str) -> None:
+    def _note(self, kind: EventKind, text: str, **more: float) -> None:
         """The store's own remark in the record; called with the lock held."""
-        event = EventRecord(self._time_s, self._utc(), kind, {"source": "store", "text": text})
-        number = self._next.event
-        self._next = replace(self._next, event=number + 1)
-        self._put(Batch(events=((number, event),)))
+        event = EventRecord(self._time_s, self._utc(), kind, {"source": "store", "text": text, **more})
+        self._put(Batch(events=((self._next.event, event),)))
+        self._next = replace(self._next, event=self._next.event + 1)
 
     def _work(self) -> None:
         """The thread. However it ends, ``failed`` says so when something is left."""
@@ -275,9 +276,9 @@ def reopen_run(
     lock = _locked(run_dir)
     try:
         with open_run(run_dir) as reader:
-            info = reader.info
+            info, alive = reader.info, reader.alive
         paths = segment_paths(run_dir)
-        at = Position(run_dir, len(paths), next_numbers(paths[-1]))
+        at = Position(run_dir, len(paths), next_numbers(paths[-1]), alive)
     except (sqlite3.Error, OSError) as error:
         lock.release()
         raise StoreError(f"cannot go on in {run_dir}: {error}") from error

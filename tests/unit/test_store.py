@@ -69,9 +69,12 @@ CYCLE = CycleSummary(1, 2e-3, 1.5e-3, 1e-3, 9e-4, 0.0, 99.0)
 
 @contextmanager
 def recording(
-    data_dir: Path, options: WriterOptions = QUICK, on_durable: Callable[[str], None] = lambda run: None
+    data_dir: Path,
+    options: WriterOptions = QUICK,
+    on_durable: Callable[[str], None] = lambda run: None,
+    utc: Callable[[], float] = lambda: 1.7e9,
 ) -> Generator[RunWriter]:
-    writer = create_run(data_dir, INFO, on_durable=on_durable, utc=lambda: 1.7e9, options=options)
+    writer = create_run(data_dir, INFO, on_durable=on_durable, utc=utc, options=options)
     try:
         yield writer
     finally:
@@ -345,7 +348,6 @@ def test_an_interrupted_run_goes_on_after_its_last_row(tmp_path: Path) -> None:
         again.append(events=[event("two")])
         assert again.flush(5)
         assert unfinished_runs(tmp_path) == []
-        again.resume()
         again.append(rows(6, 8))
         again.finish(Outcome.STOPPED, "by hand")
         assert again.close()
@@ -353,8 +355,23 @@ def test_an_interrupted_run_goes_on_after_its_last_row(tmp_path: Path) -> None:
         again.close()
     with open_run(writer.run_dir) as reader:
         assert reader.rows() == rows(1, 8)
-        assert [found.data["text"] for found in reader.events()] == ["one", "two"]
+        assert [found.data["text"] for found in reader.events()] == ["one", "power cut", "two"]
         assert (reader.state.outcome, reader.checkpoint()) == (Outcome.STOPPED, '{"at": 5}')
+
+
+def test_an_interruption_is_told_with_when_it_began_and_how_long_nobody_watched(tmp_path: Path) -> None:
+    last = row(5)
+    with recording(tmp_path, utc=lambda: last.utc_s + 12.0) as writer:
+        writer.append(rows(1, 5), checkpoint=lambda: "{}")
+    next_day_s = last.utc_s + 86_412.0
+    again = reopen_run(writer.run_dir, on_durable=lambda run: None, utc=lambda: next_day_s, options=QUICK)
+    again.interrupt("power cut")
+    assert again.close()
+    with open_run(writer.run_dir) as reader:
+        (gap,) = reader.events()
+        assert (gap.kind, gap.time_s, gap.utc_s) == (EventKind.GAP, last.time_s + 12.0, next_day_s)
+        assert gap.data == {"source": "store", "text": "power cut", "gap_s": 86_400.0}
+        assert (reader.state.state, reader.state.ended_utc_s) == ("interrupted", last.utc_s + 12.0)
 
 
 def test_a_run_is_never_written_over(tmp_path: Path) -> None:
