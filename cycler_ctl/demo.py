@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, suppress
@@ -67,6 +68,7 @@ def parse_speed(text: str) -> float | None:
 def run_demo(options: DemoOptions) -> int:
     """The exit status; Ctrl-C ends a demo that stays, and is no failure of it."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # ends in order too, broker and all
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(demo(options))
