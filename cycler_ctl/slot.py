@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from cycler_ctl.clock import Clock
@@ -64,6 +64,7 @@ class Slot:
         self._lease = lease
         self._changed = changed
         self._current: CurrentRun | None = None
+        self._beginning = False
         self._ended = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
         self._base = ChannelStatus(name, settings.instrument, ChannelState.IDLE, "", clock.utc(), None)
@@ -102,8 +103,23 @@ class Slot:
         row = live_row(current.program, current.runner.state)
         return None if row is None else (current.run, row)
 
+    @property
+    def busy(self) -> bool:
+        return self._beginning or self._base.state in ACTIVE
+
+    @contextmanager
+    def beginning(self) -> Generator[None]:
+        """While entered nobody else can begin a run here."""
+        self._beginning = True
+        try:
+            yield
+        finally:
+            self._beginning = False
+
     def refuse_if_busy(self) -> None:
         state = self._base.state
+        if self._beginning:
+            raise RefusedError(f"channel {self.name}: another run is just beginning")
         if state in ACTIVE:
             raise RefusedError(f"channel {self.name} is {state}: stop it first")
         if state in LATCHED:

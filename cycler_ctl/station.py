@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from cycler_ctl.clock import Clock
 from cycler_ctl.config import Config
-from cycler_ctl.errors import BadReply, DeviceFault, LinkError, RefusedError, StoreError
+from cycler_ctl.errors import InstrumentError, RefusedError, StoreError
 from cycler_ctl.fittings import Fittings
-from cycler_ctl.guard import TEMPERATURE_MAX_AGE_S
 from cycler_ctl.host import InstrumentHost, Wiring
-from cycler_ctl.instrument import Measurement, Sensor
+from cycler_ctl.instrument import Measurement
 from cycler_ctl.lease import Lease
 from cycler_ctl.live import ChannelStatus, InstrumentStatus, Observer
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.runner import Runner
+from cycler_ctl.sensing import Sensing
 from cycler_ctl.slot import ACTIVE, CurrentRun, Slot
 from cycler_ctl.start import Order, Prepared, prepare, spot_of, versions
 from cycler_ctl.store.reader import unfinished_runs
@@ -30,8 +29,7 @@ log = logging.getLogger(__name__)
 
 INTERRUPTED = "the service or the PC stopped during the run"
 STOP_S = 7.0  # at the end of the service: less than the guardian's patience
-FIRST_VALUE_S = 3.0  # a sensor just connected may take that long for its first value
-SENSOR_EVERY_S = 10.0  # three tries before a value is 30 s old and counts as missing
+ANSWER_S = 3.0  # for an instrument to prove, before a run, that it is there and set as it was left
 
 
 class Station:
@@ -44,9 +42,9 @@ class Station:
         self._observers = list(observers)
         self._group: asyncio.TaskGroup | None = None
         self._own: list[asyncio.Task[None]] = []
-        self._sensor_values: dict[str, Measurement] = {}
-        self._sensed = {name: asyncio.Event() for name in config.instruments}
         self._hosts = {name: self._host(name) for name in config.instruments}
+        watching = {one.temperature for one in config.channels.values()}
+        self._sensing = Sensing([name for name in self._hosts if name in watching], self._hosts, clock)
         self._slots = {
             name: Slot(name, settings, self._hosts[settings.instrument], clock, lease, changed=self._tell)
             for name, settings in config.channels.items()
@@ -71,8 +69,8 @@ class Station:
         """Connect everything; the first traffic to each instrument is OFF. Nothing is ever re-energised by itself."""
         for name, host in self._hosts.items():
             self._own.append(group.create_task(host.run(), name=f"instrument {name}"))
-        for name in self.sensors():
-            self._own.append(group.create_task(self._poll(name), name=f"sensor {name}"))
+        for name in self._sensing.names:
+            self._own.append(group.create_task(self._sensing.watch(name), name=f"sensor {name}"))
         for run, channel in await asyncio.to_thread(self._interrupt_unfinished):
             if channel in self._slots:
                 self._slots[channel].interrupted(run, INTERRUPTED)
@@ -90,9 +88,7 @@ class Station:
         """Return when each instrument was reached or is said to be absent."""
         for host in self._hosts.values():
             await host.first_try()
-        for name in self.sensors():
-            if self._hosts[name].status().link == "connected":
-                await self._first_value(name)
+        await self._sensing.first_tries()
 
     async def close(self, by: str) -> bool:
         """Stop every run, off confirmed first. True when every output was confirmed off."""
@@ -132,11 +128,14 @@ class Station:
         """Check everything, then begin; returns the run's id. ConfigError or RefusedError: nothing was energised."""
         slot = self._slot(channel)
         self._free_group(slot)
-        spot = spot_of(channel, self.config, slot.host.spec, slot.host.connected())
-        prepared = await asyncio.to_thread(prepare, order, spot, self._clock.utc(), run)
-        writer = await asyncio.to_thread(self._create_run, prepared)
+        with slot.beginning():
+            spot = spot_of(channel, self.config, slot.host.spec, slot.host.connected())
+            prepared = await asyncio.to_thread(prepare, order, spot, self._clock.utc(), run)
+            if prepared.guard.limits.temperature_degC is not None and slot.settings.temperature in self._sensing.names:
+                await self._sensing.refuse_blind(slot.settings.temperature)
+            await self._prove_it_answers(slot)
+            writer = await asyncio.to_thread(self._create_run, prepared)
         try:
-            await self._refuse_blind(slot, prepared)
             group = self._free_group(slot)
             runner = Runner(prepared.program, self._fittings(slot, prepared, writer))
         except RefusedError as error:
@@ -146,23 +145,20 @@ class Station:
         slot.begin(CurrentRun(prepared.info.run, prepared.program, runner, writer), group)
         return prepared.info.run
 
-    async def _refuse_blind(self, slot: Slot, prepared: Prepared) -> None:
-        """A run that the guard would end at its first reading need not begin."""
-        sensor = slot.settings.temperature
-        if prepared.guard.limits.temperature_degC is None or sensor not in self._hosts:
-            return
-        await self._first_value(sensor)
-        value = self._sensor_values.get(sensor)
-        if value is None or self._clock.now() - value.at_s > TEMPERATURE_MAX_AGE_S:
-            message = self._hosts[sensor].status().message
+    async def _prove_it_answers(self, slot: Slot) -> None:
+        """A cable pulled since it was last used is a refusal now, and would be the loudest alarm a moment later."""
+        if any(other.host is slot.host and other.busy for other in self._slots.values() if other is not slot):
+            return  # its other output is being read all the time
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await slot.host.connected().resync()
+        except (InstrumentError, TimeoutError) as error:
+            slot.host.drop()
+            why = str(error) or f"no proof of its identity within {ANSWER_S:.0f} s"
             raise RefusedError(
-                f"channel {slot.name} has temperature limits, and its sensor {sensor} gives no value ({message})"
-            )
-
-    async def _first_value(self, sensor: str) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FIRST_VALUE_S):
-                await self._sensed[sensor].wait()
+                f"instrument {slot.settings.instrument} is not as it was left ({why}): it is connected anew, "
+                "try again in a moment"
+            ) from error
 
     def _free_group(self, slot: Slot) -> asyncio.TaskGroup:
         """Where the channel's run may begin now, or RefusedError."""
@@ -177,7 +173,7 @@ class Station:
     def _fittings(self, slot: Slot, prepared: Prepared, recorder: RunWriter) -> Fittings:
         instrument = slot.host.connected()
         sample_s = slot.settings.sample_every_s
-        sensor = slot.settings.temperature
+        sensing, sensor = self._sensing, slot.settings.temperature
         return Fittings(
             name=slot.name,
             channel=instrument.channels[slot.settings.output],
@@ -186,7 +182,7 @@ class Station:
             guard=prepared.guard,
             ceilings=prepared.ceilings,
             recorder=recorder,
-            temperature=lambda: self._sensor_values.get(sensor) if sensor else None,
+            temperature=lambda: sensing.newest(sensor),
             limits_V=slot.settings.limits.voltage_V,
             sample_every_s=sample_s,
             lease=self._lease,
@@ -240,9 +236,7 @@ class Station:
 
     def sensors(self) -> tuple[str, ...]:
         """Instruments whose sensor watches a channel."""
-        return tuple(
-            sorted({one.temperature for one in self.config.channels.values() if one.temperature in self._hosts})
-        )
+        return self._sensing.names
 
     def instruments(self) -> tuple[InstrumentStatus, ...]:
         return tuple(host.status() for host in self._hosts.values())
@@ -256,31 +250,7 @@ class Station:
 
     def sensor(self, name: str) -> Measurement | None:
         """The newest value of a sensor instrument, if it ever gave one."""
-        return self._sensor_values.get(name)
-
-    async def _poll(self, name: str) -> None:
-        """Keep the newest value of one sensor; a failing sensor delays nobody and its value grows old."""
-        host = self._hosts[name]
-        while True:
-            instrument = await host.online()
-            if not instrument.sensors:
-                log.warning("instrument %s has no sensor, so its channels get no temperature", name)
-                return
-            try:
-                with self._clock.member():
-                    await self._keep_reading(name, next(iter(instrument.sensors.values())))
-            except LinkError as error:
-                log.debug("sensor %s: %s", name, error)
-            except Exception:
-                log.exception("error in the driver of sensor %s", name)
-            host.drop()
-
-    async def _keep_reading(self, name: str, sensor: Sensor) -> None:
-        while True:
-            with suppress(BadReply, DeviceFault):
-                self._sensor_values[name] = await sensor.read()
-            self._sensed[name].set()
-            await self._clock.sleep_until(self._clock.now() + SENSOR_EVERY_S)
+        return self._sensing.newest(name)
 
     def _instrument_changed(self) -> None:
         for slot in self._slots.values():
