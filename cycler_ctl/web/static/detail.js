@@ -12,9 +12,9 @@ const CROSS = "M5 5L15 15M15 5L5 15";
 const VIEWS = [["curves", "Voltage\u2013capacity"], ["time", "Over time"]];
 const ACTS = [
   ["pause", "Pause", (status) => status.state === "running"],
-  ["resume", "Resume", (status) => status.state === "paused" || status.state === "interrupted"],
+  ["resume", "Resume", (status) => status.state === "paused"],
   ["skip", "Skip step", (status) => status.state === "running"],
-  ["acknowledge", "Acknowledge", (status) => ["tripped", "faulted", "cannot_deenergise"].includes(status.state)],
+  ["acknowledge", "Acknowledge", (status) => ["tripped", "faulted", "interrupted"].includes(status.state)],
   ["stop", "Stop", canStop],
 ];
 const REFRESH_MS = 5000;

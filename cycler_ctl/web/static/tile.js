@@ -118,9 +118,8 @@ export function showOutput(place, energised) {
   place.replaceChildren(icon(output.shape, 16), output.words);
 }
 
-export function canStop(status) {
-  return status.state === "running" || status.state === "paused" || status.energised !== false;
-}
+/** What has no run the station keeps turning off by itself: a button that is always refused would only cost time. */
+export function canStop(status) { return status.state === "running" || status.state === "paused"; }
 
 function whereText(status) {
   const parts = [];

@@ -207,6 +207,34 @@ async def test_what_nobody_knows_is_never_called_off(lab: Any, browser: Browser)
         assert alarm == "a2: the output could not be switched off. Disconnect the cell by hand."
 
 
+@pytest.mark.parametrize(
+    ("state", "offered"),
+    [
+        (ChannelState.IDLE, []),
+        (ChannelState.RUNNING, ["Pause", "Skip step", "Stop"]),
+        (ChannelState.PAUSED, ["Resume", "Stop"]),
+        (ChannelState.FINISHED, []),
+        (ChannelState.TRIPPED, ["Acknowledge"]),
+        (ChannelState.FAULTED, ["Acknowledge"]),
+        (ChannelState.INTERRUPTED, ["Acknowledge"]),
+        (ChannelState.CANNOT_DEENERGISE, []),
+    ],
+)
+async def test_only_what_the_station_would_do_is_offered(
+    lab: Any, browser: Browser, state: ChannelState, offered: list[str]
+) -> None:
+    lab.station.change("a1", state, energised=None, reason="why")
+    async with lab.serve() as address:
+        await browser.open(f"{address}/#token={TOKEN}")
+        await browser.until("return document.querySelector('[data-channel=a1] .open') !== null")
+        await browser.run(CLICK, "[data-channel=a1] .open")
+        seen = "return [...document.querySelectorAll('#detail .act')].filter((b) => !b.hidden).map((b) => b.innerText)"
+        assert await browser.run(seen) == offered
+        assert await browser.run("return document.querySelector('[data-channel=a1] .stop').hidden") is (
+            "Stop" not in offered
+        )
+
+
 async def test_names_from_files_are_text_and_never_markup(lab: Any, browser: Browser) -> None:
     nasty = '<img src=x onerror="document.title=1"><b>cell</b>'
     lab.station.put(replace(lab.station.statuses["a1"], cell=nasty, protocol=nasty, what=nasty))
