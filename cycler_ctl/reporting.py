@@ -6,10 +6,10 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from cycler_ctl.config import Config
-from cycler_ctl.publish.publisher import Publisher, PublisherStatus
+from cycler_ctl.publish.publisher import Publisher
 from cycler_ctl.publish.runs import StoredRuns
 from cycler_ctl.station import Station
 
@@ -20,13 +20,9 @@ DRAIN_S = 5.0  # what is durable goes out before we say offline; the rest waits 
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
-    """``page``: the address with its token, None without the HTTP API. ``publisher`` None: MQTT is switched off."""
+    """``page``: the address with its token, None without the HTTP API."""
 
     page: str | None
-    publisher: Publisher | None
-
-    def mqtt(self) -> PublisherStatus | None:
-        return None if self.publisher is None else self.publisher.status()
 
 
 @asynccontextmanager
@@ -35,13 +31,13 @@ async def open_reporting(station: Station, default_url: str | None) -> AsyncGene
     config = station.config
     async with AsyncExitStack() as stack:
         publisher = _publisher(station, default_url)
-        page = await _open_page(stack, station) if config.http.enabled else None
+        page = await _open_page(stack, station, publisher) if config.http.enabled else None
         if publisher is not None:
             publisher.start()
             stack.push_async_callback(asyncio.to_thread, publisher.stop, DRAIN_S)
             station.observe(publisher)
             station.count_waiting(lambda run: publisher.status().rows_waiting.get(run, 0))
-        yield Reporting(page, publisher)
+        yield Reporting(page)
 
 
 def _publisher(station: Station, default_url: str | None) -> Publisher | None:
@@ -60,8 +56,8 @@ def _publisher(station: Station, default_url: str | None) -> Publisher | None:
     )
 
 
-async def _open_page(stack: AsyncExitStack, station: Station) -> str | None:
-    """The page is an extra: without it, or with its port taken, the cells are cycled all the same."""
+async def _open_page(stack: AsyncExitStack, station: Station, publisher: Publisher | None) -> str | None:
+    """The page is an extra: where it is not installed the cells are cycled all the same. A port taken is ConfigError."""
     try:
         from cycler_ctl.web.app import create_app
         from cycler_ctl.web.hub import Hub
@@ -82,6 +78,7 @@ async def _open_page(stack: AsyncExitStack, station: Station) -> str | None:
         site=config.station.site,
         reading_needs_token=not is_loopback(split_address(config.http.listen)[0]),
         hub=hub,
+        mqtt=lambda: None if publisher is None else asdict(publisher.status()),
     )
     address = await stack.enter_async_context(serve_http(app, config.http))
     station.observe(hub)

@@ -35,6 +35,8 @@ class Station:
     version: str
     channels: tuple[str, ...]
     instruments: tuple[InstrumentStatus, ...]
+    mqtt: dict[str, object] | None
+    """How the connection to the broker is, which rows it refused, which runs cannot be read; None without MQTT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Readers:
     hub: Hub
     recordings: Recordings
     pool: Executor
+    mqtt: Callable[[], dict[str, object] | None]
 
     async def off_loop(self, work: Callable[[], object]) -> Response:
         loop = asyncio.get_running_loop()
@@ -67,7 +70,7 @@ def _add_live(routes: APIRouter, readers: Readers, name: StationName) -> None:
 
     async def station() -> Station:
         names = tuple(status.channel for status in view.channels())
-        return Station(name.name, name.site, name.version, names, view.instruments())
+        return Station(name.name, name.site, name.version, names, view.instruments(), readers.mqtt())
 
     async def channels() -> list[dict[str, object]]:
         return [_channel(view, status) for status in view.channels()]

@@ -9,6 +9,7 @@ import { follow } from "./stream.js";
 import { Tile } from "./tile.js";
 
 const CURVE_EVERY_MS = 5000;
+const NAME_EVERY_MS = 30000; // what the foot of the page says, MQTT among it
 const PATIENCE_MS = 10000; // a running channel that is silent for longer is stale, unless it is slow by choice
 
 const at = (id) => document.getElementById(id);
@@ -171,7 +172,8 @@ async function nameStation() {
     say(at("station"), station.name);
     document.title = `${station.name} \u00b7 cycler-ctl`;
     at("empty").hidden = station.channels.length > 0;
-    say(at("rights"), `${mayAct() ? "You may stop channels here" : "View only"} \u00b7 cycler-ctl ${station.version}`);
+    const mqtt = station.mqtt && !station.mqtt.connected ? [`MQTT: not connected: ${station.mqtt.message}`] : [];
+    say(at("rights"), [mayAct() ? "You may stop channels here" : "View only", ...mqtt, `cycler-ctl ${station.version}`].join(" \u00b7 "));
   } catch {
     // the stream tells the user that the station cannot be reached
   }
@@ -187,5 +189,6 @@ takeToken();
 addEventListener("hashchange", takeTokenNow);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => detail.restyle());
 setInterval(everySecond, 1000);
+setInterval(nameStation, NAME_EVERY_MS);
 nameStation();
 follow("/api/v1/stream", headers, { live, lost, event: (name, data) => on[name]?.(data) });

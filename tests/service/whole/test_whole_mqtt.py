@@ -11,15 +11,19 @@ from pathlib import Path
 
 import pytest
 from lab import Bench, Lab, end, make_lab, until
-from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.client import Client as Mqtt
+from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cycler_ctl.bdf import bdf_values
 from cycler_ctl.broker import Broker
+from cycler_ctl.client import Client
+from cycler_ctl.config import load_config
 from cycler_ctl.store.reader import open_run
 
 STATUS = "cycler/v1/lab/lab-3/status"
 STATE = "cycler/v1/lab/lab-3/channel/a1/state"
+EVENT = "cycler/v1/lab/lab-3/channel/a1/event"
 SAMPLES = "cycler/v1/lab/lab-3/channel/a1/samples"
 
 
@@ -29,7 +33,7 @@ class Watcher:
     def __init__(self, port: int) -> None:
         self.heard: dict[str, list[dict[str, object]]] = {}
         ready = threading.Event()
-        self._client = Client(CallbackAPIVersion.VERSION2)
+        self._client = Mqtt(CallbackAPIVersion.VERSION2)
         self._client.on_message = self._on_message
         self._client.on_subscribe = lambda *_: ready.set()
         self._client.connect("127.0.0.1", port)
@@ -37,7 +41,7 @@ class Watcher:
         self._client.loop_start()
         assert ready.wait(10)
 
-    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+    def _on_message(self, _client: Mqtt, _data: object, message: MQTTMessage) -> None:
         self.heard.setdefault(message.topic, []).append(json.loads(message.payload))
 
     def last(self, topic: str, key: str = "state") -> object:
@@ -94,6 +98,7 @@ async def test_a_run_is_followed_row_for_row_and_a_killed_station_is_offline(mqt
     await until(lambda: watcher.last(STATUS) == "online")
     await until(lambda: watcher.last(STATE) == "interrupted")
     await until(lambda: watcher.rows() == kept(mqtt_lab))
+    await until(lambda: watcher.last(EVENT, "kind") == "gap")
 
 
 async def test_a_service_that_is_stopped_says_offline_itself(mqtt_lab: Lab, watcher: Watcher) -> None:
@@ -111,3 +116,7 @@ async def test_a_run_goes_on_without_a_broker_and_says_how_many_rows_wait(mqtt_l
     assert mqtt_lab.command("start", "quick.yaml", "--channel", "a1").returncode == 0
     await until(lambda: int(mqtt_lab.channel()["rows_waiting"] or 0) > 10)
     assert mqtt_lab.channel()["state"] == "running"
+    mqtt = Client(load_config(mqtt_lab.folder / "station.toml")).get("/api/v1/station")["mqtt"]
+    assert isinstance(mqtt, dict)
+    assert (mqtt["connected"], mqtt["url"]) == (False, broker.url)
+    assert broker.url in mqtt["message"]
