@@ -328,7 +328,7 @@ async def test_a_start_while_the_station_ends_is_refused_and_energises_nothing(r
     starting = asyncio.ensure_future(rig.start())
     await real_sleep(0.0)
     assert await rig.station.close("test")
-    with pytest.raises(RefusedError, match="starting or stopping|closed here"):
+    with pytest.raises(RefusedError, match=r"starting or stopping|closed here"):
         await starting
     assert rig.is_off()
 
