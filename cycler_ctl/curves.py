@@ -43,16 +43,9 @@ class CycleCapacity:
 
 
 def active_mass_g(cell: Mapping[str, JSON]) -> float | None:
-    """As given, else the electrode's mass times the active material's share; None if neither is known."""
-    mass_g = _number(cell.get("active_mass_g"))
-    if mass_g is not None:
-        return mass_g
-    electrode_g, composition = _number(cell.get("electrode_mass_g")), cell.get("composition")
-    if electrode_g is None or not isinstance(composition, list):
-        return None
-    parts = {str(pair[0]): _number(pair[1]) or 0.0 for pair in composition if isinstance(pair, list)}
-    share, whole = parts.get(str(cell.get("active_material")), 0.0), sum(parts.values())
-    return electrode_g * share / whole if share > 0 else None
+    """None if it is not known; the check has derived it where the cell gives enough."""
+    mass_g = cell.get("active_mass_g")
+    return float(mass_g) if isinstance(mass_g, int | float) and mass_g > 0 else None
 
 
 def capacity_table(reader: RunReader) -> list[CycleCapacity]:
@@ -100,7 +93,3 @@ def typical_current_A(reader: RunReader) -> float | None:
     data = reader.columns(("current_A", "direction"))
     flowing = np.abs(data["current_A"][data["direction"] != 0])
     return float(np.median(flowing)) if len(flowing) else None
-
-
-def _number(value: JSON) -> float | None:
-    return float(value) if isinstance(value, int | float) and value > 0 else None

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from cycler_ctl.curves import capacity_table
 from cycler_ctl.store.reader import RunOverview, RunReader, list_runs, open_run
 from cycler_ctl.web.curves import COLUMNS, Basis, Columns
 from protocols.record import JSON
@@ -85,7 +86,10 @@ class StoreRecordings:
                 "rows": reader.last_seq,
                 "basis": asdict(basis_of(reader.info.cell)),
                 "steps": [asdict(step) for step in reader.steps()],
-                "cycles": [asdict(cycle) for cycle in reader.cycles()],
+                "cycles": [
+                    asdict(cycle) | {"efficiency": capacity.efficiency}
+                    for cycle, capacity in zip(reader.cycles(), capacity_table(reader), strict=False)
+                ],
             }
 
     def basis(self, run: str) -> Basis:

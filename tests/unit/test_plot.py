@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from cycler_ctl.curves import active_mass_g, capacity_table, curves
+from cycler_ctl.curves import capacity_table, curves
 from cycler_ctl.errors import StoreError
 from cycler_ctl.plot import formula, plot_fig_s3, plot_runs, title
 from cycler_ctl.store.files import WriterOptions
@@ -26,9 +26,8 @@ CELL: dict[str, Any] = {
     "working_electrode": "MgH2:AB = 70:30",
     "counter_electrode": "Li",
     "area_cm2": 0.7854,
-    "electrode_mass_g": 2.0e-3,
+    "active_mass_g": 1.4e-3,
     "active_material": "MgH2",
-    "composition": [["MgH2", 0.7], ["AB", 0.3]],
 }
 INFO = RunInfo(
     "20261122-101500-a1-7f3k", 5, "a1", "lab", "site", 0.0, "", "", "", CELL, {}, {}, {}, {}, Verb.LITHIATE, 1.0
@@ -67,21 +66,16 @@ def test_the_table_gives_capacities_and_what_came_out_of_what_went_in(tmp_path: 
     assert first.per_gram
 
 
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({}, 1.4e-3),
-        ({"active_mass_g": 1.5e-3}, 1.5e-3),
-        ({"composition": [["MgH2", 70], ["AB", 30]]}, 1.4e-3),
-        ({"composition": []}, None),
-        ({"electrode_mass_g": None}, None),
-        ({"active_material": None}, None),
-    ],
-)
-def test_the_active_mass_is_given_or_a_share_of_the_electrode_or_unknown(
-    changes: dict[str, Any], expected: float | None
-) -> None:
-    assert active_mass_g({**CELL, **changes}) == pytest.approx(expected)
+def test_the_efficiency_of_a_cell_built_lithiated_is_the_other_way_round(tmp_path: Path) -> None:
+    with open_run(record(tmp_path, replace(INFO, cell={**CELL, "as_built": "lithiated"}))) as reader:
+        assert capacity_table(reader)[0].efficiency == pytest.approx(2.2 / 1.65)
+
+
+def test_without_an_active_mass_capacities_are_in_mah(tmp_path: Path) -> None:
+    with open_run(record(tmp_path, replace(INFO, cell={**CELL, "active_mass_g": None}))) as reader:
+        first = capacity_table(reader)[0]
+    assert first.lithiation_mAh == pytest.approx(2.2)
+    assert not first.per_gram
 
 
 def test_a_title_says_composition_and_current_density(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ export class Detail {
     const shown = (charge_Ah) => capacity((charge_Ah * 1000) / (basis.mass_g ?? 1));
     const rows = cycles.map((cycle) => make("tr", {},
       make("td", {}, String(cycle.cycle)), make("td", {}, shown(cycle.lithiation_Ah)), make("td", {}, shown(cycle.delithiation_Ah)),
-      make("td", {}, cycle.lithiation_Ah > 0 ? `${fixed((100 * cycle.delithiation_Ah) / cycle.lithiation_Ah, 1)}` : "\u2013")));
+      make("td", {}, cycle.efficiency != null ? fixed(100 * cycle.efficiency, 1) : "\u2013")));
     this.part.cycles.replaceChildren(make("h3", {}, `Cycles, ${basis.unit}`), make("div", { class: "cycles-scroll", tabindex: "0", role: "group", "aria-label": "Cycles" },
       make("table", { class: "cycles" },
         make("thead", {}, make("tr", {}, ...["", "Lithiation", "Delithiation", "Efficiency / %"].map((words) => make("th", { scope: "col" }, words)))),

@@ -236,6 +236,7 @@ async def test_runs_are_listed_and_described(client: httpx.AsyncClient) -> None:
     described = (await client.get(f"/api/v1/runs/{RUN}")).json()
     assert described["basis"] == {"unit": "mAh/g", "mass_g": 0.0014, "of": "MgH2"}
     assert [cycle["cycle"] for cycle in described["cycles"]] == [1, 2]
+    assert [round(cycle["efficiency"], 3) for cycle in described["cycles"]] == [0.758, 0.987]
     assert described["rows"] == len((await samples(client, points=20_000))["seq"])
 
 
