@@ -57,6 +57,8 @@ Variables = Mapping[str, Variable]
 ANY_NAME = "*"
 """Stands for every variable while the section that would define them is missing, which is reported there."""
 
+DECIMAL_COMMA = "a comma begins a new key here: write a decimal number with a point, for example '0.5 mA'"
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -103,9 +105,8 @@ def _known_or_reported(findings: Findings, entry: Entry, keys: Keys) -> str | No
     if name in keys.known:
         return name
     near = closest(name, keys.known)
-    findings.error(
-        entry.key.mark, "unknown-key", f"{keys.title} has no {quoted(name)}", near and f"did you mean '{near}'?"
-    )
+    help_text = DECIMAL_COMMA if name[:1].isdigit() else near and f"did you mean '{near}'?"
+    findings.error(entry.key.mark, "unknown-key", f"{keys.title} has no {quoted(name)}", help_text)
     return near
 
 

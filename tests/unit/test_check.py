@@ -61,6 +61,12 @@ def codes(checked: Checked) -> list[str]:
     return [each.code for each in checked.diagnostics]
 
 
+def test_a_decimal_comma_between_braces_is_called_one() -> None:
+    found = check("  - lithiate: {at: 0,5 mA, until: 0.2 V}\n").diagnostics
+    assert [each.message for each in found] == ["at '0' has no unit", "lithiate has no '5 mA'"]
+    assert "with a point" in (found[1].help or "")
+
+
 def test_the_five_protocols_of_fig_s3_ship_and_pass_without_a_warning() -> None:
     assert [*library()] == ["fig_s3_a", "fig_s3_b", "fig_s3_c", "fig_s3_d", "fig_s3_e"]
     for path in library().values():
