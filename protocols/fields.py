@@ -105,7 +105,8 @@ def _known_or_reported(findings: Findings, entry: Entry, keys: Keys) -> str | No
     if name in keys.known:
         return name
     near = closest(name, keys.known)
-    help_text = DECIMAL_COMMA if name[:1].isdigit() else near and f"did you mean '{near}'?"
+    known = f"did you mean '{near}'?" if near else f"it may have {', '.join(keys.known)}"
+    help_text = DECIMAL_COMMA if name[:1].isdigit() else known
     findings.error(entry.key.mark, "unknown-key", f"{keys.title} has no {quoted(name)}", help_text)
     return near
 
