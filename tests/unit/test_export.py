@@ -97,6 +97,17 @@ def test_two_cells_whose_names_look_alike_in_a_file_name_get_two_files(tmp_path:
     assert [sidecar(path)["battinfo_cell"]["cell_instance"]["name"] for path in paths] == ["MG 0142/a", "MG-0142 a"]
 
 
+def test_two_runs_of_one_second_keep_an_export_each_whichever_is_exported_first(tmp_path: Path) -> None:
+    """Virtual time begins at the same second every time, so a second demo's runs do."""
+    first = record(tmp_path, replace(INFO, run="20261122-101500-a1-zzzz"))
+    one = export_bdf_csv(first)
+    second = record(tmp_path, replace(INFO, run="20261122-101500-a1-aaaa"))
+    other = export_bdf_csv(second)
+    assert one != other
+    assert [export_bdf_csv(first), export_bdf_csv(second)] == [one, other]
+    assert [sidecar(path)["extras"]["cycler_ctl"]["run"][-4:] for path in (one, other)] == ["zzzz", "aaaa"]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"), [("a__b", "a-b"), ("../x", "x"), ("MgH2:AB = 70:30", "MgH2-AB-70-30"), ("→", "unknown")]
 )

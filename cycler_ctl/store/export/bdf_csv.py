@@ -10,7 +10,7 @@ from pathlib import Path
 from cycler_ctl.bdf import Value, bdf_columns, bdf_values
 from cycler_ctl.store.export.atomic import whole_file
 from cycler_ctl.store.export.metadata import Table, metadata, metadata_text
-from cycler_ctl.store.export.names import export_name, metadata_path
+from cycler_ctl.store.export.names import export_path, metadata_path
 from cycler_ctl.store.reader import RunReader, open_run
 from protocols.record import Row
 
@@ -44,7 +44,7 @@ def _path(reader: RunReader, out: Path | None) -> Path:
     folder = reader.run_dir.parent.parent / "exports" if out is None else out
     if out is not None and out.suffix and not out.is_dir():
         return out
-    return folder / export_name(reader.run_dir, reader.info)
+    return export_path(folder, reader.run_dir, reader.info)
 
 
 def _all_rows(reader: RunReader) -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -12,10 +13,25 @@ SUFFIX = ".bdf.csv"
 TECHNIQUE = "cycling"
 
 
-def export_name(run_dir: Path, info: RunInfo) -> str:
-    """The same for the same run however often it is exported."""
-    number = f"{info.run[:8]}_{_number_of_the_day(run_dir, info):03d}"
-    return "__".join((*_parts(info), number, TECHNIQUE, _ambient(info))) + SUFFIX
+def export_path(folder: Path, run_dir: Path, info: RunInfo) -> Path:
+    """Where this run's export is in ``folder``, or may be made: never the place of another run's."""
+    before, after = "__".join((*_parts(info), info.run[:8])), f"__{TECHNIQUE}__{_ambient(info)}{SUFFIX}"
+    for path in sorted(folder.glob(f"{before}_*{after}")):
+        if _run_of(path) == info.run:
+            return path
+    number = _number_of_the_day(run_dir, info)
+    while (path := folder / f"{before}_{number:03d}{after}").exists():
+        number += 1
+    return path
+
+
+def _run_of(export: Path) -> str | None:
+    """The run an export was made of, by its metadata."""
+    try:
+        found = json.loads(metadata_path(export).read_text(encoding="utf-8"))
+        return str(found["battinfo_test"]["test"]["identifier"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def metadata_path(export: Path) -> Path:
