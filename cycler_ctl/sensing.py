@@ -16,7 +16,8 @@ from cycler_ctl.instrument import Measurement, Sensor
 log = logging.getLogger(__name__)
 
 FIRST_VALUE_S = 3.0  # real time: a sensor just connected may take that long for its first value
-EVERY_S = 10.0  # three tries before a value is 30 s old and counts as missing
+EVERY_S = 14.0
+RETRY_S = 2.0  # after a bad value: many tries before the last good one is 30 s old and counts as missing
 
 
 class Sensing:
@@ -70,7 +71,9 @@ class Sensing:
 
     async def _keep_reading(self, name: str, sensor: Sensor) -> None:
         while True:
+            wait_s = RETRY_S
             with suppress(BadReply, DeviceFault):
                 self._values[name] = await sensor.read()
+                wait_s = EVERY_S
             self._tried[name].set()
-            await self._clock.sleep_until(self._clock.now() + EVERY_S)
+            await self._clock.sleep_until(self._clock.now() + wait_s)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from cycler_ctl.clock import Clock
+from cycler_ctl.clock import Clock, real_sleep
 from cycler_ctl.config import Config
 from cycler_ctl.errors import InstrumentError, RefusedError, StoreError
 from cycler_ctl.fittings import Fittings
@@ -143,6 +143,7 @@ class Station:
             await asyncio.to_thread(writer.close)
             raise
         slot.begin(CurrentRun(prepared.info.run, prepared.program, runner, writer), group)
+        await real_sleep(0.0)  # one turn of the loop: the run is under way, and on a virtual clock has joined it
         return prepared.info.run
 
     async def _prove_it_answers(self, slot: Slot) -> None:

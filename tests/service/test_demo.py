@@ -51,6 +51,14 @@ class Subscriber:
             if known.setdefault(seq, row) != row:
                 self.clashes.append(f"{batch['run']} {seq}")
 
+    def wait_for(self, kept: dict[str, int]) -> None:
+        """What the broker has taken it still has to hand on; give up after half a minute."""
+        pause = threading.Event()
+        for _ in range(300):
+            if {run: len(rows) for (run, _), rows in self.rows.items()} == kept:
+                return
+            pause.wait(0.1)
+
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
@@ -70,8 +78,14 @@ def run_demo(options: DemoOptions, folder: Path, url: str | None = None) -> Demo
     demo = Demo(folder, {result.cell: result for result in found})
     for run in (folder / "runs").iterdir():
         with open_run(run) as reader:
-            demo.rows[reader.info.channel] = reader.rows()
+            channel = reader.info.channel
+        demo.rows[channel] = open_rows(run)
     return demo
+
+
+def open_rows(run: Path) -> list[Row]:
+    with open_run(run) as reader:
+        return reader.rows()
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +95,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Demo, Subscriber]
         subscriber = Subscriber(broker.url)
         try:
             demo = run_demo(QUICK, folder, broker.url)
+            kept = {run.name: len(open_rows(run)) for run in (folder / "runs").iterdir()}
+            subscriber.wait_for(kept)
         finally:
             subscriber.close()
     return demo, subscriber
