@@ -126,7 +126,7 @@ class RunFiles:
         for batch in self.unwritten:
             counts = (len(batch.rows), len(batch.events), len(batch.steps), len(batch.cycles))
             self.durable = after(self.durable, *counts)
-            self._ended = self._ended if batch.ending is None else batch.ending.state == "ended"
+            self._ended = self._ended or batch.ending is not None
             self._kept.append(batch)
             self._kept_rows += counts[0]
         self.unwritten = []

@@ -234,10 +234,15 @@ def give_up(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def make_single_file(connection: sqlite3.Connection) -> None:
-    """Fold the WAL into the file of an ended run, so that it can be copied alone; readers may forbid it."""
-    connection.execute("PRAGMA busy_timeout = 100")
+    """Fold the WAL into the file of an ended run, so that it can be copied alone.
+
+    A reader in the middle of a read is waited for. One that only has the file open forbids the change of the journal,
+    which does no harm: the WAL is empty by then.
+    """
+    connection.execute("PRAGMA busy_timeout = 5000")
     try:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute("PRAGMA busy_timeout = 100")
         connection.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.OperationalError:
         return

@@ -107,6 +107,26 @@ def test_an_ended_run_is_one_plain_file(tmp_path: Path) -> None:
         assert reader.last_seq == 3
 
 
+def test_a_reader_at_the_end_of_a_run_leaves_no_rows_outside_the_file(tmp_path: Path) -> None:
+    with recording(tmp_path) as writer:
+        writer.append(rows(1, 5))
+        assert writer.flush(5)
+        slow = sqlite3.connect(writer.run_dir / "run.sqlite", isolation_level=None, check_same_thread=False)
+        slow.execute("BEGIN")
+        assert slow.execute("SELECT count(*) FROM samples").fetchone() == (5,)
+        writer.append(rows(6, 9))
+        let_go = threading.Timer(0.3, slow.execute, ("COMMIT",))
+        let_go.start()
+        writer.finish(Outcome.FINISHED, "done")
+        assert writer.close()
+        alone = tmp_path / "copied.sqlite"
+        alone.write_bytes((writer.run_dir / "run.sqlite").read_bytes())
+        let_go.join()
+        slow.close()
+    with closing(sqlite3.connect(alone)) as copy:
+        assert copy.execute("SELECT count(*) FROM samples").fetchone() == (9,)
+
+
 def test_a_reader_follows_by_cursor_while_the_run_goes_on(tmp_path: Path) -> None:
     with recording(tmp_path) as writer, open_run(writer.run_dir) as reader:
         assert (reader.rows(), reader.last_seq, reader.checkpoint()) == ([], 0, None)
@@ -367,6 +387,7 @@ def test_an_interruption_is_told_with_when_it_began_and_how_long_nobody_watched(
     again = reopen_run(writer.run_dir, on_durable=lambda run: None, utc=lambda: next_day_s, options=QUICK)
     again.interrupt("power cut")
     assert again.close()
+    assert sorted(path.suffix for path in writer.run_dir.glob("run*")) == [".sqlite"]
     with open_run(writer.run_dir) as reader:
         (gap,) = reader.events()
         assert (gap.kind, gap.time_s, gap.utc_s) == (EventKind.GAP, last.time_s + 12.0, next_day_s)
