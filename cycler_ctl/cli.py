@@ -30,7 +30,7 @@ SetOption = Annotated[
 ]
 ChannelArgument = Annotated[str, typer.Argument(help="channel of station.toml")]
 ChannelOption = Annotated[str, typer.Option("--channel", help="channel of station.toml")]
-RunArgument = Annotated[str, typer.Argument(help="run id, or the beginning of one")]
+RunArgument = Annotated[str, typer.Argument(help="run id, the beginning of one, or a run's folder")]
 FileArgument = Annotated[Path, typer.Argument(help="protocol file")]
 
 
@@ -44,7 +44,7 @@ def demo(
     port: Annotated[int, typer.Option(help="port of the live page; 0: any free one")] = 8787,
     web: Annotated[bool, typer.Option("--web/--no-web", help="serve the live page")] = True,
 ) -> None:
-    """Five simulated cells of Fig. S3 behind real sockets, cycled from their protocol files."""
+    """Cycle the five cells of figure S3 on simulated instruments, with broker and live page."""
     from cycler_ctl.demo import DemoOptions, parse_speed, run_demo
 
     raise typer.Exit(run_demo(DemoOptions(once, parse_speed(speed), seed, data_dir, port, web)))
@@ -197,12 +197,12 @@ def export(
 
 @app.command()
 def plot(
-    run_ids: Annotated[list[str], typer.Argument(help="run ids")],
+    run_ids: Annotated[list[str], typer.Argument(help="run ids or folders")],
     *,
     out: Annotated[Path, typer.Option("-o", "--output", help="x.png, x.svg or x.pdf")] = Path("voltage-capacity.png"),
     config: ConfigOption = None,
 ) -> None:
-    """Draw voltage against specific capacity, by cycle, as Fig. S3 does."""
+    """Draw voltage against specific capacity, by cycle, as figure S3 does."""
     from cycler_ctl.commands import plot_figure
 
     raise typer.Exit(plot_figure(run_ids, out, config))

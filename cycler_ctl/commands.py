@@ -113,12 +113,18 @@ def on_channel(program: Program, config: Config, channel: str) -> tuple[Program,
     return program, instrument_limits(f"{spec.title} ({settings.instrument})", spec.ratings(options))
 
 
+def run_dir(run: str, config: Path | None) -> Path:
+    """A run by its folder, which needs no station.toml, or by its id."""
+    folder = Path(run)
+    return folder if folder.is_dir() else find_run(data_dir_of(config), run)
+
+
 def export_run(run: str, out: Path | None, kind: str, config: Path | None) -> int:
     from cycler_ctl.store.export.bdf_csv import export_bdf_csv
 
     if kind != "bdf-csv":
         raise ConfigError(f"--format {kind!r}: this version writes bdf-csv")
-    path = export_bdf_csv(find_run(data_dir_of(config), run), out)
+    path = export_bdf_csv(run_dir(run, config), out)
     sys.stdout.write(f"{path}\n")
     return 0
 
@@ -126,7 +132,6 @@ def export_run(run: str, out: Path | None, kind: str, config: Path | None) -> in
 def plot_figure(runs: Sequence[str], out: Path, config: Path | None) -> int:
     from cycler_ctl.plot import plot_runs
 
-    data_dir = data_dir_of(config)
-    plot_runs([find_run(data_dir, run) for run in runs], out)
+    plot_runs([run_dir(run, config) for run in runs], out)
     sys.stdout.write(f"{out}\n")
     return 0

@@ -69,6 +69,8 @@ async def serve(config: Config, pipe: int, foreground: Foreground | None) -> int
         reporting = await stack.enter_async_context(open_reporting(station, os.environ.get(BROKER_URL)))
         if reporting.page is not None:
             log.info("page: %s", reporting.page)
+        broker = ", ".join(config.mqtt.url) or os.environ.get(BROKER_URL) or "no broker"
+        log.info("MQTT: %s", broker if config.mqtt.enabled else "switched off")
         if foreground is not None:
             await run_one(station, foreground, ending)
         else:

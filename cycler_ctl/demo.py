@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cycler_ctl.broker import Broker
+from cycler_ctl.broker import Broker, free_port
 from cycler_ctl.clock import Clock, SystemClock, real_sleep
 from cycler_ctl.config import (
     ChannelSettings,
@@ -142,7 +142,7 @@ def demo_config(options: DemoOptions, data_dir: Path, bench: Bench) -> Config:
     return Config(
         station=StationSettings(name="demo", site="demo", data_dir=data_dir),
         mqtt=MqttSettings(),
-        http=HttpSettings(listen=f"127.0.0.1:{options.port}", enabled=options.web),
+        http=HttpSettings(listen=f"127.0.0.1:{free_port(options.port)}", enabled=options.web),
         instruments=instruments,
         channels=channels,
     )
