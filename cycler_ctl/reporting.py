@@ -7,8 +7,10 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 
 from cycler_ctl.config import Config
+from cycler_ctl.publish.asyncapi import asyncapi
 from cycler_ctl.publish.publisher import Publisher
 from cycler_ctl.publish.runs import StoredRuns
 from cycler_ctl.station import Station
@@ -51,7 +53,7 @@ def _publisher(station: Station, default_url: str | None) -> Publisher | None:
         data_dir=config.station.data_dir,
         view=station,
         default_url=default_url,
-        meta=station.meta(),
+        meta=station.meta() | {"version": version("cycler-ctl"), "schemas": asyncapi(version("cycler-ctl"))},
         files=StoredRuns(config.station.data_dir),
     )
 

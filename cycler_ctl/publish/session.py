@@ -117,8 +117,12 @@ class Session:
 
     async def _announce(self) -> None:
         """Everything retained: after a crash the broker may know none of it."""
-        await self._status(self._state)
         await self._publish(self._subject.topics.meta, payloads.station_meta(self._subject.meta), retain=True)
+        await self._repeat()
+
+    async def _repeat(self) -> None:
+        """What expires."""
+        await self._status(self._state)
         for instrument in self._subject.view.instruments():
             await self._instrument(instrument)
         for channel in self._subject.view.channels():
@@ -127,7 +131,7 @@ class Session:
     async def _heartbeat(self) -> None:
         while True:
             await real_sleep(self._subject.timing.heartbeat_s)
-            await self._announce()
+            await self._repeat()
 
     async def _tell_changes(self) -> None:
         while True:

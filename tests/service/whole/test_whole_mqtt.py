@@ -22,6 +22,7 @@ from cycler_ctl.config import load_config
 from cycler_ctl.store.reader import open_run
 
 STATUS = "cycler/v1/lab/lab-3/status"
+META = "cycler/v1/lab/lab-3/meta"
 STATE = "cycler/v1/lab/lab-3/channel/a1/state"
 EVENT = "cycler/v1/lab/lab-3/channel/a1/event"
 SAMPLES = "cycler/v1/lab/lab-3/channel/a1/samples"
@@ -89,6 +90,9 @@ def kept(lab: Lab) -> dict[int, list[object]]:
 async def test_a_run_is_followed_row_for_row_and_a_killed_station_is_offline(mqtt_lab: Lab, watcher: Watcher) -> None:
     guardian = await mqtt_lab.serve()
     await until(lambda: watcher.last(STATUS) == "online")
+    meta = watcher.heard[META][-1]
+    assert {"version", "instruments", "channels", "schemas"} < meta.keys()
+    assert '"asyncapi": "3.0.0"' in json.dumps(meta["schemas"])
     assert mqtt_lab.command("start", "quick.yaml", "--channel", "a1").returncode == 0
     await until(lambda: watcher.last(STATE) == "running" and len(watcher.rows()) > 10)
     assert watcher.last(STATE, "energised") is True
