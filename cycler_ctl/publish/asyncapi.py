@@ -52,7 +52,8 @@ def latest_schema() -> JsonObject:
     named = {
         column.machine_name: {"title": column.label, "type": ["number", "string", "null"]} for column in bdf_columns()
     }
-    properties = named | {"run": {"type": "string"}, "seq": {"type": "integer"}}
+    seq = {"type": "integer", "description": "of the newest recorded row; this sample itself need not be recorded"}
+    properties = named | {"run": {"type": "string"}, "seq": seq}
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
