@@ -138,7 +138,7 @@ def _listen(host: str, port: int, listen: str) -> socket.socket:
         listener.close()
         raise ConfigError(
             f"[http] listen = {listen!r}: cannot listen there ({error.strerror}); "
-            "end the other program on this port or choose another port in station.toml"
+            "end the other program on this port, or choose another: listen in station.toml, --port of the demo"
         ) from error
     return listener
 
