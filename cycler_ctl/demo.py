@@ -27,6 +27,7 @@ from cycler_ctl.config import (
 )
 from cycler_ctl.errors import ConfigError, CyclerError, RefusedError, leaves
 from cycler_ctl.lease import NoLease
+from cycler_ctl.live import ChannelState
 from cycler_ctl.reporting import Reporting, open_reporting
 from cycler_ctl.results import Result, print_results, write_results
 from cycler_ctl.start import read_order
@@ -167,6 +168,9 @@ async def start_all(station: Station, cells: Sequence[str]) -> dict[str, str]:
         raise RefusedError("the bench could not be reached: " + "; ".join(absent))
     while any(station.sensor(name) is None for name in station.sensors()):
         await real_sleep(0.01)
+    for status in station.channels():
+        if status.state is ChannelState.INTERRUPTED:  # a demo that was killed; its cell was a simulated one
+            await station.acknowledge(status.channel, "the demo")
     files = library()
     return {cell: await station.begin(cell, read_order(files[f"fig_s3_{cell}"], None, {})) for cell in cells}
 

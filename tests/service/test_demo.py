@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -152,3 +153,14 @@ def test_one_seed_gives_the_same_rows_and_another_seed_others(tmp_path: Path) ->
     other = run_demo(replace(four, seed=2), tmp_path / "other")
     assert again.rows == one.rows
     assert all(other.rows[cell] != one.rows[cell] for cell in four.cells)
+
+
+def test_a_demo_that_was_killed_does_not_stand_in_the_way_of_the_next(tmp_path: Path) -> None:
+    one = replace(QUICK, cells=("e",))
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(cycle_five(replace(one, speed=1.0, data_dir=tmp_path), None), 3.0))
+    (first,) = (tmp_path / "runs").iterdir()
+    with sqlite3.connect(first / "run.sqlite") as file:  # as a kill would have left it
+        file.execute("UPDATE run SET state = 'running', outcome = NULL, ended_utc_s = NULL")
+    file.close()
+    assert run_demo(one, tmp_path).results["e"].outcome == "finished"
