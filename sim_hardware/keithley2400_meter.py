@@ -52,12 +52,12 @@ def status_word(settings: Settings, *, limited: bool, overflow: bool) -> int:
         BIT_FILTER: settings.filtered,
         BIT_FRONT: settings.terminals == "FRON",
         _LIMIT_BITS[compliance(settings)[1]]: limited,
-        BIT_AUTO_OHMS: RES in functions,
+        BIT_AUTO_OHMS: settings.auto_ohms,
         BIT_V: VOLT in functions,
         BIT_I: CURR in functions,
         BIT_OHM: RES in functions,
-        BIT_V_SOURCE: settings.source == VOLT,
-        BIT_I_SOURCE: settings.source == CURR,
+        BIT_V_SOURCE: settings.source == VOLT and not settings.auto_ohms,
+        BIT_I_SOURCE: settings.source == CURR or settings.auto_ohms,
         BIT_REMOTE: settings.remote_sense,
     }
     return sum(bit for bit, on in bits.items() if on)

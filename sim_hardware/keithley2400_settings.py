@@ -20,7 +20,9 @@ LARGEST = {VOLT: 210.0, CURR: 1.05, RES: 2.1e8}
 OVERRANGE = 1.05  # every range takes 5 % more, and answers so
 ELEMENTS = ("VOLT", "CURR", "RES", "TIME", "STAT")
 SETTINGS_CONFLICT, OUT_OF_RANGE = -221, -222
-TOO_SMALL_FOR_RANGE, READ_BACK_ON, ABOVE_COMPLIANCE = 822, 823, 824
+TOO_SMALL_FOR_RANGE, READ_BACK_ON, ABOVE_COMPLIANCE, AUTO_OHMS_ON = 822, 823, 824, 825
+OHMS_MODE = "[:SENSe[1]]:RESistance:MODE"
+OHMS_A = (0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-6, 1e-7)  # what auto ohms sources on each of its ranges (table 4-1)
 
 
 def range_for(quantity: str, value: float) -> float:
@@ -62,8 +64,20 @@ class Settings:
         """The quantity the present source's compliance limits."""
         return CURR if self.source == VOLT else VOLT
 
+    @property
+    def auto_ohms(self) -> bool:
+        """Resistance is measured and the instrument chooses the source by itself, as at power-on (p. 4-4, 18-61)."""
+        return RES in self.functions and self.plain.get(OHMS_MODE, "AUTO") == "AUTO"
+
+
+def _refuse_with_auto_ohms(settings: Settings, *, current_source: bool) -> None:
+    """What sets the current source is the instrument's own matter then (appendix B; seen on a C30 2400)."""
+    if current_source and settings.auto_ohms:
+        raise ScpiError(AUTO_OHMS_ON)
+
 
 def set_level(settings: Settings, quantity: str, value: float) -> None:
+    _refuse_with_auto_ohms(settings, current_source=quantity == CURR)
     if settings.source_auto[quantity]:
         settings.source_range[quantity] = range_for(quantity, value)
     elif abs(value) > OVERRANGE * settings.source_range[quantity] * (1.0 + 1e-9):
@@ -72,6 +86,7 @@ def set_level(settings: Settings, quantity: str, value: float) -> None:
 
 
 def set_source_range(settings: Settings, quantity: str, value: float) -> None:
+    _refuse_with_auto_ohms(settings, current_source=quantity == CURR)
     full_scale = range_for(quantity, value)
     if abs(settings.level[quantity]) > OVERRANGE * full_scale:
         raise ScpiError(SETTINGS_CONFLICT)
@@ -92,6 +107,7 @@ def set_sense_range(settings: Settings, quantity: str, value: float) -> None:
 
 def set_protection(settings: Settings, quantity: str, value: float) -> None:
     """Set a compliance; less than 0.1 % of the measure range is refused and the old one stays (p. 18-68)."""
+    _refuse_with_auto_ohms(settings, current_source=quantity == VOLT)
     value = abs(value)
     if value < 1e-3 * settings.sense_range[quantity] and not settings.sense_auto[quantity]:
         raise ScpiError(TOO_SMALL_FOR_RANGE)
@@ -127,6 +143,8 @@ class SourceErrors:
 
 def source_when_on(settings: Settings, errors: SourceErrors) -> Source:
     limit, _ = compliance(settings)
+    if settings.auto_ohms:
+        return CurrentSource(OHMS_A[RANGES[RES].index(settings.sense_range[RES])], settings.protection[VOLT])
     if settings.source == VOLT:
         offset_A = errors.compliance_offset * settings.sense_range[CURR]
         return VoltageSource(settings.level[VOLT], max(limit + offset_A, 0.0))

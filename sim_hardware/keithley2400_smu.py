@@ -25,6 +25,7 @@ ERROR_TEXTS = {  # appendix B
     -222: "Parameter data out of range", -230: "Data corrupt or stale", -350: "Queue overflow",
     -363: "Input buffer overrun", 701: "ASCII only with RS-232", 803: "Not permitted with OUTPUT off",
     822: "Too small for sense range", 823: "Invalid with source read-back on", 824: "Cannot exceed compliance range",
+    825: "Invalid with auto-ohms on",
 }  # fmt: skip
 
 FAULTS = {

@@ -335,6 +335,18 @@ def test_a_fixed_measure_range_below_the_cell_clamps_and_sets_bit_16(bench: Benc
     assert not status & 1 << 3
 
 
+def test_measured_ohms_take_the_source_over_until_they_are_manual(bench: Bench) -> None:
+    bench.voltage_source("3.7", "2e-4")
+    bench.send(':SENS:FUNC "RES"', ":SENS:RES:RANG 20")  # 4-4, 18-61: auto ohms is how it powers on
+    assert bench.truth("current_A") == pytest.approx(0.1)
+    assert bench.status() & (1 << 10 | 1 << 13 | 1 << 15) == 1 << 10 | 1 << 13 | 1 << 15
+    for refused in (":SOUR:CURR 1e-4", ":SOUR:CURR:RANG 1e-3", ":SENS:VOLT:PROT 5"):
+        bench.send(refused)
+        assert bench.error() == '+825,"Invalid with auto-ohms on"'
+    bench.send(":SENS:RES:MODE MAN")
+    assert abs(bench.truth("current_A")) < 1e-6
+
+
 def test_overvoltage_protection_bounds_a_current_source_and_sets_bit_4() -> None:
     bench = Bench(resistor(1e6))
     bench.current_source("1e-3", limit="100")
