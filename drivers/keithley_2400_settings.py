@@ -30,9 +30,8 @@ VOLT, CURR = "VOLT", "CURR"
 FIELD = rb"([+-]\d\.\d{6}E[+-]\d{2}|[+-]?9\.9\d*[eE]\+?37)"
 READING = re.compile(rb" *, *".join([FIELD] * 3))
 # The status word, p. 18-50.
-OVERFLOW, COMPLIANCE, OVP, VOLTAGE_MEASURED, CURRENT_MEASURED, V_SOURCE, I_SOURCE, RANGE_COMPLIANCE, FOUR_WIRE = (
-    1 << bit for bit in (0, 3, 4, 11, 12, 14, 15, 16, 22)
-)
+OVERFLOW, COMPLIANCE, OVP, RANGE_COMPLIANCE, FOUR_WIRE = (1 << bit for bit in (0, 3, 4, 16, 22))
+AUTO_OHMS, VOLTAGE_MEASURED, CURRENT_MEASURED, OHMS_MEASURED, V_SOURCE, I_SOURCE = (1 << bit for bit in range(10, 16))
 FLAGS = {
     COMPLIANCE: Flag.COMPLIANCE,
     OVP: Flag.OVERVOLTAGE_PROTECTION,
@@ -113,10 +112,11 @@ class Drive:
         """Whether the status word tells of this source and of two measured quantities in four wires.
 
         What is sourced but not measured is answered as programmed and would look like a measurement (p. 18-50).
+        Measuring ohms, the instrument chooses the source's current itself: up to 100 mA (p. 4-4, 18-61).
         """
         source = V_SOURCE if self.function == VOLT else I_SOURCE
         wanted = source | VOLTAGE_MEASURED | CURRENT_MEASURED | FOUR_WIRE
-        return status & wanted == wanted
+        return status & (wanted | V_SOURCE | I_SOURCE | AUTO_OHMS | OHMS_MEASURED) == wanted
 
 
 def rest_drive(spec: Spec) -> Drive:
@@ -184,7 +184,10 @@ def safe_settings(terminals: str, nplc: float) -> tuple[Setting, ...]:
 
 
 # Told and not read back: a wrong one shows in every reading, for the parser is strict. Raw readings, no filter.
+# All functions go off first, for naming some adds them to what is on, and with ohms a 2400 chooses its source itself.
 PLAIN = (
+    ":SENS:FUNC:CONC ON",
+    ":SENS:FUNC:OFF:ALL",
     ':SENS:FUNC "VOLT","CURR"',
     ":FORM:ELEM VOLT,CURR,STAT",
     ":SYST:AZER ON",

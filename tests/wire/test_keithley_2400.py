@@ -12,7 +12,7 @@ import pytest
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkClosed, LinkTimeout
-from cycler_ctl.instrument import Channel, ConstantCurrent, ConstantVoltage, Flag, Instrument, Link, Rest
+from cycler_ctl.instrument import Channel, ConstantCurrent, ConstantVoltage, Flag, Instrument, Link, Rest, Setpoint
 from cycler_ctl.link.opening import open_link
 from drivers.keithley_2400 import DRIVER, Options
 from sim_hardware.faults import Line, LineFault
@@ -118,6 +118,32 @@ async def test_an_output_found_on_is_off_when_connecting_returns() -> None:
     ):
         assert not sim.smu.settings.output
         assert sim.smu.settings.off_mode == "HIMP"
+
+
+@pytest.mark.parametrize("left", [b':SENS:FUNC "RES"', b":SENS:FUNC:ALL", b":SENS:FUNC:CONC OFF"])
+@pytest.mark.parametrize("setpoint", [REST, CHARGE])
+async def test_what_someone_measured_before_does_not_choose_the_source(left: bytes, setpoint: Setpoint) -> None:
+    clock = SystemClock()
+    sim = Keithley2400(Battery(3.7, 50.0), clock.now)
+    sim.receive(left + b"\n")  # measuring ohms, a 2400 sources up to 100 mA of its own choice
+    async with (
+        serve_tcp(Line(sim)) as endpoint,
+        open_link(endpoint.address, WIRE, clock) as link,
+        DRIVER.connect(link, Options()) as instrument,
+    ):
+        channel = instrument.channels["1"]
+        await channel.apply(setpoint)
+        wanted_A = 0.0 if setpoint is REST else 200e-6
+        assert (await channel.read()).current_A == pytest.approx(wanted_A, rel=0.02, abs=1e-9)
+        assert sim.smu.settings.functions == {"VOLT", "CURR"}
+
+
+async def test_ohms_chosen_at_the_front_panel_show_in_the_next_reading() -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        b.sim.receive(b':SENS:FUNC "RES";:SENS:RES:MODE MAN\n')
+        with pytest.raises(BadReply, match="another source or sense"):
+            await b.channel.read()
 
 
 async def test_safe_off_needs_no_connection_state() -> None:
