@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sim_hardware.circuit import Disconnected, Terminals
+from sim_hardware.keithley2400_abuse import Abuse
 from sim_hardware.keithley2400_meter import TIME_WRAP_S, Meter, Sample, spell
 from sim_hardware.keithley2400_settings import Settings, source_when_off, source_when_on
 from sim_hardware.loads import Load
@@ -48,6 +49,8 @@ class Smu:
         self.meter = Meter(seed)
         self.terminals = Terminals(load)
         self.errors = ErrorQueue(ERROR_TEXTS)
+        self.abuse = Abuse()
+        self.settings = Settings()
         self._now = now
         self.welded = False
         self._oven_K = oven_K
@@ -64,10 +67,15 @@ class Smu:
         self.events = EVENT_POWER_ON
         self.stored: tuple[Sample, ...] = ()
         self._booted_s = self.at_s
-        self.rewire()
+        self.abuse.forgive()
+        self._connect()
 
     def rewire(self) -> None:
-        """Put the settings on the terminals; called after every change of one."""
+        """Put the settings on the terminals; called after every change of one by the host."""
+        self._connect()
+        self.abuse.look(self.settings, self.terminals)
+
+    def _connect(self) -> None:
         settings = self.settings
         settings.output = settings.output or self.welded
         self._status_words.clear()
@@ -91,6 +99,7 @@ class Smu:
                 "charge_C": self.terminals.cell_charge_C,
                 "at_s": now_s,
                 "errors": len(self.errors),
+                "abuse": tuple(self.abuse.acts),
                 "cell": self.terminals.load.truth(),
             }
 
@@ -115,7 +124,8 @@ class Smu:
                 self.welded = value
             case _:
                 raise ValueError(f"no fault {name!r} with value {value!r}; there are {', '.join(FAULTS)}")
-        self.rewire()
+        self.abuse.forgive()
+        self._connect()
 
     def measure(self) -> None:
         """One source-measure cycle into the sample buffer (:INITiate); refused while the output is off (p. 17-5)."""
@@ -152,7 +162,9 @@ class Smu:
         now_s = self._now()
         dt_s = now_s - self.at_s
         if dt_s > 0.0:
+            before_C = self.terminals.cell_charge_C
             self.terminals.advance(dt_s)
+            self.abuse.look_back(self.settings, self.terminals.cell_charge_C - before_C)
             self.at_s = now_s
             if self._oven_K is not None and now_s - self._oven_at_s >= THERMAL_STEP_S:
                 self._oven_at_s = now_s

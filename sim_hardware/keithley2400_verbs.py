@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sim_hardware.keithley2400_abuse import CONFIGURED
 from sim_hardware.keithley2400_settings import (
     CURR,
     ELEMENTS,
@@ -232,6 +233,7 @@ def configure(name: str) -> Callable[[Smu], None]:
                 values[name] = fresh[name]
         settings.sense_auto[name] = True
         settings.output = True
+        smu.abuse.add(CONFIGURED)
         smu.rewire()
 
     return configure_
