@@ -105,6 +105,7 @@ async def run_all(wires: Wires, data_dir: Path) -> dict[str, Done]:
         truths = {one.cell: one.truth() for one in bench.smus}
         assert await station.close("the end of the test")
     assert not any(truth["output_on"] or truth["relay_closed"] for truth in truths.values()), truths
+    assert not any(truth["abuse"] for truth in truths.values()), truths
     return {cell: done(find_run(data_dir, run), states[cell]) for cell, run in runs.items()}
 
 

@@ -18,6 +18,9 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 @pytest.fixture
 def lab(tmp_path: Path, bench: Bench) -> Iterator[Lab]:
+    """Whatever was killed in a test, the cell was never treated as no host may."""
     made = make_lab(tmp_path, bench)
     yield made
-    end(made)
+    abuse = bench.truth()["abuse"]
+    end(made)  # and the bench with it
+    assert abuse == []
