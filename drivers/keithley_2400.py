@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
@@ -175,19 +175,20 @@ class Output:
         """Another function or range: off, told at a level where no current flows, on, looked at, and only then set."""
         await self.turn_off()
         quiet_level = self._seen_V if drive.function == VOLT else 0.0
-        header = f"{drive.limit_header}?"
-        held_limit = scpi.number(header, await scpi.ask(self._link, header))
+        held_limit = scpi.number(drive.limit_header, await scpi.ask(self._link, f"{drive.limit_header}?"))
         await self.prepare()
+        quiet = drive.quiet(quiet_level)
         await self._program(drive_settings(drive, quiet_level, held_limit))
+        await self._program((quiet.limit_setting(),))  # last: a measure range needs a limit within it
         await self._expect_no_errors()
-        self._drive = replace(drive, level=quiet_level)
+        self._drive = quiet
         await self._switch_on()
         reading = await self.read()
         if drive.function == CURR and reading.flags & {Flag.COMPLIANCE, Flag.RANGE_COMPLIANCE}:
             raise DeviceFault(
                 f"{self._link.address} is at its limit of {drive.limit:g} V at 0 A: a lead is open, or the cell is above"
             )
-        await self._relevel(drive, self._drive)
+        await self._relevel(drive, quiet)
 
     async def _relevel(self, drive: Drive, before: Drive) -> None:
         """A smaller limit goes first, a larger one last, so that neither setting's current is ever exceeded."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from cycler_ctl.errors import BadReply, DeviceFault
@@ -23,6 +23,7 @@ VOLTAGE_RANGES_V = (0.2, 2.0, 20.0)
 VOLTAGE_STEP = 2.5e-5  # programming resolution as a fraction of range, SPEC-2400
 CURRENT_STEP = 5e-5
 READ_BACK = 1e-3
+QUIET_LIMIT = 2e-3  # of the measure range; a limit below 1e-3 of it is refused (p. 18-68)
 RANGE_ECHO = 1.06  # a range is answered as its full scale, 1.05 times its name
 
 VOLT, CURR = "VOLT", "CURR"
@@ -107,6 +108,11 @@ class Drive:
             before.source_range,
             before.measure_range,
         )
+
+    def quiet(self, level: float) -> Drive:
+        """How to switch on: at that level, and a voltage with next to no current, for the cell may have relaxed."""
+        limit = min(self.limit, QUIET_LIMIT * self.measure_range) if self.function == VOLT else self.limit
+        return replace(self, level=level, limit=limit)
 
     def agrees(self, status: int) -> bool:
         """Whether the status word tells of this source and of two measured quantities in four wires.

@@ -205,6 +205,27 @@ async def test_another_range_goes_through_off_and_starts_without_current() -> No
         assert off < told.index(b":SENS:CURR:RANG 1.000000000e-04") < on < level
 
 
+class Watched(Keithley2400):
+    """Knows what the cell carried just after each switching on."""
+
+    def receive(self, data: bytes) -> bytes:
+        reply = super().receive(data)
+        if data.startswith(b":OUTP ON"):
+            self.at_once_A = self.smu.terminals.cell_operating().current_A
+        return reply
+
+
+@pytest.mark.parametrize("later", [ConstantCurrent(-5e-3, WINDOW_V), ConstantCurrent(5e-3, WINDOW_V)])
+async def test_switching_on_pushes_no_current_through_a_cell_that_relaxed_meanwhile(later: ConstantCurrent) -> None:
+    async with bench(Battery(3.7, 500.0), sim_class=Watched) as b:
+        await b.channel.apply(CHARGE)  # at 3.8 V under load, 3.7 V without
+        await b.channel.apply(later)
+        assert isinstance(b.sim, Watched)
+        assert abs(b.sim.at_once_A) < 5e-3 * 10e-3  # half a per cent of the range
+        limit_A = b.sim.smu.settings.protection["CURR"]
+        assert limit_A == pytest.approx(5e-3)
+
+
 @pytest.mark.parametrize("current_A", [90e-6, 100e-6, 392.7e-6, 5e-3, 0.9, 1e-6])
 async def test_every_current_is_reached_from_every_range_on_one_fixed_range(current_A: float) -> None:
     async with bench(Battery(3.3, 0.1)) as b:
