@@ -68,7 +68,7 @@ async def serve(config: Config, pipe: int, foreground: Foreground | None) -> int
         station = await stack.enter_async_context(open_station(config, lease))
         reporting = await stack.enter_async_context(open_reporting(station, os.environ.get(BROKER_URL)))
         if reporting.page is not None:
-            log.info("page: %s", reporting.page)
+            log.info("page: %s", shown(reporting.page, config.station.data_dir))
         broker = ", ".join(config.mqtt.url) or os.environ.get(BROKER_URL) or "no broker"
         log.info("MQTT: %s", broker if config.mqtt.enabled else "switched off")
         if foreground is not None:
@@ -76,6 +76,13 @@ async def serve(config: Config, pipe: int, foreground: Foreground | None) -> int
         else:
             await ending.wait()
         return DONE if await station.close("shutdown") else UNCONFIRMED
+
+
+def shown(page: str, data_dir: Path) -> str:
+    """With its token for a person at a terminal; a log must not hold it."""
+    if sys.stderr.isatty():
+        return page
+    return f"{page.partition('#')[0]} (to act there: #token= and the text in {data_dir / 'http-token'})"
 
 
 async def run_one(station: Station, foreground: Foreground, ending: asyncio.Event) -> None:

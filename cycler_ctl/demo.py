@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cycler_ctl.broker import Broker, free_port
-from cycler_ctl.clock import Clock, SystemClock, real_sleep
+from cycler_ctl.clock import real_sleep
 from cycler_ctl.config import (
     ChannelSettings,
     Config,
@@ -38,6 +38,7 @@ from sim_hardware.bench import Bench, open_bench
 
 log = logging.getLogger(__name__)
 
+FAILED = 1
 OVEN = "oven1"
 LIMITS = Limits(voltage_V=(-0.5, 5.0), current_A=10e-3, temperature_degC=(20.0, 140.0), step_charge_Ah=20e-3)
 
@@ -69,14 +70,13 @@ def parse_speed(text: str) -> float | None:
 def run_demo(options: DemoOptions) -> int:
     """The exit status; Ctrl-C ends a demo that stays, and is no failure of it."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # ends in order too, broker and all
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner, suppress(asyncio.CancelledError):
             return runner.run(demo(options))
     except* CyclerError as errors:
         for error in leaves(errors):
             sys.stderr.write(f"{error}\n")
-    return 1
+    return FAILED
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -92,15 +92,27 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 async def demo(options: DemoOptions) -> int:
     """Everything the real service does but the guardian: there is nothing real to turn off."""
+    _end_in_order(asyncio.current_task())
     async with AsyncExitStack() as stack:
         broker_url = await _open_broker(stack, options.data_dir.resolve())
         results = await cycle_five(options, broker_url)
     return 0 if all(result.outcome == "finished" for result in results) else 1
 
 
+def _end_in_order(task: asyncio.Task[int] | None) -> None:
+    """SIGTERM as Ctrl-C: runs stopped, records closed, the broker ended."""
+    loop = asyncio.get_running_loop()
+
+    def end(*_: object) -> None:
+        if task is not None:
+            loop.call_soon_threadsafe(task.cancel)
+
+    signal.signal(signal.SIGTERM, end)
+
+
 async def cycle_five(options: DemoOptions, broker_url: str | None) -> list[Result]:
     """Run the five protocols to their ends, and leave exports, the figure and the table behind."""
-    clock: Clock = StepClock() if options.speed is None else SystemClock(options.speed)
+    clock = StepClock(speed=options.speed)
     data_dir = options.data_dir.resolve()
     async with open_bench(seed=options.seed, now=clock.now) as bench, asyncio.TaskGroup() as group:
         station = Station(demo_config(options, data_dir, bench), clock, NoLease())
@@ -182,16 +194,12 @@ async def _show_progress(station: Station, runs: Mapping[str, str]) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[now]}"))
     with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as progress:
         bars = {cell: progress.add_task(f"fig_s3_{cell}", total=station.steps(cell)[1], now="") for cell in runs}
-        waiting = asyncio.gather(*(station.ended(cell) for cell in runs))
-        try:
-            while not waiting.done():
+        async with asyncio.TaskGroup() as group:
+            waiting = {group.create_task(station.ended(cell), name=f"wait for {cell}") for cell in runs}
+            while waiting:
+                _, waiting = await asyncio.wait(waiting, timeout=0.25)
                 for cell, bar in bars.items():
                     progress.update(bar, completed=station.steps(cell)[0], now=_now(station, cell))
-                await asyncio.wait({waiting}, timeout=0.25)
-        finally:
-            waiting.cancel()
-        for cell, bar in bars.items():
-            progress.update(bar, completed=station.steps(cell)[0], now=_now(station, cell))
 
 
 def _now(station: Station, cell: str) -> str:

@@ -16,6 +16,7 @@ from cycler_ctl.host import InstrumentHost
 from cycler_ctl.lease import Lease
 from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.runner import Runner
+from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.writer import RunWriter
 from protocols.model import CurrentStep, NoteStep, Program, RepeatStep, RestStep, Step
 from protocols.record import Outcome, Row
@@ -71,13 +72,21 @@ class Slot:
 
     def status(self) -> ChannelStatus:
         """The base facts with what the engine says at this moment."""
-        current, base = self._current, replace(self._base, energised=self._energised())
+        base = replace(self._base, energised=self._energised(), protection=self._protection())
+        current = self._current
         if current is None:
             return base
         now = progress(current.program, current.runner.state)
         paused = base.state is ChannelState.RUNNING and now.phase is Phase.PAUSED
         state = ChannelState.PAUSED if paused else base.state
         return replace(base, state=state, step=now.step_id, what=now.word, cycle=now.cycle)
+
+    def _protection(self) -> str | None:
+        """The class of this output as it is set up; unseen, that of the driver."""
+        status = self.host.status()
+        if status.link != "connected" or self.settings.output not in self.host.connected().channels:
+            return status.protection
+        return self.host.connected().channels[self.settings.output].ratings.protection.value
 
     def _energised(self) -> bool | None:
         """While no run has it, connected means: every output was turned off and that was read back."""
@@ -128,9 +137,12 @@ class Slot:
                 f"'cycler-ctl acknowledge {self.name}'"
             )
 
-    def interrupted(self, run: str, reason: str) -> None:
+    def interrupted(self, info: RunInfo, reason: str) -> None:
         """A run of an earlier session never ended."""
-        self._base = replace(self._base, run=run)
+        cell = info.cell.get("name")
+        self._base = replace(
+            self._base, run=info.run, protocol=info.protocol_name, cell=None if cell is None else str(cell)
+        )
         self._set(ChannelState.INTERRUPTED, reason)
 
     async def confirm_left_over(self) -> None:
@@ -146,7 +158,8 @@ class Slot:
     def begin(self, current: CurrentRun, group: asyncio.TaskGroup) -> None:
         self._current = current
         self._ended.clear()
-        self._base = replace(self._base, run=current.run, protocol=current.program.name, cell=current.program.cell.name)
+        program = current.program
+        self._base = replace(self._base, run=current.run, protocol=program.name, cell=program.cell.name)
         self._set(ChannelState.RUNNING, "")
         self.task = group.create_task(self._run(current), name=f"run {current.run}")
 
@@ -155,8 +168,11 @@ class Slot:
             try:
                 end = await self._to_confirmed_off(current)
             finally:
-                await asyncio.to_thread(current.writer.close, CLOSE_S)
-            self._set(ChannelState(end.outcome.value), end.reason)
+                kept = await asyncio.to_thread(current.writer.close, CLOSE_S)
+            if kept:
+                self._set(ChannelState(end.outcome.value), end.reason)
+            else:
+                self._set(ChannelState.FAULTED, f"{end.reason}; its last rows are NOT on disk: {current.writer.failed}")
         finally:
             self._ended.set()
 

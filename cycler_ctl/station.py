@@ -20,6 +20,7 @@ from cycler_ctl.runner import Runner
 from cycler_ctl.sensing import Sensing
 from cycler_ctl.slot import ACTIVE, CurrentRun, Slot
 from cycler_ctl.start import Order, Prepared, prepare, spot_of, versions
+from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import unfinished_runs
 from cycler_ctl.store.writer import RunWriter, create_run, reopen_run
 from protocols.documents import Document
@@ -71,9 +72,9 @@ class Station:
             self._own.append(group.create_task(host.run(), name=f"instrument {name}"))
         for name in self._sensing.names:
             self._own.append(group.create_task(self._sensing.watch(name), name=f"sensor {name}"))
-        for run, channel in await asyncio.to_thread(self._interrupt_unfinished):
-            if channel in self._slots:
-                self._slots[channel].interrupted(run, INTERRUPTED)
+        for info in await asyncio.to_thread(self._interrupt_unfinished):
+            if info.channel in self._slots:
+                self._slots[info.channel].interrupted(info, INTERRUPTED)
         for name, entry in self._lease.left_over.items():
             if name not in self._slots:
                 log.error(
@@ -103,9 +104,9 @@ class Station:
             task.cancel()
         return not unsure
 
-    def _interrupt_unfinished(self) -> list[tuple[str, str]]:
-        """Runs that never ended were interrupted: the cell rests, and a person decides. (run, channel) of each."""
-        found: list[tuple[str, str]] = []
+    def _interrupt_unfinished(self) -> list[RunInfo]:
+        """Runs that never ended were interrupted: the cell rests, and a person decides."""
+        found: list[RunInfo] = []
         for overview in unfinished_runs(self.config.station.data_dir):
             try:
                 writer = reopen_run(overview.path, on_durable=self._durable, utc=self._clock.utc)
@@ -114,7 +115,7 @@ class Station:
                 continue
             writer.interrupt(INTERRUPTED)
             writer.close()
-            found.append((overview.run, writer.info.channel))
+            found.append(writer.info)
         return found
 
     async def start(

@@ -138,3 +138,24 @@ async def test_a_member_alone_leaves_the_loop_to_others() -> None:
         others_turns += 1
         await real_sleep(0)
     await alone
+
+
+async def test_with_a_speed_a_jump_waits_for_its_share_of_real_time() -> None:
+    clock, seen = StepClock(speed=1000.0), list[tuple[str, float]]()
+    loop = asyncio.get_running_loop()
+    started_s = loop.time()
+    await together(clock, ticking(clock, seen, "a", 50.0, 100.0), ticking(clock, seen, "b", 75.0))
+    assert seen == [("a", 50.0), ("b", 75.0), ("a", 100.0)]
+    assert loop.time() - started_s >= 0.09
+
+
+async def test_a_wake_ends_a_paced_sleep_early_and_time_has_not_moved() -> None:
+    clock, wake = StepClock(speed=1.0), Wake()
+    with clock.member():
+        asyncio.get_running_loop().call_soon(wake.set)
+        async with asyncio.timeout(30):
+            await clock.sleep_until(1e6, wake)
+        assert clock.now() == 0.0
+        wake.clear()
+        await clock.sleep_until(0.001, wake)
+        assert clock.now() == 0.001
