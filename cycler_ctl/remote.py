@@ -74,12 +74,17 @@ def print_channels(channels: Sequence[Answer]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("channel", "state", "output", "run", "cycle", "step", "reason", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in ("channel", "state", "output", "run", "cycle", "step"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("reason")
     for one in channels:
         table.add_row(
             *(cell_text(one, key) for key in ("channel", "state", "energised", "run", "cycle", "step", "reason"))
         )
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, 120)  # a run id is there to be copied whole
+    console.print(table)
 
 
 def cell_text(channel: Answer, key: str) -> str:
