@@ -36,6 +36,7 @@ RESTARTS, RESTARTS_WITHIN_S = 3, 60.0
 STOP_S = 10.0  # for every output off, read back and the record closed; then it is done from here
 RETRY_S = 5.0  # while an output could not be confirmed off
 TICK_S = 0.1
+LOCK_FILE = "guardian.lock"
 
 
 class OwnedBroker(Protocol):
@@ -279,7 +280,7 @@ def run_guardian(
 
     data_dir.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(data_dir / "guardian.lock", timeout=0):
+        with FileLock(data_dir / LOCK_FILE, timeout=0):
             preload(entries)
             if entries:
                 write_entries(data_dir, entries)

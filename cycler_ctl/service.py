@@ -14,8 +14,8 @@ from filelock import FileLock, Timeout
 from cycler_ctl.broker import Broker
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.config import Config, find_config, load_config
-from cycler_ctl.errors import ConfigError, RefusedError
-from cycler_ctl.guardian import run_guardian
+from cycler_ctl.errors import ConfigError
+from cycler_ctl.guardian import LOCK_FILE, run_guardian
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.register import SafeOffEntry
 from cycler_ctl.safeoff import safe_off_all
@@ -45,17 +45,8 @@ def guarded(config: Config, arguments: Sequence[str]) -> int:
     """The guardian with this station under it; one of them per data folder."""
     # -P: a folder called drivers/ where the service is started must not be imported in place of ours
     command = [sys.executable, "-P", "-m", "cycler_ctl.daemon", *arguments]
-    config.station.data_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(config.station.data_dir / "station.lock", timeout=0)
-    try:
-        with lock:
-            status = run_guardian(
-                command, data_dir=config.station.data_dir, entries=entries_of(config), broker=broker_of(config)
-            )
-    except Timeout as error:
-        raise RefusedError(
-            f"another cycler-ctl holds {config.station.data_dir}: stop it first, or use 'cycler-ctl start'"
-        ) from error
+    data_dir = config.station.data_dir
+    status = run_guardian(command, data_dir=data_dir, entries=entries_of(config), broker=broker_of(config))
     return FAILED if status == USAGE else status  # the guardian's word for "do not start it again"
 
 
@@ -108,4 +99,20 @@ def safe_off_station(config_path: Path | None) -> int:
     results = asyncio.run(safe_off_all(entries_of(config), SystemClock()))
     for result in results:
         sys.stdout.write(result.message + "\n")
-    return 0 if all(result.confirmed for result in results) else NOT_OFF
+    if all(result.confirmed for result in results):
+        return 0
+    if is_guarded(config.station.data_dir):
+        sys.stderr.write(
+            "the service is running and holds its instruments: 'cycler-ctl stop CHANNEL', or end it first\n"
+        )
+    return NOT_OFF
+
+
+def is_guarded(data_dir: Path) -> bool:
+    """Is a service running on this data folder?"""
+    lock = FileLock(data_dir / LOCK_FILE, timeout=0)
+    try:
+        with lock:
+            return False
+    except (Timeout, OSError):
+        return data_dir.exists()

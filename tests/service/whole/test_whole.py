@@ -205,6 +205,16 @@ async def test_a_second_service_on_the_same_data_is_refused(lab: Lab) -> None:
     assert str(lab.data) in second.stderr
 
 
+async def test_safe_off_says_when_it_is_the_service_that_holds_the_instrument(lab: Lab) -> None:
+    await lab.serve()
+    start(lab)
+    await current_flows(lab)
+    refused = lab.command("safe-off")
+    assert refused.returncode == 4
+    assert "the service is running" in refused.stderr
+    assert lab.channel()["state"] == "running"
+
+
 def test_no_service_is_exit_status_3(lab: Lab) -> None:
     answer = lab.command("status")
     assert answer.returncode == 3
