@@ -51,6 +51,7 @@ class InstrumentHost:
         self._over = asyncio.Event()
         self._hurried = asyncio.Event()
         self._last_good_utc_s: float | None = None
+        self._seen: str | None = None  # off is confirmed by the instrument that was on, never by another in its place
 
     @property
     def spec(self) -> DriverSpec:
@@ -149,9 +150,14 @@ class InstrumentHost:
                 f"{settings.address} is serial number {instrument.identity.serial}, not {settings.serial} as "
                 f"station.toml says: check the cabling, or correct serial under [instruments.{self._wiring.name}]"
             )
+        if self._hurried.is_set() and self._seen not in {None, instrument.identity.serial}:
+            raise DeviceFault(
+                f"{settings.address} is serial number {instrument.identity.serial} now, and the output that may be on is "
+                f"that of {self._seen}: turn that one off at its panel, or put it back"
+            )
         self._hurried.clear()
         self._dropped.clear()
-        self._instrument, self._message = instrument, "connected"
+        self._instrument, self._message, self._seen = instrument, "connected", instrument.identity.serial
         self._last_good_utc_s = self._clock.utc()
         self._online.set()
         self._try_is_over()
