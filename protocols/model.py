@@ -167,6 +167,66 @@ class CurrentStep:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldStep:
+    """A voltage held. ``current_limit_A`` is a magnitude; infinite: the protocol says nothing and the channel decides.
+
+    ``verb`` is that of the current step it follows in a ``CccvStep``, None for a hold by itself. A clause that watches
+    the current does not count before ``TAPER_AFTER_S`` or ``TAPER_AFTER_SAMPLES``, whichever comes first.
+    """
+
+    path: str
+    word: str
+    voltage_V: float
+    current_limit_A: float
+    until: Condition
+    abort_if: Condition
+    record: Record
+    verb: Verb | None = None
+    label: str | None = None
+    note: str | None = None
+
+
+TAPER_AFTER_S = 1.0
+TAPER_AFTER_SAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class CccvStep:
+    """A current, then (if one of the alternatives ``hold_after`` of its ``until`` ended it) that voltage held.
+
+    Two steps in the record (``current`` has path n.cc, ``hold`` n.cv), one to people: ``label``, ``% of`` and
+    ``abort_if`` mean both together, with their times and charges added. The parts have no abort_if and label of their own.
+    """
+
+    path: str
+    current: CurrentStep
+    hold: HoldStep
+    hold_after: tuple[int, ...]
+    abort_if: Condition
+    label: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GittStep:
+    """A train of pulses, each a current and then a rest; ``pulses`` None: only ``until`` ends it.
+
+    ``until`` is watched during pulses only: the pulse ends, its rest still runs, the train ends. Time, capacity and
+    energy of ``until`` and ``abort_if`` are those of the whole train; its capacity is the sum of its pulses. In the
+    record pulse k is n.kp and its rest n.kr, where ``pulse.path`` is n.p and ``rest.path`` n.r.
+    """
+
+    path: str
+    pulse: CurrentStep
+    rest: RestStep
+    until: Condition
+    pulses: int | None
+    abort_if: Condition
+    label: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NoteStep:
     """Text for the log; takes no time."""
 
@@ -174,9 +234,37 @@ class NoteStep:
     text: str
 
 
+class Retention(StrEnum):
+    """What a ``stop_when`` looks at in each counted cycle."""
+
+    CAPACITY = "capacity"
+    EFFICIENCY = "coulombic efficiency"
+
+
+@dataclass(frozen=True, slots=True)
+class StopWhen:
+    """Ends its repeat after ``cycles`` counted cycles in a row that meet it.
+
+    ``value`` is in Ah; a fraction where ``of_cycle`` names the cycle it refers to, and for an efficiency. ``verb`` is
+    the direction whose capacity counts: for an efficiency the one that gives back what the other put in.
+    """
+
+    watched: Retention
+    verb: Verb
+    op: Op
+    value: float
+    text: str
+    of_cycle: int | None = None
+    cycles: int = 1
+
+
 @dataclass(frozen=True, slots=True)
 class RepeatStep:
-    """A block run ``times`` times. ``counts``: each pass is a cycle."""
+    """A block run ``times`` times. ``counts``: each pass is a cycle.
+
+    A repeat with ``for_each`` is one pass over repeats of the same path, one for each value in turn; ``values`` are
+    then the names and texts of the values such a repeat runs with.
+    """
 
     path: str
     times: int
@@ -184,10 +272,15 @@ class RepeatStep:
     steps: tuple[Step, ...]
     label: str | None = None
     note: str | None = None
+    stop_when: StopWhen | None = None
+    values: tuple[tuple[str, str], ...] = ()
 
 
-Step = RestStep | CurrentStep | NoteStep | RepeatStep
-TimedStep = RestStep | CurrentStep
+Whole = CccvStep | GittStep
+"""Steps that are one to people and several in the record."""
+TimedStep = RestStep | CurrentStep | HoldStep
+"""What the instrument does at one time: one step of the record."""
+Step = TimedStep | Whole | NoteStep | RepeatStep
 
 
 @dataclass(frozen=True, slots=True)
