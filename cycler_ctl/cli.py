@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cycler_ctl.errors import CyclerError
+from cycler_ctl.protocol_commands import protocol_app
 
 DONE, FAILED, USAGE, UNREACHABLE, NOT_OFF = 0, 1, 2, 3, 4
 
@@ -230,6 +231,9 @@ def safe_off(*, config: ConfigOption = None) -> None:
     from cycler_ctl.service import safe_off_station
 
     raise typer.Exit(safe_off_station(config))
+
+
+app.add_typer(protocol_app)
 
 
 def main() -> None:
