@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 
-from protocols.forecast import default_ceilings, forecast, named_time_s, timed_steps, voltage_span
-from protocols.model import Clause, CurrentStep, Op, Program, TimedStep, Watched
+from protocols.forecast import Leaf, default_ceilings, forecast, leaves, named_time_s, taper_A, voltage_span
+from protocols.model import CurrentStep, GittStep, HoldStep, Op, Program, RestStep, TimedStep, Watched
 from protocols.quantities import format_number
 
 FEWEST_POINTS = 50
 LARGEST_ERROR = 0.005
 """A current known less well than this deserves a warning, and so does the capacity that follows from it."""
+LARGEST_END_ERROR = 0.05
+"""A hold whose end current is known less well may end anywhere: the range is that of its limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,79 +38,102 @@ class Finding:
 
 
 def advice(program: Program, instrument: InstrumentLimits | None) -> tuple[Finding, ...]:
-    """The warnings, in file order."""
+    """The warnings, in file order; what holds alike for several ``for_each`` values is said once."""
     span_V = voltage_span(program)
-    return tuple(
-        finding for step in timed_steps(program.steps) for finding in _warnings(program, step, span_V, instrument)
-    )
+    found = (finding for leaf in leaves(program.steps) for finding in _warnings(program, leaf, span_V, instrument))
+    return tuple(dict.fromkeys(found))
 
 
-def _warnings(
-    program: Program, step: TimedStep, span_V: float, instrument: InstrumentLimits | None
-) -> Iterator[Finding]:
-    yield from _unreachable(step)
-    if isinstance(step, CurrentStep):
-        yield from _coarse(program, step, span_V)
-        yield from _without_ceiling(program, step)
+def _warnings(program: Program, leaf: Leaf, span_V: float, instrument: InstrumentLimits | None) -> Iterator[Finding]:
+    yield from _unreachable(leaf)
+    if isinstance(leaf.step, CurrentStep):
+        yield from _coarse(program, leaf, span_V)
+    yield from _without_ceiling(program, leaf)
     if instrument is not None:
-        yield from _fast(step, instrument)
-        yield from _inaccurate(step, instrument)
+        yield from _fast(program, leaf, instrument)
+        yield from _inaccurate(leaf, instrument)
 
 
-def _unreachable(step: TimedStep) -> Iterator[Finding]:
+def _unreachable(leaf: Leaf) -> Iterator[Finding]:
     """The instrument holds the voltage inside the step's window, so a limit beyond is never seen."""
-    low, high = step.window_V
-    for alternative in step.abort_if:
+    if isinstance(leaf.step, HoldStep):
+        return
+    low, high = leaf.step.window_V
+    for alternative in (*leaf.step.abort_if, *(() if leaf.whole is None else leaf.whole.abort_if)):
         for clause in alternative.clauses:
             beyond = clause.value > high if clause.op is Op.AT_LEAST else clause.value < low
             if clause.watched is Watched.VOLTAGE and beyond:
                 message = (
                     f"abort_if {alternative.text} is beyond the step's window, which the instrument does not leave"
                 )
-                yield Finding("unreachable-abort", step.path, message)
+                yield Finding("unreachable-abort", leaf.path, message)
 
 
-def _coarse(program: Program, step: CurrentStep, span_V: float) -> Iterator[Finding]:
-    seen = forecast(program, step, span_V)
+def _coarse(program: Program, leaf: Leaf, span_V: float) -> Iterator[Finding]:
+    seen = forecast(program, leaf, span_V)
     if seen.at_most_s is not None and seen.points < FEWEST_POINTS:
-        message = f"about {seen.points} points expected, fewer than {FEWEST_POINTS}: record more often"
-        yield Finding("coarse-record", step.path, message)
+        where = " in a pulse" if isinstance(leaf.whole, GittStep) else ""
+        message = f"about {seen.points} points expected{where}, fewer than {FEWEST_POINTS}: record more often"
+        yield Finding("coarse-record", leaf.path, message)
 
 
-def _without_ceiling(program: Program, step: CurrentStep) -> Iterator[Finding]:
-    if named_time_s(step) is None and default_ceilings(program, step) == (None, None):
-        message = "nothing bounds its charge or time: add for:, abort_if: or the cell's nominal_capacity"
-        yield Finding("no-ceiling", step.path, message)
-
-
-def _fast(step: TimedStep, instrument: InstrumentLimits) -> Iterator[Finding]:
-    every_s = step.record.time_s
-    if every_s is not None and every_s < instrument.fastest_sample_s:
-        message = (
-            f"record every {format_number(every_s)} s, but {instrument.name} samples "
-            f"every {format_number(instrument.fastest_sample_s)} s"
-        )
-        yield Finding("fast-record", step.path, message)
-
-
-def _inaccurate(step: TimedStep, instrument: InstrumentLimits) -> Iterator[Finding]:
-    """How well the current is known on the range it takes."""
-    if not isinstance(step, CurrentStep):
+def _without_ceiling(program: Program, leaf: Leaf) -> Iterator[Finding]:
+    step, whole = leaf.step, leaf.whole
+    if isinstance(step, RestStep) or named_time_s(step, whole) is not None:
         return
-    chosen = next((each for each in instrument.ranges if each[0] >= abs(step.current_A)), None)
-    if chosen is None:
+    if default_ceilings(program, step, whole)[1] is None:
+        add = "for: or abort_if:" if isinstance(step, HoldStep) else "for:, abort_if: or the cell's nominal_capacity"
+        yield Finding("no-ceiling", leaf.path, f"nothing bounds its charge or time: add {add}")
+
+
+def _fast(program: Program, leaf: Leaf, instrument: InstrumentLimits) -> Iterator[Finding]:
+    every_s, settings = leaf.step.record.time_s, program.settings
+    if every_s is None or every_s >= max(instrument.fastest_sample_s, settings.sample_every_s):
         return
-    range_A, gain, offset_A = chosen
-    error = gain + offset_A / abs(step.current_A)
-    if error > LARGEST_ERROR:
-        current, percent = format_number(abs(step.current_A) * 1000), format_number(error * 100, 2)
-        message = f"{current} mA on the {range_text(range_A)} range is known to ±{percent} % (so is the capacity)"
-        yield Finding("range-accuracy", step.path, message)
+    who, sample_s = instrument.name, instrument.fastest_sample_s
+    if every_s >= sample_s:
+        who, sample_s = "the channel", settings.sample_every_s
+    message = f"record every {format_number(every_s)} s, but {who} samples every {format_number(sample_s)} s"
+    yield Finding("fast-record", leaf.path, message)
 
 
-def range_of(current_A: float, instrument: InstrumentLimits) -> float | None:
-    """The smallest range that holds the current, in A."""
-    return min((each[0] for each in instrument.ranges if each[0] >= abs(current_A)), default=None)
+def _inaccurate(leaf: Leaf, instrument: InstrumentLimits) -> Iterator[Finding]:
+    """How well the current is known on the range it takes; of a hold the current that ends it."""
+    match leaf.step:
+        case CurrentStep() as step:
+            current_A, largest, what = abs(step.current_A), LARGEST_ERROR, ""
+        case HoldStep() as step:
+            current_A, largest, what = taper_A(step) or 0.0, LARGEST_END_ERROR, "its end, "
+        case RestStep():
+            return
+    range_A = range_of(leaf.step, instrument)
+    chosen = next((each for each in instrument.ranges if each[0] == range_A), None)
+    if chosen is None or not current_A:
+        return
+    _, gain, offset_A = chosen
+    error = gain + offset_A / current_A
+    if error > largest:
+        current, percent = format_number(current_A * 1000), format_number(error * 100, 2)
+        so = " (so is the capacity)" if isinstance(leaf.step, CurrentStep) else ""
+        message = f"{what}{current} mA on the {range_text(chosen[0])} range is known to ±{percent} %{so}"
+        yield Finding("range-accuracy", leaf.path, message)
+
+
+def range_of(step: TimedStep, instrument: InstrumentLimits) -> float | None:
+    """The smallest range that holds the step's current, or a hold's current limit, in A; fixed through the step."""
+    match step:
+        case CurrentStep():
+            current_A = abs(step.current_A)
+        case HoldStep():
+            # Without a limit of its own a hold has the channel's, which is at most the instrument's.
+            current_A = min(step.current_limit_A, _largest_A(instrument))
+        case RestStep():
+            return None
+    return min((each[0] for each in instrument.ranges if each[0] >= current_A), default=None)
+
+
+def _largest_A(instrument: InstrumentLimits) -> float:
+    return min(instrument.current_A, max((each[0] for each in instrument.ranges), default=instrument.current_A))
 
 
 def range_text(range_A: float) -> str:
@@ -119,25 +145,41 @@ def range_text(range_A: float) -> str:
 
 def range_errors(program: Program, instrument: InstrumentLimits) -> tuple[Finding, ...]:
     """What the instrument cannot do."""
-    return tuple(
-        Finding("instrument-range", step.path, message)
-        for step in timed_steps(program.steps)
-        for message in (*_current_beyond(step, instrument), *_voltages_beyond(step, instrument))
+    found = (
+        Finding("instrument-range", leaf.path, message)
+        for leaf in leaves(program.steps)
+        for message in (*_current_beyond(leaf.step, instrument), *_voltages_beyond(leaf, instrument))
     )
+    return tuple(dict.fromkeys(found))
 
 
 def _current_beyond(step: TimedStep, instrument: InstrumentLimits) -> Iterator[str]:
-    widest_A = max((each[0] for each in instrument.ranges), default=instrument.current_A)
-    largest_A = min(instrument.current_A, widest_A)
-    if isinstance(step, CurrentStep) and abs(step.current_A) > largest_A:
-        current = format_number(abs(step.current_A) * 1000)
-        yield f"{current} mA is above the largest current of {instrument.name}, {format_number(largest_A * 1000)} mA"
+    match step:
+        case CurrentStep():
+            current_A, what = abs(step.current_A), ""
+        case HoldStep() if isfinite(step.current_limit_A):
+            current_A, what = step.current_limit_A, "the current limit, "
+        case _:
+            return
+    largest_A = _largest_A(instrument)
+    if current_A > largest_A:
+        current = f"{what}{format_number(current_A * 1000)} mA{',' if what else ''}"
+        yield f"{current} is above the largest current of {instrument.name}, {format_number(largest_A * 1000)} mA"
 
 
-def _voltages_beyond(step: TimedStep, instrument: InstrumentLimits) -> Iterator[str]:
+def _voltages_beyond(leaf: Leaf, instrument: InstrumentLimits) -> Iterator[str]:
     low, high = instrument.voltage_V
-    clauses: tuple[Clause, ...] = tuple(clause for each in (*step.until, *step.abort_if) for clause in each.clauses)
-    for clause in clauses:
-        if clause.watched is Watched.VOLTAGE and not low <= clause.value <= high:
-            voltage = format_number(clause.value)
+    for voltage_V in _voltages(leaf):
+        if not low <= voltage_V <= high:
+            voltage = format_number(voltage_V)
             yield f"{voltage} V is outside {instrument.name}, {format_number(low)} to {format_number(high)} V"
+
+
+def _voltages(leaf: Leaf) -> Iterator[float]:
+    """Every voltage it holds or waits for."""
+    whole = leaf.whole
+    around = () if whole is None else (*(whole.until if isinstance(whole, GittStep) else ()), *whole.abort_if)
+    if isinstance(leaf.step, HoldStep):
+        yield leaf.step.voltage_V
+    for alternative in (*leaf.step.until, *leaf.step.abort_if, *around):
+        yield from (clause.value for clause in alternative.clauses if clause.watched is Watched.VOLTAGE)

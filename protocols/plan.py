@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import inf
 
 from protocols.advice import Finding, InstrumentLimits, advice, range_errors, range_of
-from protocols.forecast import default_ceilings, forecast, voltage_span
-from protocols.model import Alternative, Condition, NoteStep, Program, RepeatStep, RestStep, Step, TimedStep, Watched
+from protocols.forecast import Leaf, Values, default_ceilings, forecast, leaves, merged, voltage_span
+from protocols.model import (
+    Alternative,
+    CccvStep,
+    Condition,
+    CurrentStep,
+    GittStep,
+    HoldStep,
+    NoteStep,
+    Program,
+    RepeatStep,
+    Step,
+    TimedStep,
+    Watched,
+)
+from protocols.pulses import train
 from protocols.quantities import format_duration
 
 __all__ = ["Cycles", "Finding", "InstrumentLimits", "Plan", "PlanRepeat", "PlanStep", "default_ceilings", "plan"]
@@ -27,9 +43,11 @@ class Cycles:
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
-    """One step. ``current_A`` is signed, + oxidises; None where none is set. ``at_most_s`` None: no longest time.
+    """One step of one ``for_each`` value: a train is one, a current and the hold after it are two.
 
-    ``ceiling_charge_Ah`` and ``ceiling_time_s``: where the guard stops a step that names no such ceiling itself.
+    ``current_A`` is signed, + oxidises; None where none is set. ``hold_V`` and ``limit_A`` are those of a hold, the
+    limit None where the channel decides. ``at_most_s`` None: no longest time. ``ceiling_charge_Ah`` and
+    ``ceiling_time_s``: where the guard stops a step (a pulse, in a train) that names no such ceiling itself.
     """
 
     path: str
@@ -40,6 +58,11 @@ class PlanStep:
     ends_at: tuple[str, ...]
     at_most_s: float | None
     points: int
+    expected_s: float = 0.0
+    for_each: Values = ()
+    hold_V: float | None = None
+    limit_A: float | None = None
+    train: str | None = None
     range_A: float | None = None
     ceiling_charge_Ah: float | None = None
     ceiling_time_s: float | None = None
@@ -48,11 +71,17 @@ class PlanStep:
 
 @dataclass(frozen=True, slots=True)
 class PlanRepeat:
-    """A repeat's row: ``cycles`` None where its passes are not counted as cycles."""
+    """A repeat's row: ``cycles`` None where its passes are not counted as cycles.
+
+    ``choices``: how many values of which names its blocks run with in turn; ``values``: those of this block.
+    """
 
     path: str
     times: int
     cycles: Cycles | None
+    values: Values = ()
+    choices: tuple[int, tuple[str, ...]] | None = None
+    stop_when: str | None = None
 
 
 PlanRow = PlanStep | PlanRepeat
@@ -67,6 +96,7 @@ class Plan:
     rows: tuple[PlanRow, ...]
     at_most_s: float
     bounded: bool
+    expected_s: float
     expected_rows: int
     warnings: tuple[Finding, ...]
     errors: tuple[Finding, ...]
@@ -87,6 +117,7 @@ def plan(program: Program, instrument: InstrumentLimits | None = None) -> Plan:
         rows=rows,
         at_most_s=sum(step.times * (step.at_most_s or 0.0) for step in steps),
         bounded=all(step.at_most_s is not None for step in steps),
+        expected_s=sum(step.times * step.expected_s for step in steps),
         expected_rows=sum(step.times * step.points for step in steps),
         warnings=advice(program, instrument),
         errors=() if instrument is None else range_errors(program, instrument),
@@ -110,6 +141,7 @@ class _Position:
     times: int
     rounds: int
     counted: Cycles | None = None
+    values: Values = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,50 +160,101 @@ def _rows(around: _Around, steps: tuple[Step, ...], start: _Position) -> _Walk:
             rows.extend(walk.rows)
             position = replace(position, cycle=walk.cycle)
         else:
-            rows.append(_plan_step(around, step, position))
+            rows.extend(_plan_steps(around, step, position))
     return _Walk(tuple(rows), position.cycle)
 
 
 def _repeat(around: _Around, step: RepeatStep, at: _Position) -> _Walk:
-    times = at.times * step.times
+    times, values = at.times * step.times, merged(at.values, step.values)
+    row = PlanRepeat(
+        path=step.path,
+        times=step.times,
+        cycles=None,
+        values=step.values,
+        choices=_choices(step),
+        stop_when=None if step.stop_when is None else step.stop_when.text,
+    )
     if step.counts and not _counts_inside(step.steps):
         cycles = Cycles(at.cycle + 1, at.cycle + step.times, at.rounds)
-        inside = _rows(around, step.steps, replace(at, times=times, counted=cycles))
-        return _Walk((PlanRepeat(step.path, step.times, cycles), *inside.rows), cycles.last)
+        inside = _rows(around, step.steps, replace(at, times=times, counted=cycles, values=values))
+        return _Walk((replace(row, cycles=cycles), *inside.rows), cycles.last)
     # Cycles of repeats inside follow each other within one pass; the pass itself may be one more.
     own = 1 if step.counts else 0
-    start = replace(at, cycle=at.cycle + own, times=times, rounds=at.rounds * step.times)
+    start = replace(at, cycle=at.cycle + own, times=times, rounds=at.rounds * step.times, values=values)
     inside = _rows(around, step.steps, start)
     last = at.cycle + (inside.cycle - at.cycle) * step.times
-    return _Walk((PlanRepeat(step.path, step.times, None), *inside.rows), last)
+    return _Walk((row, *inside.rows), last)
+
+
+def _choices(step: RepeatStep) -> tuple[int, tuple[str, ...]] | None:
+    """How many values of which names, of a repeat that is one pass over blocks of its own path."""
+    blocks = [inner for inner in step.steps if isinstance(inner, RepeatStep) and inner.path == step.path]
+    return (len(blocks), tuple(name for name, _ in blocks[0].values)) if blocks else None
 
 
 def _counts_inside(steps: tuple[Step, ...]) -> bool:
     return any(isinstance(step, RepeatStep) and (step.counts or _counts_inside(step.steps)) for step in steps)
 
 
-def _plan_step(around: _Around, step: TimedStep | NoteStep, at: _Position) -> PlanStep:
+def _plan_steps(around: _Around, step: TimedStep | CccvStep | GittStep | NoteStep, at: _Position) -> Iterator[PlanStep]:
     cycles = at.counted or Cycles(at.cycle, at.cycle, at.rounds)
     if isinstance(step, NoteStep):
-        return PlanStep(step.path, "note", cycles, at.times, None, (), 0.0, 0, note=step.text)
-    seen = forecast(around.program, step, around.span_V)
-    ends = ends_at(step.until)
-    if isinstance(step, RestStep):
-        return PlanStep(step.path, "rest", cycles, at.times, None, ends, seen.at_most_s, seen.points)
-    charge_Ah, time_s = default_ceilings(around.program, step)
-    return PlanStep(
+        yield PlanStep(step.path, "note", cycles, at.times, None, (), 0.0, 0, note=step.text)
+    elif isinstance(step, GittStep):
+        yield _train_step(around, step, cycles, at)
+    else:
+        for leaf in leaves((step,), at.values):
+            yield _leaf_step(around, leaf, cycles, at)
+
+
+def _leaf_step(around: _Around, leaf: Leaf, cycles: Cycles, at: _Position) -> PlanStep:
+    step, seen = leaf.step, forecast(around.program, leaf, around.span_V)
+    planned = PlanStep(
         path=step.path,
-        what=step.word,
+        what="rest",
         cycles=cycles,
         times=at.times,
-        current_A=step.current_A,
-        ends_at=ends,
+        current_A=None,
+        ends_at=ends_at(step.until),
         at_most_s=seen.at_most_s,
         points=seen.points,
-        range_A=None if around.instrument is None else range_of(step.current_A, around.instrument),
-        ceiling_charge_Ah=charge_Ah,
-        ceiling_time_s=time_s,
+        expected_s=seen.expected_s,
+        for_each=leaf.values,
     )
+    match step:
+        case CurrentStep():
+            planned = replace(planned, what=step.word, current_A=step.current_A)
+        case HoldStep():
+            limit_A = step.current_limit_A if step.current_limit_A < inf else None
+            planned = replace(planned, what="hold", hold_V=step.voltage_V, limit_A=limit_A)
+        case _:
+            return planned
+    return _guarded(around, planned, leaf)
+
+
+def _guarded(around: _Around, planned: PlanStep, leaf: Leaf) -> PlanStep:
+    """With its range and the guard's ceilings."""
+    charge_Ah, time_s = default_ceilings(around.program, leaf.step, leaf.whole)
+    range_A = None if around.instrument is None else range_of(leaf.step, around.instrument)
+    return replace(planned, range_A=range_A, ceiling_charge_Ah=charge_Ah, ceiling_time_s=time_s)
+
+
+def _train_step(around: _Around, step: GittStep, cycles: Cycles, at: _Position) -> PlanStep:
+    seen = train(around.program, step, around.span_V)
+    planned = PlanStep(
+        path=step.path,
+        what="gitt",
+        cycles=cycles,
+        times=at.times,
+        current_A=step.pulse.current_A,
+        ends_at=ends_at(step.until),
+        at_most_s=seen.at_most_s,
+        points=seen.points,
+        expected_s=seen.expected_s,
+        for_each=at.values,
+        train=seen.text,
+    )
+    return _guarded(around, planned, next(leaves((step,))))
 
 
 def ends_at(until: Condition) -> tuple[str, ...]:

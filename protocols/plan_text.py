@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from protocols.advice import Finding, range_text
 from protocols.diagnostics import printable
-from protocols.forecast import cell_capacity_Ah
+from protocols.forecast import ceilings_by_path, cell_capacity_Ah
 from protocols.model import Cell
 from protocols.plan import Cycles, InstrumentLimits, Plan, PlanRepeat, PlanStep
 from protocols.quantities import format_duration, format_number
@@ -72,19 +72,24 @@ def _short(seconds: float) -> str:
 
 
 def _table(plan: Plan) -> Iterator[str]:
-    yield _line("step", "cycle", "what", "set to", "ends at", "at most", "range")
+    yield _line("step", "cycle", "what", "set to", "ends at", "at most", "range", "points")
     for row in plan.rows:
         yield _repeat_line(row) if isinstance(row, PlanRepeat) else _step_line(row, plan.program.cell)
 
 
 def _line(step: str, cycle: str, what: str, set_to: str, ends_at: str, *rest: str) -> str:
-    at_most, range_ = rest
-    return f"{step:<8} {cycle:<7} {what:<12} {set_to:<46} {ends_at:<52} {at_most:<9} {range_}"
+    at_most, range_, points = rest
+    return f"{step:<8} {cycle:<7} {what:<12} {set_to:<46} {ends_at:<52} {at_most:<9} {range_:<8} {points}"
 
 
 def _repeat_line(row: PlanRepeat) -> str:
     cycles = "" if row.cycles is None else f"   [cycles {row.cycles.first} to {row.cycles.last}]{_first_of(row.cycles)}"
-    return f"{row.path:<8} {'':<7} repeat {row.times}x{cycles}"
+    values = "".join(f"   {name} = {value}" for name, value in row.values)
+    stops = "" if row.stop_when is None else f"   stops when {row.stop_when}"
+    what = f"repeat {row.times}x"
+    if row.choices is not None:
+        what = f"for each of {row.choices[0]} values of {', '.join(row.choices[1])}"
+    return f"{row.path:<8} {'':<7} {what}{cycles}{values}{stops}"
 
 
 def _first_of(cycles: Cycles) -> str:
@@ -94,17 +99,32 @@ def _first_of(cycles: Cycles) -> str:
 def _step_line(row: PlanStep, cell: Cell) -> str:
     if row.note is not None:
         return f"{row.path:<8} {row.cycles.text:<7} {'note':<12} {row.note}"
-    set_to = "0 A" if row.current_A is None else _set_to(row.current_A, cell)
     at_most = "?" if row.at_most_s is None else format_duration(row.at_most_s)
     range_ = "" if row.range_A is None else range_text(row.range_A)
-    return _line(row.path, row.cycles.text, row.what, set_to, " or ".join(row.ends_at), at_most, range_)
+    return _line(row.path, row.cycles.text, row.what, _set_to(row, cell), _ends(row), at_most, range_, str(row.points))
 
 
-def _set_to(current_A: float, cell: Cell) -> str:
-    """The current and what it is for this cell."""
-    sign = "+" if current_A > 0 else "-"
-    shares = ", ".join(_shares(abs(current_A), cell))
-    return f"{sign}{_milli(abs(current_A))} mA{f' ({shares})' if shares else ''}"
+def _ends(row: PlanStep) -> str:
+    """What ends the step; of a train also its shape."""
+    ends = " or ".join(row.ends_at)
+    if row.train is None:
+        return ends
+    return f"{ends} ({row.train})" if ends else row.train
+
+
+def _set_to(row: PlanStep, cell: Cell) -> str:
+    """The current or voltage, and what that is for this cell."""
+    if row.hold_V is not None:
+        limit = "" if row.limit_A is None else f", at most {_current(row.limit_A, cell)}"
+        return f"{format_number(row.hold_V)} V{limit}"
+    if row.current_A is None:
+        return "0 A"
+    return f"{'+' if row.current_A > 0 else '-'}{_current(abs(row.current_A), cell)}"
+
+
+def _current(current_A: float, cell: Cell) -> str:
+    shares = ", ".join(_shares(current_A, cell))
+    return f"{_milli(current_A)} mA{f' ({shares})' if shares else ''}"
 
 
 def _shares(current_A: float, cell: Cell) -> Iterator[str]:
@@ -123,7 +143,7 @@ def _rate(per_hour: float) -> str:
 
 def _foot(plan: Plan) -> Iterator[str]:
     yield _total(plan)
-    yield f"about {plan.expected_rows} points recorded"
+    yield f"expected about {format_duration(plan.expected_s)} and {plan.expected_rows} points recorded"
     yield from _ceilings(plan)
     if not plan.errors and not plan.warnings:
         yield "checks: all pass"
@@ -151,17 +171,13 @@ def _total(plan: Plan) -> str:
 def _ceilings(plan: Plan) -> Iterator[str]:
     """Where the guard stops a step that names no ceiling of its own, steps of equal ceilings together."""
     groups: dict[str, list[str]] = {}
-    for step in plan.steps:
-        parts = _ceiling_parts(step)
+    for path, (charge_Ah, time_s) in ceilings_by_path(plan.program).items():
+        parts = [] if charge_Ah is None else [f"{_milli(charge_Ah)} mAh"]
+        parts += [] if time_s is None else [format_duration(time_s)]
         if parts:
-            groups.setdefault(" and ".join(parts), []).append(step.path)
+            groups.setdefault(" and ".join(parts), []).append(path)
     for ceiling, paths in groups.items():
         yield f"the guard stops step {', '.join(paths)} at {ceiling} at the latest"
-
-
-def _ceiling_parts(step: PlanStep) -> list[str]:
-    charge = [] if step.ceiling_charge_Ah is None else [f"{_milli(step.ceiling_charge_Ah)} mAh"]
-    return charge if step.ceiling_time_s is None else [*charge, format_duration(step.ceiling_time_s)]
 
 
 def plan_json(plan: Plan) -> dict[str, JSON]:
@@ -173,6 +189,7 @@ def plan_json(plan: Plan) -> dict[str, JSON]:
         "at_most_s": plan.at_most_s if plan.bounded else None,
         "warnings": [_finding_json(finding) for finding in plan.warnings],
         "errors": [_finding_json(finding) for finding in plan.errors],
+        "expected_s": plan.expected_s,
         "expected_rows": plan.expected_rows,
     }
 
@@ -189,9 +206,13 @@ def _step_json(step: PlanStep) -> dict[str, JSON]:
         "cycles": step.cycles.text,
         "times": step.times,
         "current_mA": _four_digits(step.current_A),
-        "for_each": None,
-        "ends_at": " or ".join(step.ends_at),
+        "voltage_V": step.hold_V,
+        "current_limit_mA": _four_digits(step.limit_A),
+        "for_each": dict(step.for_each) or None,
+        "ends_at": _ends(step),
         "at_most_s": step.at_most_s,
+        "expected_s": step.expected_s,
+        "points": step.points,
         "range": None if step.range_A is None else range_text(step.range_A),
         "ceiling_charge_mAh": _four_digits(step.ceiling_charge_Ah),
         "ceiling_time_s": step.ceiling_time_s,

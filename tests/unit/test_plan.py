@@ -40,23 +40,23 @@ def current_of(program: Program) -> CurrentStep:
     return next(step for step in timed_steps(program.steps) if isinstance(step, CurrentStep))
 
 
-# The plans printed in the design, but for the lines on points and ceilings it asks to add.
+# The plans printed in the design, but for what it asks to add: points, what is expected, ceilings.
 PLAN_D = """\
 PLAN  fig_s3_d.yaml  "Fig. S3 (d) - MgH2:AB = 99:1 at 0.05 mA/cm2"
       cell d | area 0.7854 cm2 | active mass 1.98 mg (2.52 mg/cm2) | theoretical 4.035 mAh
       sign: + = oxidation = delithiate; here discharge = lithiate
       instrument sim8: ranges 0.1 mA, 1 mA, 10 mA, 100 mA; -5 to 5 V; accuracy 0.02 % of range; fastest sample 100 ms
 
-step     cycle   what         set to                                         ends at                                              at most   range
-1        0       rest         0 A                                            60 min                                               60 min
+step     cycle   what         set to                                         ends at                                              at most   range    points
+1        0       rest         0 A                                            60 min                                               60 min             122
 2                repeat 3x   [cycles 1 to 3]
-2.1      1-3     lithiate     -0.03927 mA (0.05 mA/cm2, C/103 of theor.)     voltage <= 0.2 V                                     4.28 d    0.1 mA
-2.2      1-3     rest         0 A                                            10 min                                               10 min
-2.3      1-3     delithiate   +0.03927 mA (0.05 mA/cm2, C/103 of theor.)     voltage >= 1.2 V or capacity >= 120 % of previous lithiate 4.28 d    0.1 mA
-2.4      1-3     rest         0 A                                            10 min                                               10 min
+2.1      1-3     lithiate     -0.03927 mA (0.05 mA/cm2, C/103 of theor.)     voltage <= 0.2 V                                     4.28 d    0.1 mA   12332
+2.2      1-3     rest         0 A                                            10 min                                               10 min             22
+2.3      1-3     delithiate   +0.03927 mA (0.05 mA/cm2, C/103 of theor.)     voltage >= 1.2 V or capacity >= 120 % of previous lithiate 4.28 d    0.1 mA   12332
+2.4      1-3     rest         0 A                                            10 min                                               10 min             22
 
 at most 25.8 d in all (each full half cycle taken at 100 % of theoretical capacity; a real cell ends earlier)
-about 74246 points recorded
+expected about 25.8 d and 74246 points recorded
 the guard stops step 2.1, 2.3 at 4.842 mAh at the latest
 checks: all pass"""
 
