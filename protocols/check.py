@@ -77,13 +77,14 @@ def check_text(
     overrides: Mapping[str, str] | None = None,
     cell: Document | None = None,
     folder: Path | None = None,
+    sent: Mapping[str, str] | None = None,
 ) -> Checked:
-    """Check a protocol; never raises. ``folder`` None: it may not include other files."""
+    """Check a protocol; never raises. ``folder`` None: it may not include other files, but for those ``sent`` along."""
     findings, given, program = Findings(), Given(), None
     try:
         top = _top(findings, parse(text, file_name))
         if top is not None:
-            gather(findings, given, top, Beside(folder, cell))
+            gather(findings, given, top, Beside(folder, cell, sent))
             program = _program(findings, top, given, overrides or {})
     except TooMany:
         program = None

@@ -42,10 +42,14 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What a protocol may take from elsewhere: files in its folder, and the cell given at the start."""
+    """What a protocol may take from elsewhere: files in its folder, and the cell given at the start.
+
+    ``sent``: the files' texts by name where the protocol came over the network; then no file is read.
+    """
 
     folder: Path | None
     cell: Document | None
+    sent: Mapping[str, str] | None = None
 
 
 def gather(findings: Findings, given: Given, top: Section, beside: Beside) -> None:
@@ -53,7 +57,7 @@ def gather(findings: Findings, given: Given, top: Section, beside: Beside) -> No
     given.entries.update({key: top.entries[key] for key in SECTIONS if key in top.entries})
     include = top.value("include")
     for scalar in _names(findings, include):
-        document = _included(findings, scalar, beside.folder)
+        document = _included(findings, scalar, beside)
         if document is None:
             given.complete = False
         else:
@@ -80,22 +84,30 @@ def _names(findings: Findings, node: Node | None) -> Iterator[Scalar]:
             yield scalar
 
 
-def _included(findings: Findings, scalar: Scalar, folder: Path | None) -> Document | None:
+def _included(findings: Findings, scalar: Scalar, beside: Beside) -> Document | None:
     name = scalar.value.strip()
-    fault = _include_fault(name, folder)
-    if fault is None and folder is not None:
+    fault = _include_fault(name, beside)
+    if fault is None:
         try:
-            return read_document(folder / name, name)
+            return _read(name, beside)
         except Unreadable as error:
             fault = f"cannot read {quoted(name)}: {error}", None
-    if fault is not None:
-        findings.error(scalar.mark, "include", *fault)
+    findings.error(scalar.mark, "include", *fault)
     return None
 
 
-def _include_fault(name: str, folder: Path | None) -> tuple[str, str | None] | None:
+def _read(name: str, beside: Beside) -> Document:
+    if beside.sent is not None:
+        return Document(name, beside.sent[name])
+    return read_document((beside.folder or Path()) / name, name)
+
+
+def _include_fault(name: str, beside: Beside) -> tuple[str, str | None] | None:
     if re.search(r"[/\\:\0]", name) or name in {"", ".", ".."}:
         return f"{quoted(name)} is not the name of a file beside this one", "give a file's name, without a folder"
+    if beside.sent is not None:
+        return None if name in beside.sent else (f"{quoted(name)} was not sent with this protocol", None)
+    folder = beside.folder
     if folder is None:
         return (
             f"{quoted(name)} cannot be included: this protocol is not in a folder",
