@@ -15,12 +15,14 @@ from sim_hardware.cell import CELLS, make_cell
 from sim_hardware.faults import Instrument, Line
 from sim_hardware.keithley2400 import Keithley2400
 from sim_hardware.loads import Battery, Load, open_lead, resistor, short
+from sim_hardware.nmc import NmcCell
 from sim_hardware.oven import Oven
 from sim_hardware.server import Endpoint, serve_pty, serve_tcp
 
 KEITHLEY, EUROTHERM = "keithley-2400", "eurotherm"
 MODELS = (KEITHLEY, EUROTHERM)
 LOADS: Mapping[str, Callable[[], Load]] = {
+    "nmc": NmcCell,
     "battery": lambda: Battery(3.7, 1.0),
     "resistor": lambda: resistor(1e4),
     "open": open_lead,
