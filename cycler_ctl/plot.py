@@ -26,8 +26,8 @@ FEW = 6
 """So many cycles get a legend; more get a scale of colours."""
 
 
-def plot_runs(run_dirs: Sequence[Path], out: Path) -> None:
-    """For each run: voltage over capacity, voltage over time, capacity and efficiency over cycles."""
+def plot_runs(run_dirs: Sequence[Path], out: Path, note: str = "") -> None:
+    """For each run: voltage over capacity, voltage over time, capacity over cycles; ``note`` stands below."""
     _check(out)
     with _paper():
         figure = _figure(7.1, 2.6 * max(len(run_dirs), 1))
@@ -42,6 +42,7 @@ def plot_runs(run_dirs: Sequence[Path], out: Path) -> None:
                 line[0].set_title(title(reader), loc="left")
                 _voltage_time(line[1], reader)
                 _cycle_life(line[2], capacity_table(reader))
+        figure.supxlabel(note, fontsize=7, style="italic")
         figure.savefig(out, dpi=200)
 
 
