@@ -14,16 +14,17 @@ from pathlib import Path
 
 from protocols.amounts import CellFacts, Scope
 from protocols.cell import NO_NAME, read_cell
+from protocols.cycles import check_stops
+from protocols.desk import Desk
 from protocols.diagnostics import Diagnostic, Mark, Severity, diagnostic_at, has_errors, quoted, render, source_of
 from protocols.documents import Document, Unreadable, read_document
 from protocols.envelope import DEFAULT_RECORD, NO_ENVELOPE, Envelope, read_record, read_safety
 from protocols.fields import MOST_DIAGNOSTICS, Findings, Keys, Section, TooMany, open_section, scalar_of, text_of
-from protocols.model import Cell, Program, RepeatStep, Step
+from protocols.model import CccvStep, Cell, GittStep, Program, RepeatStep, Step
 from protocols.sections import SECTIONS, Beside, Given, gather, read_variables
 from protocols.steps_text import read_steps
 from protocols.syntax import Mapping as MappingNode
 from protocols.syntax import Parsed, parse
-from protocols.timed_steps import Desk
 from protocols.trail import Trail, check_references
 
 __all__ = ["Checked", "Document", "check_text", "load_protocol", "render"]
@@ -118,6 +119,7 @@ def _program(findings: Findings, top: Section, given: Given, overrides: Mapping[
     desk = _desk(findings, top, given, Scope(findings, variables, facts))
     steps = _steps(desk, top)
     check_references(findings, desk.trail)
+    check_stops(findings, desk.trail, steps)
     return Program(
         name=text_of(findings, top, "name") or "",
         cell=facts.cell,
@@ -176,9 +178,22 @@ def _steps(desk: Desk, top: Section) -> tuple[Step, ...]:
     executed = _executed(steps)
     if executed > MOST_EXECUTED_STEPS:
         message = f"the protocol runs {executed} steps, more than {MOST_EXECUTED_STEPS}"
-        desk.scope.findings.error(entry.key.mark, "limit", message, "lower times:")
+        desk.scope.findings.error(entry.key.mark, "limit", message, "lower times: (or pulses:)")
     return steps
 
 
 def _executed(steps: tuple[Step, ...]) -> int:
-    return sum(step.times * _executed(step.steps) if isinstance(step, RepeatStep) else 1 for step in steps)
+    return sum(map(_executed_of, steps))
+
+
+def _executed_of(step: Step) -> int:
+    """Steps of the record; a train without a number of pulses is ended by its ``until``, nobody knows when."""
+    match step:
+        case RepeatStep():
+            return step.times * _executed(step.steps)
+        case GittStep():
+            return 2 * (step.pulses or 1)
+        case CccvStep():
+            return 2
+        case _:
+            return 1

@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from protocols.amounts import NOMINAL, THEORETICAL, Scope, absolute, report_missing
 from protocols.diagnostics import closest, quoted
 from protocols.directions import SIGNED, Place, direction_fault, implied_op
-from protocols.fields import Piece, above_zero_at, of_dimension, piece, positive_at, quantity_at, split
+from protocols.fields import (
+    Findings,
+    Piece,
+    above_zero_at,
+    of_dimension,
+    piece,
+    positive_at,
+    quantity_at,
+    split,
+    trimmed,
+)
 from protocols.model import Alternative, Clause, Op, Watched
 from protocols.quantities import ANY_CAPACITY, ANY_CURRENT, Dimension, Need, Quantity, need_of
 from protocols.syntax import Node, Scalar, Sequence
@@ -150,24 +160,38 @@ def _clause(scope: Scope, at: Piece, place: Place) -> ReadClause | None:
     return ReadClause(held, read.at, read.value_text, read.reference, f" for {for_.text}")
 
 
-def _comparison(scope: Scope, body: Piece, place: Place) -> ReadClause | None:
-    """``[watched op] value``."""
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """``left op right``; ``op`` None: an operator nothing can be asked with, which has been reported."""
+
+    left: Piece
+    op: Op | None
+    right: Piece
+
+
+def comparison_of(findings: Findings, body: Piece) -> Comparison | None:
+    """The two sides of the first operator; None where there is none."""
     operator = OPERATOR.search(body.text)
     if operator is None:
-        return _bare(scope, body, place)
-    op = OPS.get(operator.group())
-    left = Piece(body.text[: operator.start()].strip(), body.scalar, body.offset)
-    watched = _watched(scope, left)
-    if watched is None:
         return None
+    op = OPS.get(operator.group())
     if op is None:
         where = Piece(operator.group(), body.scalar, body.offset + operator.start())
         message = f"'{operator.group()}' would almost never be met exactly"
-        scope.findings.error(where.mark, "condition", message, "use <= or >=")
+        findings.error(where.mark, "condition", message, "use <= or >=")
+    left = Piece(body.text[: operator.start()].strip(), body.scalar, body.offset)
+    return Comparison(left, op, trimmed(body.text[operator.end() :], body.scalar, body.offset + operator.end()))
+
+
+def _comparison(scope: Scope, body: Piece, place: Place) -> ReadClause | None:
+    """``[watched op] value``."""
+    compared = comparison_of(scope.findings, body)
+    if compared is None:
+        return _bare(scope, body, place)
+    watched = _watched(scope, compared.left)
+    if watched is None or compared.op is None:
         return None
-    after = body.text[operator.end() :]
-    right = Piece(after.strip(), body.scalar, body.offset + operator.end() + len(after) - len(after.lstrip()))
-    return _with_value(scope, body, (watched, op), right, place)
+    return _with_value(scope, body, (watched, compared.op), compared.right, place)
 
 
 def _watched(scope: Scope, left: Piece) -> Watched | None:

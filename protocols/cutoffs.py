@@ -55,6 +55,16 @@ def check_current(scope: Scope, at: Piece, quantity: Quantity, current_A: float,
     scope.findings.error(at.mark, "safety-conflict", message)
 
 
+def check_held(scope: Scope, at: Piece, voltage: Quantity, envelope: Envelope) -> None:
+    """A voltage to hold lies inside the envelope, and magnesium is not held where it takes up lithium."""
+    window = envelope.safety.voltage_V
+    if window is not None and not window[0] <= voltage.value <= window[1]:
+        message = f"{voltage.text} is outside the safety window {envelope.texts['voltage']}, so safety would trip"
+        scope.findings.error(at.mark, "safety-conflict", message)
+    if voltage.value < ALLOYING_V and _is_magnesium_against_lithium(scope.facts.cell):
+        scope.findings.warning(at.mark, "alloying", _alloying(f"holding {voltage.text}"))
+
+
 def check_cutoffs(findings: Findings, until: ReadCondition, envelope: Envelope) -> None:
     """A cut-off beyond the envelope could never end its step."""
     for read in until.clauses:
@@ -93,8 +103,11 @@ def warn_of_alloying(findings: Findings, until: ReadCondition, cell: Cell) -> No
         return
     for read in voltage_cutoffs(until):
         if read.clause.op is Op.AT_MOST and read.clause.value < ALLOYING_V:
-            message = f"Mg-Li alloying: the cutoff {read.value_text} is below {ALLOYING_V} V, where Mg begins to alloy with Li"
-            findings.warning(read.at.mark, "alloying", message)
+            findings.warning(read.at.mark, "alloying", _alloying(f"the cutoff {read.value_text}"))
+
+
+def _alloying(what: str) -> str:
+    return f"Mg-Li alloying: {what} is below {ALLOYING_V} V, where Mg begins to alloy with Li"
 
 
 def _is_magnesium_against_lithium(cell: Cell) -> bool:

@@ -17,6 +17,13 @@ class Kind(StrEnum):
     CURRENT = "current"
     REST = "rest"
     HOLD = "hold"
+    TRAIN = "train"
+    """Pulses of a current: as a current, but no hold can follow."""
+
+    @property
+    def drives(self) -> bool:
+        """A current of known direction moves the voltage one way."""
+        return self in {Kind.CURRENT, Kind.TRAIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ class Place:
     @property
     def settled(self) -> bool:
         """False while nobody knows what the step's word does to the electrode."""
-        return self.kind is not Kind.CURRENT or self.verb is not None
+        return not self.kind.drives or self.verb is not None
 
 
 def toward(verb: Verb) -> Op:
@@ -49,11 +56,11 @@ def implied_op(watched: Watched, place: Place) -> Op | None:
         return Op.AT_LEAST
     if place.aborts:
         return None
-    if watched is Watched.VOLTAGE and place.kind is Kind.CURRENT:
+    if watched is Watched.VOLTAGE and place.kind.drives:
         return None if place.verb is None else toward(place.verb)
-    if watched in {Watched.CURRENT, Watched.SLOPE}:
-        return Op.AT_MOST
-    return None
+    # A voltage during a hold is refused whichever way it counts.
+    falls = watched in {Watched.CURRENT, Watched.SLOPE} or (watched is Watched.VOLTAGE and place.kind is Kind.HOLD)
+    return Op.AT_MOST if falls else None
 
 
 def direction_fault(comparison: tuple[Watched, Op], text: str, place: Place) -> tuple[str, str | None] | None:
@@ -67,20 +74,33 @@ def direction_fault(comparison: tuple[Watched, Op], text: str, place: Place) -> 
         )
     if place.aborts:
         return None
+    return _fault_in(comparison, said, text, place)
+
+
+def _fault_in(comparison: tuple[Watched, Op], said: str, text: str, place: Place) -> tuple[str, str | None] | None:
+    watched, op = comparison
     match place.kind:
         case Kind.REST if watched in {Watched.CURRENT, Watched.CAPACITY, Watched.ENERGY}:
             return (
                 f"no current flows during {place.word}, so '{said}' cannot end it",
                 "use time, dV/dt, voltage or temperature",
             )
-        case Kind.HOLD if watched is Watched.VOLTAGE:
-            return f"the voltage is fixed during {place.word}, so it cannot end the step", None
-        case Kind.CURRENT if watched is Watched.CURRENT:
+        case Kind.HOLD if watched in {Watched.VOLTAGE, Watched.SLOPE}:
+            fixed = f"the voltage is fixed during {place.word}, so '{said}' cannot end it"
+            return fixed, "use current, time, capacity or temperature, for example 'C/20 or 2 h'"
+        case Kind.CURRENT | Kind.TRAIN if watched is Watched.CURRENT:
             fixed = f"the current is fixed during {place.word}, so it cannot end the step"
-            return fixed, f"for a taper, use then_hold_until: {text}"
-        case Kind.CURRENT if watched is Watched.VOLTAGE and place.verb is not None and op is not toward(place.verb):
-            moves = "falls" if place.verb is Verb.LITHIATE else "rises"
-            message = f"the voltage {moves} during {place.word}, so '{said}' holds from the start or never"
-            return message, f"did you mean 'voltage {toward(place.verb).value} {text}'?"
+            taper = f"for a taper, use then_hold_until: {text}"
+            return fixed, taper if place.kind is Kind.CURRENT else "use voltage, capacity, time, temperature or dV/dt"
+        case Kind.CURRENT | Kind.TRAIN if watched is Watched.VOLTAGE:
+            return _wrong_way(op, said, text, place)
         case _:
             return None
+
+
+def _wrong_way(op: Op, said: str, text: str, place: Place) -> tuple[str, str | None] | None:
+    if place.verb is None or op is toward(place.verb):
+        return None
+    moves = "falls" if place.verb is Verb.LITHIATE else "rises"
+    message = f"the voltage {moves} during {place.word}, so '{said}' holds from the start or never"
+    return message, f"did you mean 'voltage {toward(place.verb).value} {text}'?"

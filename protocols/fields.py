@@ -31,12 +31,12 @@ class Findings:
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
 
     def error(self, mark: Mark, code: str, message: str, help: str | None = None) -> None:  # noqa: A002 - the name of the field it fills
-        self._add(diagnostic_at(mark, Severity.ERROR, code, message, help))
+        self.add(diagnostic_at(mark, Severity.ERROR, code, message, help))
 
     def warning(self, mark: Mark, code: str, message: str, help: str | None = None) -> None:  # noqa: A002
-        self._add(diagnostic_at(mark, Severity.WARNING, code, message, help))
+        self.add(diagnostic_at(mark, Severity.WARNING, code, message, help))
 
-    def _add(self, diagnostic: Diagnostic) -> None:
+    def add(self, diagnostic: Diagnostic) -> None:
         self.diagnostics.append(diagnostic)
         if len(self.diagnostics) > MOST_DIAGNOSTICS:
             raise TooMany

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
+from protocols.desk import Desk
 from protocols.diagnostics import closest, quoted
-from protocols.fields import (
-    Keys,
-    Section,
-    choice_of,
-    open_section,
-    scalar_of,
-    text_of,
-    whole_number_of,
-)
-from protocols.later_steps import UNSUPPORTED_STEPS, check_for_each, check_later_step, check_stop_when
-from protocols.model import (
-    NoteStep,
-    RepeatStep,
-    Step,
-)
+from protocols.fields import scalar_of
+from protocols.model import NoteStep, RepeatStep, Step
+from protocols.repeats import read_repeat
 from protocols.syntax import Entry, Node, Scalar, Sequence
 from protocols.syntax import Mapping as MappingNode
-from protocols.timed_steps import Desk, own_label, read_current, read_rest
-from protocols.trail import WORDS, Loop
+from protocols.timed_steps import read_current, read_hold, read_rest
+from protocols.trail import WORDS
+from protocols.trains import read_gitt
 
-MOST_TIMES = 100_000
-REPEAT_KEYS = ("times", "for_each", "stop_when", "count_cycles", "steps", "label", "note")
 # What other programs call these steps.
 HABITS: Mapping[str, str] = {
     **dict.fromkeys(("ocv", "ocp", "open_circuit_voltage", "open_circuit", "wait", "pause", "relax"), "rest"),
@@ -78,9 +65,7 @@ def _step(desk: Desk, entry: Entry, path: str) -> Step | None:
         return None
     if word in READERS:
         return READERS[word](desk, entry, path)
-    if word in UNSUPPORTED_STEPS:
-        check_later_step(desk.scope, entry)
-        return None
+    desk.trail.counted = False
     near = HABITS.get(word) or closest(word, KNOWN)
     findings.error(
         entry.key.mark, "unknown-step", f"{quoted(word)} is not a kind of step", near and f"did you mean '{near}'?"
@@ -94,49 +79,15 @@ def _note(desk: Desk, entry: Entry, path: str) -> NoteStep | None:
 
 
 def _repeat(desk: Desk, entry: Entry, path: str) -> RepeatStep | None:
-    findings = desk.scope.findings
-    section = open_section(findings, entry.value, Keys("repeat", REPEAT_KEYS, ("steps",)), entry.key.mark)
-    if section is None:
-        return None
-    if not section.meant & {"times", "for_each"}:
-        findings.error(
-            entry.key.mark, "no-end", "repeat has no end", "add 'times: 50' (a bound is needed even with stop_when)"
-        )
-    times = whole_number_of(findings, section, "times", 1, MOST_TIMES)
-    label = own_label(desk, section)
-    scope = replace(desk.scope, variables=check_for_each(desk.scope, section))
-    check_stop_when(scope, section)
-    counts = choice_of(findings, section, "count_cycles", ("yes", "no"))
-    steps = _body(replace(desk, scope=scope), section, path, times)
-    inner = any(isinstance(step, RepeatStep) for step in steps)
-    return RepeatStep(
-        path=path,
-        times=times or 1,
-        counts=not inner if counts is None else counts == "yes",
-        steps=steps,
-        label=label,
-        note=text_of(findings, section, "note"),
-    )
-
-
-def _body(desk: Desk, section: Section, path: str, times: int | None) -> tuple[Step, ...]:
-    node = section.value("steps")
-    if node is None:
-        return ()
-    first = len(desk.trail.seen)
-    steps = read_steps(desk, node, f"{path}.")
-    after = len(desk.trail.seen)
-    if times != 1:
-        desk.trail.loops.append(Loop(first, after))
-    if steps and all(isinstance(step, NoteStep) for step in steps):
-        desk.scope.findings.error(node.mark, "shape", "a repeat of notes alone would take no time", "add a step")
-    return steps
+    return read_repeat(desk, entry, path, read_steps)
 
 
 READERS: Mapping[str, Callable[[Desk, Entry, str], Step | None]] = {
     "rest": read_rest,
     **dict.fromkeys(WORDS, read_current),
+    "hold": read_hold,
+    "gitt": read_gitt,
     "repeat": _repeat,
     "note": _note,
 }
-KNOWN = (*READERS, *UNSUPPORTED_STEPS)
+KNOWN = tuple(READERS)

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from protocols.diagnostics import closest, quoted
+from protocols.diagnostics import Mark, closest, quoted
 from protocols.fields import Findings, Piece
 from protocols.model import LabelOf, PreviousOf, Reference, Verb
 from protocols.syntax import Scalar
 
 WORDS = ("lithiate", "delithiate", "charge", "discharge")
 PREVIOUS = re.compile(r"previous\s+(?P<word>lithiate|delithiate|charge|discharge|step)")
-MISREAD = re.compile(r"(?:^|\s)(?:and|or|for|of)(?:\s|$)|^previous\s|^(?:theoretical|nominal)$|[%<>=≤≥$]")
+CYCLE = re.compile(r"cycle\s+[0-9]+")
+MISREAD = re.compile(
+    r"(?:^|\s)(?:and|or|for|of)(?:\s|$)|^previous\s|^(?:theoretical|nominal)$|^cycle\s+[0-9]+$|[%<>=≤≥$]"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A step that takes time. ``verb`` None: a rest, or a word nobody could resolve (``settled`` False)."""
+    """A step that takes time. ``verb`` None: a rest, a hold, or a word nobody could resolve (``settled`` False).
+
+    ``charge`` is False for a rest, which passes none.
+    """
 
     verb: Verb | None
     label: str | None
     settled: bool = True
+    charge: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,17 @@ class Use:
     step: int
 
 
+@dataclass(frozen=True, slots=True)
+class StopAt:
+    """Where a ``stop_when`` names a cycle (``cycle``, None if it names none) and how many in a row it wants."""
+
+    at: Piece
+    cycle: Piece | None
+    of_cycle: int | None
+    run: Piece | None
+    cycles: int
+
+
 @dataclass(slots=True)
 class Trail:
     """What was passed while reading; grows in file order."""
@@ -50,7 +68,15 @@ class Trail:
     seen: list[Seen] = field(default_factory=list[Seen])
     loops: list[Loop] = field(default_factory=list[Loop])
     uses: list[Use] = field(default_factory=list[Use])
-    label_lines: dict[str, int] = field(default_factory=dict[str, int])
+    labels: dict[str, Mark] = field(default_factory=dict[str, Mark])
+    repeats: set[str] = field(default_factory=set[str])
+    """Labels of repeats, which have no capacity of their own."""
+    stops: dict[str, StopAt] = field(default_factory=dict[str, StopAt])
+    """By the path of their repeat."""
+    counted: bool = True
+    """False: a repeat could not be read, so that nobody knows how many cycles there are."""
+    readings: int = 0
+    """Pieces of text read again for another value of a ``for_each``."""
     missing: list[str] = field(default_factory=list[str])
     """Words that could not be resolved, already reported where they stand."""
 
@@ -72,11 +98,12 @@ def take_label(findings: Findings, trail: Trail, scalar: Scalar) -> str | None:
         message = f"the label {quoted(label)} would be misread in a condition"
         findings.error(scalar.mark, "conflict", message, "use letters, digits and '_'")
         return None
-    if label in trail.label_lines:
-        message = f"the label {quoted(label)} is already used on line {trail.label_lines[label]}"
-        findings.error(scalar.mark, "duplicate-label", message)
+    # A body is read once for each value of its for_each: the same place is the same label.
+    first = trail.labels.setdefault(label, scalar.mark)
+    if (first.line, first.column) != (scalar.mark.line, scalar.mark.column):
+        message = f"the label {quoted(label)} is already used on line {first.line}"
+        findings.error(scalar.mark, "duplicate-label", message, "give each step a label of its own")
         return None
-    trail.label_lines[label] = scalar.mark.line
     return label
 
 
@@ -105,7 +132,8 @@ class Order:
 def check_references(findings: Findings, trail: Trail) -> None:
     """Every reference must name a step that can have run before."""
     order = Order(_places(trail), _reach(trail))
-    for use in trail.uses:
+    # Read again for another value, a reference stands where it stood.
+    for use in {(use.at.mark.line, use.at.mark.column): use for use in trail.uses}.values():
         _check_use(findings, trail, use, order)
 
 
@@ -122,7 +150,8 @@ def _places(trail: Trail) -> Mapping[str, list[int]]:
     places: dict[str, list[int]] = {}
     for index, step in enumerate(trail.seen):
         verbs: set[str] = set(Verb) if not step.settled else set() if step.verb is None else {step.verb}
-        for name in {"step", f"label {step.label}"} | verbs:
+        named = {"step", f"label {step.label}"} if step.charge else set[str]()
+        for name in named | verbs:
             places.setdefault(name, []).append(index)
     return places
 
@@ -138,7 +167,8 @@ def _check_use(findings: Findings, trail: Trail, use: Use, order: Order) -> None
     if word != "step" and verb is None:
         _report_unsettled(findings, trail, use, word)
     elif not order.runs_before(word if verb is None else verb.value, use.step):
-        findings.error(use.at.mark, "reference", f"there is no {word} before this step")
+        what = "step with a current" if word == "step" else word
+        findings.error(use.at.mark, "reference", f"there is no {what} before this step")
 
 
 def _report_unsettled(findings: Findings, trail: Trail, use: Use, word: str) -> None:
@@ -157,15 +187,30 @@ def convention_fault(word: str, active_material: str | None) -> tuple[str, str]:
 
 
 def _report_unknown(findings: Findings, trail: Trail, use: Use) -> None:
-    message = f"{quoted(use.at.text)} names no earlier step"
-    findings.error(use.at.mark, "reference", message, _reference_help(use.at.text, trail.label_lines))
+    findings.error(use.at.mark, "reference", *_unknown(trail, use))
 
 
-def _reference_help(name: str, labels: Mapping[str, int]) -> str | None:
+def _unknown(trail: Trail, use: Use) -> tuple[str, str | None]:
+    name = use.at.text
+    if CYCLE.fullmatch(name):
+        return f"a share of a {name!r} can only be asked in stop_when", "write stop_when: under the repeat"
+    if name in trail.repeats:
+        return f"{quoted(name)} is a repeat, which has no capacity of its own", "label a step inside it"
+    own = [index for index, seen in enumerate(trail.seen) if seen.label == name]
+    if own and not trail.seen[own[0]].charge:
+        return f"{quoted(name)} is a rest, which passes no charge", "name a step with a current"
+    if own and own[0] == use.step:
+        return f"{quoted(name)} is this step itself", "name a step before it"
+    if own:
+        return f"{quoted(name)} comes after this step, so it has no capacity yet", "name a step before it"
+    return f"{quoted(name)} names no earlier step", _reference_help(name, trail.labels)
+
+
+def _reference_help(name: str, labels: Collection[str]) -> str | None:
     label = closest(name, [label for label in labels if label != name])
     if label is not None:
         return f"did you mean '{label}'?"
     if closest(name, ("theoretical", "nominal")):
         return f"did you mean '{closest(name, ('theoretical', 'nominal'))}'?"
     word = closest(name.removeprefix("previous").strip(), WORDS)
-    return None if word is None else f"did you mean 'previous {word}'?"
+    return "give the step a label, or write 'previous lithiate'" if word is None else f"did you mean 'previous {word}'?"
