@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "library"
+CELLS = "cell_"
+"""Files that begin so describe a cell; protocols include them."""
 
 
 def library() -> Mapping[str, Path]:
     """Each shipped protocol by its name, e.g. ``fig_s3_a``, in alphabetical order."""
-    return {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
+    return {path.stem: path for path in sorted(FOLDER.glob("*.yaml")) if not path.stem.startswith(CELLS)}
