@@ -14,13 +14,17 @@ from typing import Any
 from sim_hardware.cell import CELLS, make_cell
 from sim_hardware.faults import Instrument, Line
 from sim_hardware.keithley2400 import Keithley2400
+from sim_hardware.keithley2450 import Keithley2450
+from sim_hardware.keithley2450_models import FAMILY
 from sim_hardware.loads import Battery, Load, open_lead, resistor, short
 from sim_hardware.nmc import NmcCell
 from sim_hardware.oven import Oven
 from sim_hardware.server import Endpoint, serve_pty, serve_tcp
 
 KEITHLEY, EUROTHERM = "keithley-2400", "eurotherm"
-MODELS = (KEITHLEY, EUROTHERM)
+KEITHLEY_2450S = tuple(f"keithley-{model}" for model in FAMILY)
+SMUS = (KEITHLEY, *KEITHLEY_2450S)
+MODELS = (*SMUS, EUROTHERM)
 LOADS: Mapping[str, Callable[[], Load]] = {
     "nmc": NmcCell,
     "battery": lambda: Battery(3.7, 1.0),
@@ -75,7 +79,7 @@ class Bench:
 
     @property
     def smus(self) -> tuple[BenchInstrument, ...]:
-        return tuple(one for one in self.instruments.values() if one.model == KEITHLEY)
+        return tuple(one for one in self.instruments.values() if one.model in SMUS)
 
 
 def demo_places() -> tuple[Place, ...]:
@@ -107,17 +111,22 @@ def make_oven(place: Place, seed: int, now: Callable[[], float]) -> Oven:
     return Oven(now, seed=own, slave=place.slave, setpoint_C=place.setpoint_C, serial=place.serial or place.name)
 
 
-def make_smu(place: Place, seed: int, now: Callable[[], float], oven: Oven | None = None) -> Keithley2400:
+def make_smu(
+    place: Place, seed: int, now: Callable[[], float], oven: Oven | None = None
+) -> Keithley2400 | Keithley2450:
     own = seed_for(seed, place.name)
     serial = place.serial or str(1_000_000 + own % 9_000_000)
-    if oven is None:
-        return Keithley2400(make_load(place.cell), now, seed=own, serial=serial)
+    oven_K = _in_kelvin(oven) if oven else None
+    load = make_load(place.cell, oven_K()) if oven_K else make_load(place.cell)
+    if place.model in KEITHLEY_2450S:
+        model = place.model.removeprefix("keithley-")
+        return Keithley2450(load, now, seed=own, serial=serial, oven_K=oven_K, model=model)
+    return Keithley2400(load, now, seed=own, serial=serial, oven_K=oven_K)
+
+
+def _in_kelvin(oven: Oven) -> Callable[[], float]:
     warm = oven.nominal_C
-
-    def oven_K() -> float:
-        return warm() + ZERO_CELSIUS_K
-
-    return Keithley2400(make_load(place.cell, oven_K()), now, seed=own, serial=serial, oven_K=oven_K)
+    return lambda: warm() + ZERO_CELSIUS_K
 
 
 def make_instruments(places: Iterable[Place], seed: int, now: Callable[[], float]) -> dict[str, Instrument]:
@@ -141,7 +150,7 @@ async def open_bench(
             instrument = made[place.name]
             line = Line(instrument, seed_for(seed, f"{place.name}/line"))
             endpoint = await stack.enter_async_context(serve(line, place.listen))
-            cell = place.cell if place.model == KEITHLEY else ""
+            cell = place.cell if place.model in SMUS else ""
             instruments[place.name] = BenchInstrument(
                 place.name, place.model, cell, instrument.serial, endpoint.address, line
             )

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sim_hardware.bench import EUROTHERM, KEITHLEY, LOADS, BenchFile, Place, host_and_port, open_bench, read_bench
+from sim_hardware.bench import LOADS, MODELS, BenchFile, Place, host_and_port, open_bench, read_bench
 from sim_hardware.cell import CELLS
 from sim_hardware.control import Control, described, serve_control
 from sim_hardware.simtime import SimTime
@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cycler-sim", description="A simulated instrument with a simulated cell, on a port anyone can connect to."
     )
-    parser.add_argument("model", choices=(KEITHLEY, EUROTHERM, "bench"), help="what to simulate")
+    parser.add_argument("model", choices=(*MODELS, "bench"), help="what to simulate")
     parser.add_argument("file", nargs="?", type=Path, help="for bench: a TOML file with several instruments")
     wire = parser.add_mutually_exclusive_group()
     wire.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:0", help="port 0 takes a free one (default)")
