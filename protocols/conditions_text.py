@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from protocols.amounts import NOMINAL, THEORETICAL, Scope, absolute, report_missing
+from protocols.comparisons import AND, FOR, OR, SHARE, comparison_of
 from protocols.diagnostics import closest, quoted
 from protocols.directions import SIGNED, Place, direction_fault, implied_op
 from protocols.fields import (
-    Findings,
     Piece,
     above_zero_at,
     of_dimension,
@@ -21,23 +21,11 @@ from protocols.fields import (
     positive_at,
     quantity_at,
     split,
-    trimmed,
 )
 from protocols.model import Alternative, Clause, Op, Watched
 from protocols.quantities import ANY_CAPACITY, ANY_CURRENT, Dimension, Need, Quantity, need_of
 from protocols.syntax import Node, Scalar, Sequence
 
-OR = re.compile(r"(?:^|\s)or(?=\s|$)")
-AND = re.compile(r"(?:^|\s)and(?=\s|$)")
-FOR = re.compile(r"(?:^|\s)for(?=\s|$)")
-OPERATOR = re.compile("<=|>=|=<|=>|==|!=|[<>=≤≥]")
-SHARE = re.compile(r"(?P<share>[^%\s]*\s*%|\$\S+)\s+of\s+(?P<name>.+)", re.DOTALL)
-OPS: Mapping[str, Op] = {"<=": Op.AT_MOST, "<": Op.AT_MOST, "≤": Op.AT_MOST, "=<": Op.AT_MOST} | {
-    ">=": Op.AT_LEAST,
-    ">": Op.AT_LEAST,
-    "≥": Op.AT_LEAST,
-    "=>": Op.AT_LEAST,
-}
 NEEDS: Mapping[Watched, Need] = {
     Watched.VOLTAGE: need_of(Dimension.VOLTAGE),
     Watched.CURRENT: ANY_CURRENT,
@@ -158,29 +146,6 @@ def _clause(scope: Scope, at: Piece, place: Place) -> ReadClause | None:
     clause = read.clause
     held = Clause(clause.watched, clause.op, clause.value, for_.value, clause.reference)
     return ReadClause(held, read.at, read.value_text, read.reference, f" for {for_.text}")
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """``left op right``; ``op`` None: an operator nothing can be asked with, which has been reported."""
-
-    left: Piece
-    op: Op | None
-    right: Piece
-
-
-def comparison_of(findings: Findings, body: Piece) -> Comparison | None:
-    """The two sides of the first operator; None where there is none."""
-    operator = OPERATOR.search(body.text)
-    if operator is None:
-        return None
-    op = OPS.get(operator.group())
-    if op is None:
-        where = Piece(operator.group(), body.scalar, body.offset + operator.start())
-        message = f"'{operator.group()}' would almost never be met exactly"
-        findings.error(where.mark, "condition", message, "use <= or >=")
-    left = Piece(body.text[: operator.start()].strip(), body.scalar, body.offset)
-    return Comparison(left, op, trimmed(body.text[operator.end() :], body.scalar, body.offset + operator.end()))
 
 
 def _comparison(scope: Scope, body: Piece, place: Place) -> ReadClause | None:

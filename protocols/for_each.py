@@ -14,9 +14,9 @@ from protocols.quantities import Quantity, a
 from protocols.sections import NAME
 from protocols.syntax import Entry, Mapping, Node, Scalar, Sequence
 
-MOST_READINGS = 200_000
-"""Pieces of text (some twenty letters each) that may be read again for other values: about a second's work."""
-PIECE = 20
+MOST_READINGS = 60_000
+"""Pieces of text (a few letters each) that may be read again for other values: about half a second's work."""
+PIECE = 8
 OF_THE_VALUE = frozenset({"safety-conflict", "out-of-range", "alloying"})
 """Faults of one value by itself; all others are faults of the place, whatever value comes there."""
 EXAMPLE = "write for example 'for_each: {rate: [C/10, C/5]}'"
@@ -150,6 +150,8 @@ def _affordable(desk: Desk, section: Section, times: int) -> bool:
     """Nested lists multiply: what they come to is bounded before it is read."""
     if times == 1:
         return True
+    if desk.trail.readings > MOST_READINGS:
+        return False
     steps = section.value("steps")
     desk.trail.readings += (times - 1) * (0 if steps is None else _pieces(steps))
     if desk.trail.readings <= MOST_READINGS:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from protocols.amounts import absolute
-from protocols.conditions_text import FOR, SHARE, Comparison, comparison_of
+from protocols.comparisons import FOR, SHARE, Comparison, comparison_of
 from protocols.desk import Desk
 from protocols.diagnostics import did_you_mean, quoted
 from protocols.fields import Findings, Piece, Section, of_dimension, piece, positive_at, quantity_at, scalar_of, split

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import yaml
 import yaml.events
@@ -20,7 +21,12 @@ LARGEST_FILE = 1 << 20
 SLOW_PARSER_FILE = 1 << 16
 """The pure parser takes half a minute for a hostile file of the full size; it sees no larger one than this."""
 DEEPEST = 20
+NESTED = "a protocol needs no more than a few repeats inside each other: check the indentation"
+MOST_VALUES = 80_000
+MOST_JOINED = 20_000
+"""Names and values, and ``or`` and ``and`` between conditions, in one file: it shall be checked within two seconds."""
 MOST_REPEATED = 1000
+JOINED = re.compile(r"\s(?:or|and)(?=\s)")
 # What a YAML stream may hold (YAML 1.1, 5.1); lone surrogates are not text at all.
 NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -79,6 +85,7 @@ def parse(text: str, name: str) -> Parsed:
     try:
         _check_letters(text, source)
         _check_tabs(text, source)
+        _check_joined(text, source)
         builder = _Builder(source)
         for event in _events(text, source):
             builder.take(event)
@@ -106,6 +113,14 @@ def _check_tabs(text: str, source: Source) -> None:
     if index >= 0 and len(text) > SLOW_PARSER_FILE:
         mark = _mark_of(text, source, index)
         raise SyntaxFault(mark, "yaml-syntax", "a file of this size may not hold tabs", "indent with spaces, not tabs")
+
+
+def _check_joined(text: str, source: Source) -> None:
+    beyond = next(islice(JOINED.finditer(text), MOST_JOINED, None), None)
+    if beyond is not None:
+        mark = _mark_of(text, source, beyond.start() + 1)
+        message = f"the file says 'or' and 'and' more than {MOST_JOINED} times"
+        raise SyntaxFault(mark, "limit", message, "use repeat: instead of writing steps again and again")
 
 
 def _mark_of(text: str, source: Source, index: int) -> Mark:
@@ -158,13 +173,10 @@ class _Builder:
         self.repeated_keys: list[Diagnostic] = []
         self.open: list[_Open] = []
         self.documents = 0
+        self.values = 0
 
     def take(self, event: yaml.events.Event) -> None:
         match event:
-            case yaml.events.DocumentStartEvent():
-                self._document(event)
-            case yaml.events.AliasEvent():
-                raise self._feature(event, f"aliases (*{event.anchor})")
             case yaml.events.ScalarEvent():
                 self._refuse_decoration(event)
                 self._add(self._scalar(event))
@@ -173,6 +185,10 @@ class _Builder:
                 self._begin(event)
             case yaml.events.MappingEndEvent() | yaml.events.SequenceEndEvent():
                 self._close()
+            case yaml.events.DocumentStartEvent():
+                self._document(event)
+            case yaml.events.AliasEvent():
+                raise self._feature(event, f"aliases (*{event.anchor})")
             case _:
                 pass
 
@@ -200,6 +216,10 @@ class _Builder:
 
     def _scalar(self, event: yaml.events.ScalarEvent) -> Scalar:
         mark = self._mark(event)
+        self.values += 1
+        if self.values > MOST_VALUES:
+            message = f"the file holds more than {MOST_VALUES} names and values"
+            raise SyntaxFault(mark, "limit", message, "use repeat: instead of writing steps again and again")
         line = self.source.lines[mark.line - 1]
         inner = 1 if event.style in {"'", '"'} else 0
         return Scalar(event.value, mark, inner if line.startswith(event.value, mark.column - 1 + inner) else None)
@@ -207,7 +227,7 @@ class _Builder:
     def _begin(self, event: yaml.events.MappingStartEvent | yaml.events.SequenceStartEvent) -> None:
         mark = self._mark(event)
         if len(self.open) >= DEEPEST:
-            raise SyntaxFault(mark, "limit", f"the file is nested more than {DEEPEST} levels deep")
+            raise SyntaxFault(mark, "limit", f"the file is nested more than {DEEPEST} levels deep", NESTED)
         self._refuse_as_key(mark)
         is_mapping = isinstance(event, yaml.events.MappingStartEvent)
         self.open.append(_Open(mark, self._title(), is_mapping))

@@ -19,7 +19,8 @@ def inside(source: Source, line: int, column: int) -> Mark:
     """A parser's place, counted from 0; the end of a text without a last line break may be said to lie beyond it."""
     if line >= len(source.lines):
         return Mark(source, len(source.lines), len(source.lines[-1]) + 1)
-    return Mark(source, line + 1, min(column, len(source.lines[line])) + 1)
+    length = len(source.lines[line])
+    return Mark(source, line + 1, (column if column < length else length) + 1)
 
 
 def fault_of(error: yaml.MarkedYAMLError, source: Source) -> SyntaxFault:
