@@ -5,6 +5,8 @@ from __future__ import annotations
 from protocols.charge import TIME_SLACK_S, crossing
 from protocols.events import Sampled
 from protocols.model import (
+    TAPER_AFTER_S,
+    TAPER_AFTER_SAMPLES,
     Alternative,
     Clause,
     Condition,
@@ -126,6 +128,11 @@ def _completed(reference: Reference, past: Past) -> float | None:
 def already(condition: Condition, met: Met) -> Met:
     """Of the alternatives that hold at sample 0, those that count as met before the step: none that watches time."""
     return tuple(n for n in met if all(clause.watched is not Watched.TIME for clause in condition[n].clauses))
+
+
+def tapers(number: int, time_s: float) -> bool:
+    """Is the current of a hold the cell's by now? ``number`` and ``time_s`` count from the voltage's first sample."""
+    return number >= TAPER_AFTER_SAMPLES or (number > 0 and time_s >= TAPER_AFTER_S - TIME_SLACK_S)
 
 
 def debounce(settings: Settings) -> int:

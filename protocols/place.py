@@ -1,101 +1,136 @@
-"""Where a run stands in its program, and what it passes on the way to the next step that takes time."""
+"""Where a run stands in its program: the step it executes, what is around it, and what comes next there."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
-from protocols.model import CurrentStep, NoteStep, Program, RepeatStep, RestStep, Step, TimedStep
+from protocols.model import (
+    CccvStep,
+    Condition,
+    CurrentStep,
+    GittStep,
+    HoldStep,
+    Program,
+    RepeatStep,
+    RestStep,
+    Step,
+    TimedStep,
+    Whole,
+)
 from protocols.state import Frame, Place
 
 
-@dataclass(frozen=True, slots=True)
-class PassBegan:
-    repeat: RepeatStep
+class Doing(NamedTuple):
+    """The step being executed and the whole it is a part of; it has the label, note and ``abort_if`` of its whole."""
+
+    step: TimedStep
+    whole: Whole | None
 
 
-@dataclass(frozen=True, slots=True)
-class PassEnded:
-    repeat: RepeatStep
-
-
-@dataclass(frozen=True, slots=True)
-class Stuck:
-    """Every step of this pass was over before it began: further passes would never progress either."""
-
-    repeat: RepeatStep
-    passes: int
-
-
-Landmark = NoteStep | PassBegan | PassEnded | Stuck
-
-
-def step_at(program: Program, place: Place) -> TimedStep | None:
-    """The timed step at a place; None before the first one."""
-    steps: tuple[Step, ...] = program.steps
+def doing(program: Program, place: Place) -> Doing | None:
+    """What is executed at a place; None before the first step."""
+    block: tuple[Step, ...] = program.steps
     for frame in place:
-        step = steps[frame.index]
+        step = block[frame.index]
         if isinstance(step, RepeatStep):
-            steps = step.steps
-        elif isinstance(step, RestStep | CurrentStep):
-            return step
+            block = step.steps
+        elif isinstance(step, CccvStep | GittStep):
+            return Doing(_as_part(step, place[-1]), step)
+        elif isinstance(step, RestStep | CurrentStep | HoldStep):
+            return Doing(step, None)
     return None
 
 
-def moved(place: Place) -> Place:
+def step_at(program: Program, place: Place) -> TimedStep | None:
+    what = doing(program, place)
+    return None if what is None else what.step
+
+
+def path_at(program: Program, place: Place) -> str:
+    """The path of the timed step in the file: the same for every pulse of a train (3.p). Empty before the first."""
+    what = doing(program, place)
+    if what is None:
+        return ""
+    return what.step.path if what.whole is None else parts(what.whole)[place[-1].index].path
+
+
+def parts(whole: Whole) -> tuple[CurrentStep, HoldStep | RestStep]:
+    return (whole.current, whole.hold) if isinstance(whole, CccvStep) else (whole.pulse, whole.rest)
+
+
+def _as_part(whole: Whole, frame: Frame) -> TimedStep:
+    label, note, abort_if = whole.label, whole.note, whole.abort_if
+    if isinstance(whole, CccvStep):
+        return replace(parts(whole)[frame.index], label=label, note=note, abort_if=abort_if)
+    if frame.index == 1:
+        path = f"{whole.path}.{frame.passes}r"
+        return replace(whole.rest, path=path, label=label, note=note, abort_if=abort_if)
+    path, until = f"{whole.path}.{frame.passes}p", whole.until + whole.pulse.until
+    return replace(whole.pulse, path=path, label=label, note=note, abort_if=abort_if, until=until)
+
+
+def block(program: Program, place: Place) -> tuple[Step, ...]:
+    """The steps among which the last frame counts."""
+    if len(place) == 1:
+        return program.steps
+    around = _around(program, place)
+    return around.steps if isinstance(around, RepeatStep) else parts(around)
+
+
+def repeat_around(program: Program, place: Place) -> RepeatStep:
+    """The repeat whose steps the last frame counts."""
+    around = _around(program, place)
+    if isinstance(around, RepeatStep):
+        return around
+    raise ValueError("this state does not belong to this program")
+
+
+def _around(program: Program, place: Place) -> RepeatStep | Whole:
+    found: RepeatStep | Whole | None = None
+    steps: tuple[Step, ...] = program.steps
+    for frame in place[:-1]:
+        step = steps[frame.index]
+        if not isinstance(step, RepeatStep | CccvStep | GittStep):
+            break
+        found, steps = step, step.steps if isinstance(step, RepeatStep) else ()
+    if found is None:
+        raise ValueError("this state does not belong to this program")
+    return found
+
+
+def train_until(what: Doing) -> Condition:
+    """Of the alternatives of a pulse's ``until`` the first ones: those of its train, in the train's time and charge."""
+    pulse = isinstance(what.step, CurrentStep)
+    return what.whole.until if pulse and isinstance(what.whole, GittStep) else ()
+
+
+def moved(place: Place, whole: Whole | None) -> Place:
     """The place after its step has done something: the pass around it has got somewhere."""
-    return (*place[:-1], replace(place[-1], moved=True))
+    depth = len(place) - (1 if whole is None else 2)
+    return (*place[:depth], replace(place[depth], moved=True), *place[depth + 1 :])
 
 
-def following(program: Program, place: Place) -> tuple[Place | None, tuple[Landmark, ...]]:
-    """The next timed step, or None at the program's end, and what is passed on the way to it."""
-    stack = [*place[:-1], replace(place[-1], index=place[-1].index + 1)] if place else [Frame(0)]
-    trail: list[Landmark] = []
-    while True:
-        block = _block(program, stack)
-        if stack[-1].index < len(block):
-            step = block[stack[-1].index]
-            if isinstance(step, RestStep | CurrentStep):
-                return tuple(stack), tuple(trail)
-            _pass_by(step, stack, trail)
-        elif len(stack) == 1:
-            return None, tuple(trail)
-        else:
-            _end_pass(_around(program, stack), stack, trail)
+def beyond(place: Place) -> Place:
+    """On to the next step of the same block."""
+    return (*place[:-1], replace(place[-1], index=place[-1].index + 1))
 
 
-def _block(program: Program, stack: list[Frame]) -> tuple[Step, ...]:
-    return program.steps if len(stack) == 1 else _around(program, stack).steps
+def left(place: Place, depth: int = -1) -> Place:
+    """Out of the block of the frame at ``depth``, and beyond it; what moved in it has moved what is around it."""
+    outer, inner = place[:depth], place[depth:]
+    somewhere = any(frame.moved for frame in (outer[-1], *inner))
+    return beyond((*outer[:-1], replace(outer[-1], moved=somewhere)))
 
 
-def _around(program: Program, stack: list[Frame]) -> RepeatStep:
-    """The repeat whose block the last frame counts in."""
-    step = _block(program, stack[:-1])[stack[-2].index]
-    match step:
-        case RepeatStep():
-            return step
-        case _:
-            raise ValueError("this state does not belong to this program")
-
-
-def _pass_by(step: NoteStep | RepeatStep, stack: list[Frame], trail: list[Landmark]) -> None:
-    if isinstance(step, RepeatStep) and step.times > 0:
-        stack.append(Frame(0))
-        trail.append(PassBegan(step))
-        return
-    if isinstance(step, NoteStep):
-        trail.append(step)
-    stack[-1] = replace(stack[-1], index=stack[-1].index + 1)
-
-
-def _end_pass(repeat: RepeatStep, stack: list[Frame], trail: list[Landmark]) -> None:
-    """Begin the next pass, or go on below the repeat; an inner pass that got somewhere moves the outer one too."""
-    done = stack.pop()
-    trail.append(PassEnded(repeat))
-    stack[-1] = replace(stack[-1], moved=stack[-1].moved or done.moved)
-    if done.moved and done.passes < repeat.times:
-        stack.append(Frame(0, done.passes + 1))
-        trail.append(PassBegan(repeat))
-        return
-    if done.passes < repeat.times:
-        trail.append(Stuck(repeat, done.passes))
-    stack[-1] = replace(stack[-1], index=stack[-1].index + 1)
+def next_place(program: Program, place: Place, *, whole_goes_on: bool) -> Place:
+    """Past the step at ``place``: to the next part of its whole, the next pulse, or out of it."""
+    if not place:
+        return (Frame(0),)
+    what = doing(program, place)
+    if what is None or what.whole is None:
+        return beyond(place)
+    if not whole_goes_on:
+        return beyond(place[:-1])
+    last = place[-1]
+    return beyond(place) if last.index == 0 else (*place[:-1], Frame(0, last.passes + 1))

@@ -42,7 +42,8 @@ class Row:
 
     ``seq`` is dense, 1..n, within a run and epoch. ``time_s`` is monotonic time since the run's start, ``utc_s`` a
     label. ``current_A`` is measured, positive = oxidation. ``cycle`` is 0 before the first counted pass;
-    ``step_count`` rises by one per executed step, ``step_id`` is the step's path in the file.
+    ``step_count`` rises by one per executed step, ``step_id`` is the step's path in the file; within a step of several
+    parts it names the part: 2.cv, or 3.12p for the twelfth pulse of a train.
     """
 
     seq: int
@@ -56,7 +57,7 @@ class Row:
     step_id: str
     mode: Mode
     direction: int
-    """+1 while the step oxidises, -1 while it reduces, 0 in a rest."""
+    """+1 while the step oxidises, -1 while it reduces, 0 in a rest and in a hold that follows no current."""
     step_time_s: float
     mark: Mark
     run_total: Counters
@@ -106,6 +107,7 @@ class EventKind(StrEnum):
     STEP_STARTED = "step_started"
     STEP_ENDED = "step_ended"
     CYCLE_ENDED = "cycle_ended"
+    REPEAT_ENDED = "repeat_ended"
     NOTE = "note"
     WARNING = "warning"
     GAP = "gap"

@@ -3,12 +3,13 @@
 Charge is counted from measured samples. Between a setpoint and the first sample after it the current is taken as that
 sample's: the setpoint is sent in the control period of its event, so the new current flows for nearly all of that
 time. Before sample 0 it belongs to no step and counts in the run and its cycle only. Beyond five sample intervals
-without a sample, a current step's charge is inferred from its setpoint, and a gap event says so.
+without a sample, a charge is inferred from the setpoint (in a hold: from the current last measured), and a gap event says so.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isfinite
 
 from protocols.charge import (
     SECONDS_PER_HOUR,
@@ -21,11 +22,13 @@ from protocols.charge import (
     throughput_Ah,
     throughput_Wh,
 )
-from protocols.conditions import Met, already, beyond, debounce, expired, look
+from protocols.conditions import Met, beyond, debounce, expired, tapers
 from protocols.events import Action, Event, Sampled
-from protocols.model import CurrentStep, Program, TimedStep
+from protocols.looking import alone, in_whole
+from protocols.model import HoldStep, Program, RestStep, TimedStep
+from protocols.place import Doing
 from protocols.record import Counters, EventKind
-from protocols.state import Beyond, Course, Execution, Limit, Live, Phase, Seen, State
+from protocols.state import Beyond, Course, Execution, Limit, Live, Phase, Seen, State, Together
 from protocols.written import set_current_A, told
 
 GAP_INTERVALS = 5
@@ -64,25 +67,35 @@ def unreadable(sample: Sampled, last: Sampled | None) -> str | None:
     return None
 
 
-def observe(program: Program, step: TimedStep, state: State, sample: Sampled) -> Observation:
+def observe(program: Program, what: Doing, state: State, sample: Sampled) -> Observation:
     """The running state with this sample counted and looked at, and what it meets."""
-    execution, live = state.step, state.live
+    execution, live, step = state.step, state.live, what.step
     if execution is None:
         return state, NOTHING
     last = live.sample
     if execution.fresh or last is None or _is_gap(program, step, last.at_s, sample.at_s):
+        number = 0 if execution.fresh or live.seen is None else live.seen.number + 1
         state, gaps = _leap(program, step, state, execution, sample)
-        state, verdict = _looked(program, step, state, sample, total=state.live.step_total, before=None)
+        if what.whole is not None and state.course.whole is None:
+            state = replace(state, course=replace(state.course, whole=Together(sample.at_s)))
+        total = state.live.step_total
+        state, verdict = _looked(program, what, state, sample, total=total, before=None, number=number)
         return state, replace(verdict, gaps=gaps)
-    total = add_trapezoid(live.step_total, last, sample)
-    return _looked(program, step, state, sample, total=total, before=live.seen)
+    total, number = add_trapezoid(live.step_total, last, sample), 0 if live.seen is None else live.seen.number + 1
+    return _looked(program, what, state, sample, total=total, before=live.seen, number=number)
 
 
 def _looked(
-    program: Program, step: TimedStep, state: State, sample: Sampled, *, total: Counters, before: Seen | None
+    program: Program,
+    what: Doing,
+    state: State,
+    sample: Sampled,
+    *,
+    total: Counters,
+    before: Seen | None,
+    number: int,
 ) -> Observation:
-    """Sample 0 needs no second sample: what it meets was met before the step."""
-    live, execution, course = state.live, state.step, state.course
+    live, execution, course, step = state.live, state.step, state.course, what.step
     if execution is None:
         return state, NOTHING
     at_start = execution.first is sample
@@ -95,23 +108,27 @@ def _looked(
         sample.at_s,
         time_s,
         sample.voltage_V,
-        abs(sample.current_A),
+        _current_A(step, execution, sample, number, time_s),
         charge_Ah,
         throughput_Wh(total),
         sample.temperature_degC,
         slope,
+        number,
     )
-    needed = 1 if at_start else debounce(program.settings)
-    until_met, until = look(step.until, live.until, seen, before, course.past, debounce=needed)
-    abort_met, abort = look(step.abort_if, live.abort, seen, before, course.past, debounce=needed)
-    limits = _beyond(program, live, sample, charge_Ah, resting=not isinstance(step, CurrentStep))
-    after = Live(sample, seen, total, until, abort, limits, window, live.recorded, unwritten=True)
+    needed = debounce(program.settings)
+    if what.whole is None:
+        found = alone(step, state, seen, before, debounce=needed, at_start=at_start)
+    else:
+        found = in_whole(what, state, seen, before, debounce=needed, at_start=at_start)
+    spent = charge_Ah if course.whole is None else charge_Ah + course.whole.charge_Ah
+    limits = _beyond(program, live, sample, spent, resting=isinstance(step, RestStep))
+    after = Live(
+        sample, seen, total, found.until, found.train, found.abort, limits, window, live.recorded, unwritten=True
+    )
     state = State(state.phase, course, execution, after)
-    if not (limits or abort_met or until_met):
+    if not (limits or found.abort_met or found.until_met):
         return state, NOTHING
-    if at_start:
-        until_met = already(step.until, until_met)
-    return state, Verdict(expired(limits, sample.at_s, program.safety.for_s), abort_met, until_met)
+    return state, Verdict(expired(limits, sample.at_s, program.safety.for_s), found.abort_met, found.until_met)
 
 
 def _beyond(program: Program, live: Live, sample: Sampled, charge_Ah: float, *, resting: bool) -> Beyond:
@@ -119,9 +136,15 @@ def _beyond(program: Program, live: Live, sample: Sampled, charge_Ah: float, *, 
     return beyond(program.safety, live.beyond, sample, charge_Ah, resting=resting, thermometer=thermometer)
 
 
+def _current_A(step: TimedStep, execution: Execution, sample: Sampled, number: int, time_s: float) -> float | None:
+    if isinstance(step, HoldStep) and not tapers(number, time_s - execution.clock_s):
+        return None
+    return abs(sample.current_A)
+
+
 def _is_gap(program: Program, step: TimedStep, since_s: float, at_s: float) -> bool:
     longest_s = GAP_INTERVALS * program.settings.sample_every_s + TIME_SLACK_S
-    return at_s - since_s > longest_s and isinstance(step, CurrentStep)
+    return at_s - since_s > longest_s and not isinstance(step, RestStep)
 
 
 def _leap(
@@ -130,7 +153,7 @@ def _leap(
     """Count up to a sample that no line joins to the one before: the first after a setpoint, or after a gap."""
     since_s = execution.applied_s if execution.fresh or state.live.sample is None else state.live.sample.at_s
     gap = _is_gap(program, step, since_s, sample.at_s)
-    current_A = set_current_A(step) if gap else sample.current_A
+    current_A = _inferred_A(step, state, execution, sample) if gap else sample.current_A
     passed = add_constant(Counters(), current_A, sample.voltage_V, sample.at_s - since_s)
     gaps = (_gap(state.course, sample, since_s, inferred_Ah=throughput_Ah(passed)),) if gap else ()
     if execution.first is None:
@@ -140,12 +163,26 @@ def _leap(
     return replace(state, live=live, step=replace(execution, fresh=False)), gaps
 
 
+def _inferred_A(step: TimedStep, state: State, execution: Execution, sample: Sampled) -> float:
+    """The current of a gap. A hold sets none: the one last measured in it, which may be the one after the gap."""
+    set_A, last = set_current_A(step), state.live.sample
+    if set_A is not None:
+        return set_A
+    return sample.current_A if execution.fresh or last is None else last.current_A
+
+
+def spent_Ah(state: State) -> float:
+    """The charge of the step so far; a step of several parts is one."""
+    together = state.course.whole
+    return throughput_Ah(state.live.step_total) + (0.0 if together is None else together.charge_Ah)
+
+
 def counted(course: Course, passed: Counters) -> Course:
     """The course with a charge that belongs to no step."""
     return replace(course, run_total=plus(course.run_total, passed), cycle_total=plus(course.cycle_total, passed))
 
 
-def _gap(course: Course, event: Event, since_s: float, **charge: float) -> Action:
+def _gap(course: Course, event: Event, since_s: float, **charge: float | None) -> Action:
     began_s, ended_s = since_s - course.started_s, event.at_s - course.started_s
     return told(course, event, EventKind.GAP, from_s=began_s, to_s=ended_s, gap_s=event.at_s - since_s, **charge)
 
@@ -160,7 +197,7 @@ def observe_pause(program: Program, state: State, sample: Sampled) -> Observatio
         passed = add_constant(Counters(), sample.current_A, sample.voltage_V, duration_s)
     else:
         passed = add_trapezoid(Counters(), live.sample, sample)
-    limits = _beyond(program, live, sample, throughput_Ah(live.step_total), resting=True)
+    limits = _beyond(program, live, sample, spent_Ah(state), resting=True)
     live = replace(live, sample=sample, beyond=limits, unwritten=True)
     state = replace(state, course=counted(state.course, passed), step=replace(execution, fresh=False), live=live)
     return state, Verdict(expired(limits, sample.at_s, program.safety.for_s))
@@ -175,13 +212,27 @@ def tail(program: Program, step: TimedStep, state: State, event: Event) -> tuple
     execution, last = state.step, state.live.sample
     if execution is None:
         return Counters(), ()
-    set_A = set_current_A(step) if state.phase is Phase.RUNNING else 0.0
     voltage_V = 0.0 if last is None else last.voltage_V
-    since_s, current_A = execution.applied_s, set_A
+    since_s, current_A = execution.applied_s, _applied_A(step, state)
     if last is not None and not execution.fresh:
         since_s, current_A = last.at_s, last.current_A
     duration_s = event.at_s - since_s
     if state.phase is Phase.RUNNING and _is_gap(program, step, since_s, event.at_s):
-        at_most_Ah = abs(set_A) * duration_s / SECONDS_PER_HOUR
-        return Counters(), (_gap(state.course, event, since_s, at_most_Ah=at_most_Ah),)
+        return Counters(), (_gap(state.course, event, since_s, at_most_Ah=_at_most_Ah(step, duration_s)),)
     return add_constant(Counters(), current_A, voltage_V, duration_s), ()
+
+
+def _applied_A(step: TimedStep, state: State) -> float:
+    """What flows before the first sample after a setpoint; under a voltage nobody knows, and the last one is taken."""
+    if state.phase is not Phase.RUNNING:
+        return 0.0
+    set_A, last = set_current_A(step), state.live.sample
+    if set_A is not None:
+        return set_A
+    return 0.0 if last is None else last.current_A
+
+
+def _at_most_Ah(step: TimedStep, duration_s: float) -> float | None:
+    """None: the protocol does not limit the current of this hold, only the channel does."""
+    most_A = step.current_limit_A if isinstance(step, HoldStep) else abs(set_current_A(step) or 0.0)
+    return most_A * duration_s / SECONDS_PER_HOUR if isfinite(most_A) else None

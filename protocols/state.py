@@ -26,15 +26,20 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where a block stands: the step it is at, its pass (from 1), and whether this pass has got anywhere yet."""
+    """Where a block stands: the step it is at, its pass (from 1), and whether this pass has got anywhere yet.
+
+    In a step of several parts ``index`` is the part (0 or 1) and ``passes`` the pulse of a train.
+    """
 
     index: int
     passes: int = 1
     moved: bool = False
+    met: int = 0
+    """Counted cycles in a row that met the ``stop_when`` of this repeat."""
 
 
 Place = tuple[Frame, ...]
-"""One frame for the program and one for each repeat around the present step, outermost first."""
+"""One frame for the program, one for each repeat around the present step, outermost first, and one for its parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,30 @@ class Past:
     delithiate_Ah: float | None = None
     either_Ah: float | None = None
     labels: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """A step of several parts under way: what its finished parts make together."""
+
+    zero_s: float
+    """Clock reading at which its run time was, or without pauses would have been, zero."""
+    charge_Ah: float = 0.0
+    """Of a train the sum of its pulses: its rests do not count."""
+    energy_Wh: float = 0.0
+    moved: bool = False
+    """One of its parts did more than begin."""
+    ending: str | None = None
+    """The alternative that ends a train: no pulse follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class CycleCharge:
+    """A completed cycle that some ``stop_when`` refers to."""
+
+    cycle: int
+    lithiation_Ah: float
+    delithiation_Ah: float
 
 
 NO_CHARGE = Counters()
@@ -64,6 +93,13 @@ class Course:
     run_total: Counters = NO_CHARGE
     cycle_total: Counters = NO_CHARGE
     past: Past = NO_PAST
+    whole: Together | None = None
+    sought: tuple[int, ...] = ()
+    """Numbers of the cycles that some ``stop_when`` of the program refers to."""
+    cycles: tuple[CycleCharge, ...] = ()
+    """Those of them that are complete."""
+    cycle_skipped: bool = False
+    """A person skipped a step of the open cycle: its charge says nothing about the cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +118,21 @@ class Execution:
 
 
 class Seen(NamedTuple):
-    """What conditions look at: one sample within its step; current, charge, energy and slope are magnitudes."""
+    """What conditions look at: one sample within its step; current, charge, energy and slope are magnitudes.
+
+    ``current_A`` None: the voltage has just been applied, and the current is not yet the cell's.
+    """
 
     at_s: float
     time_s: float
     voltage_V: float
-    current_A: float
+    current_A: float | None
     charge_Ah: float
     energy_Wh: float
     temperature_degC: float | None
     slope_V_s: float | None
+    number: int = 0
+    """Samples since the setpoint was applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +184,10 @@ class Live:
     """The newest sample of the step itself, none of a pause; None before its first."""
     step_total: Counters = NO_CHARGE
     until: Streaks = ()
+    train: Streaks = ()
+    """Of the ``until`` of a train, in its run time; those of ``until`` are the pulse's own."""
     abort: Streaks = ()
+    """Of a step of several parts in its run time, from part to part."""
     beyond: Beyond = ()
     window: SlopeWindow | None = None
     recorded: Row | None = None

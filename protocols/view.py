@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from protocols.model import ConstantCurrent, CurrentStep, Program, Rest, Setpoint, TimedStep
-from protocols.place import step_at
+from protocols.model import (
+    ConstantCurrent,
+    ConstantVoltage,
+    CurrentStep,
+    HoldStep,
+    Program,
+    Rest,
+    RestStep,
+    Setpoint,
+    TimedStep,
+)
+from protocols.place import path_at, step_at
 from protocols.record import Mark, Outcome, Row
 from protocols.state import Phase, State
 from protocols.written import row, set_current_A, word
@@ -13,7 +23,11 @@ from protocols.written import row, set_current_A, word
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run is. ``step_id`` and ``word`` are empty before the first step; ``setpoint_A`` None: none is applied."""
+    """Where a run is. ``step_id``, ``path`` and ``word`` are empty before the first step.
+
+    ``step_id`` names the very pulse (3.12p), ``path`` its place in the file (3.p): ceilings and plans go by that one.
+    ``setpoint_A`` None: no current is set; ``setpoint_V`` None: no voltage is.
+    """
 
     phase: Phase
     step_id: str
@@ -24,12 +38,18 @@ class Progress:
     label: str | None
     outcome: Outcome | None = None
     reason: str = ""
+    setpoint_V: float | None = None
+    path: str = ""
 
 
 def setpoint(step: TimedStep) -> Setpoint:
-    if isinstance(step, CurrentStep):
-        return ConstantCurrent(step.current_A, step.window_V)
-    return Rest(step.window_V)
+    match step:
+        case RestStep():
+            return Rest(step.window_V)
+        case CurrentStep():
+            return ConstantCurrent(step.current_A, step.window_V)
+        case HoldStep():
+            return ConstantVoltage(step.voltage_V, step.current_limit_A)
 
 
 def live_row(program: Program, state: State) -> Row | None:
@@ -44,16 +64,19 @@ def live_row(program: Program, state: State) -> Row | None:
 
 def progress(program: Program, state: State) -> Progress:
     step, ending = step_at(program, state.course.place), state.ending
+    running = state.phase is Phase.RUNNING
     return Progress(
         phase=state.phase,
         step_id="" if step is None else step.path,
         word="" if step is None else word(step),
         cycle=state.course.cycle,
         step_count=state.course.step_count,
-        setpoint_A=set_current_A(step) if step is not None and state.phase is Phase.RUNNING else None,
+        setpoint_A=set_current_A(step) if step is not None and running else None,
         label=None if step is None else step.label,
         outcome=None if ending is None else ending.outcome,
         reason="" if ending is None else ending.reason,
+        setpoint_V=step.voltage_V if isinstance(step, HoldStep) and running else None,
+        path=path_at(program, state.course.place),
     )
 
 

@@ -7,9 +7,20 @@ from dataclasses import dataclass
 from protocols.charge import plus, throughput_Ah, throughput_Wh
 from protocols.conditions import crossed
 from protocols.events import Event, RecordEvent, Sampled
-from protocols.model import CurrentStep, Program, RestStep, Safety, TimedStep, Verb
+from protocols.model import (
+    CurrentStep,
+    HoldStep,
+    Program,
+    RepeatStep,
+    RestStep,
+    Safety,
+    StopWhen,
+    TimedStep,
+    Verb,
+)
+from protocols.place import Doing, train_until
 from protocols.record import JSON, CycleSummary, EventKind, EventRecord, Mark, Mode, Row, StepSummary
-from protocols.state import Course, Execution, Limit, State
+from protocols.state import Course, Crossing, Execution, Limit, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +37,6 @@ class Closing:
 def row(step: TimedStep, state: State, execution: Execution, sample: Sampled, mark: Mark) -> Row:
     """The newest sample with the counters of its moment, as the next row to be recorded."""
     course, live = state.course, state.live
-    flowing = isinstance(step, CurrentStep) and mark is not Mark.PAUSED
     return Row(
         seq=1 if live.recorded is None else live.recorded.seq + 1,
         time_s=sample.at_s - course.started_s,
@@ -37,8 +47,8 @@ def row(step: TimedStep, state: State, execution: Execution, sample: Sampled, ma
         cycle=course.cycle,
         step_count=course.step_count,
         step_id=step.path,
-        mode=Mode.CURRENT if flowing else Mode.REST,
-        direction=direction(step) if isinstance(step, CurrentStep) and flowing else 0,
+        mode=Mode.REST if mark is Mark.PAUSED else mode(step),
+        direction=0 if mark is Mark.PAUSED else direction(step),
         step_time_s=execution.clock_s if mark is Mark.PAUSED else sample.at_s - execution.zero_s,
         mark=mark,
         run_total=plus(course.run_total, live.step_total),
@@ -47,24 +57,44 @@ def row(step: TimedStep, state: State, execution: Execution, sample: Sampled, ma
     )
 
 
-def direction(step: CurrentStep) -> int:
+def mode(step: TimedStep) -> Mode:
+    match step:
+        case RestStep():
+            return Mode.REST
+        case CurrentStep():
+            return Mode.CURRENT
+        case HoldStep():
+            return Mode.VOLTAGE
+
+
+def direction(step: TimedStep) -> int:
+    """What the file says, not what flows: a hold follows its current, or none."""
+    if isinstance(step, RestStep) or step.verb is None:
+        return 0
     return 1 if step.verb is Verb.DELITHIATE else -1
 
 
-def set_current_A(step: TimedStep) -> float:
-    return step.current_A if isinstance(step, CurrentStep) else 0.0
+def set_current_A(step: TimedStep) -> float | None:
+    """None: the step sets a voltage, and the current is the cell's."""
+    match step:
+        case RestStep():
+            return 0.0
+        case CurrentStep():
+            return step.current_A
+        case HoldStep():
+            return None
 
 
 def word(step: TimedStep) -> str:
     return "rest" if isinstance(step, RestStep) else step.word
 
 
-def summary(step: TimedStep, state: State, execution: Execution, ended_s: float, closing: Closing) -> StepSummary:
+def summary(what: Doing, state: State, execution: Execution, ended_s: float, closing: Closing) -> StepSummary:
     """The step just ended; ``ended_s`` is used when it never had a sample."""
-    course, live = state.course, state.live
+    course, live, step = state.course, state.live, what.step
     first, last = execution.first, live.seen
     began_s = execution.applied_s if first is None else first.at_s
-    found = None if closing.number is None else crossed(step.until, live.until, closing.number)
+    found = _crossed(what, state, closing)
     return StepSummary(
         step_count=course.step_count,
         step_id=step.path,
@@ -81,8 +111,25 @@ def summary(step: TimedStep, state: State, execution: Execution, ended_s: float,
         end_voltage_V=None if last is None else last.voltage_V,
         crossing_s=None if found is None else execution.zero_s - course.started_s + found[1].time_s,
         crossing_charge_Ah=None if found is None else found[1].charge_Ah,
-        overshoot_V=None if found is None or last is None else abs(last.voltage_V - found[0].value),
+        overshoot_V=None if found is None or last is None else abs(last.voltage_V - found[0]),
     )
+
+
+def _crossed(what: Doing, state: State, closing: Closing) -> tuple[float, Crossing] | None:
+    """The threshold that ended the step and where it was crossed, in the step's own time and charge."""
+    live, execution, together = state.live, state.step, state.course.whole
+    number, train = closing.number, train_until(what)
+    if number is None:
+        return None
+    if number >= len(train):
+        found = crossed(what.step.until[len(train) :], live.until, number - len(train))
+        return None if found is None else (found[0].value, found[1])
+    found = crossed(train, live.train, number)
+    if found is None or execution is None or together is None:
+        return None
+    clause, moment = found
+    began_s = execution.zero_s - together.zero_s
+    return clause.value, Crossing(moment.time_s - began_s, moment.charge_Ah - together.charge_Ah)
 
 
 def cycle_summary(course: Course, started_s: float, ended_s: float) -> CycleSummary:
@@ -119,6 +166,7 @@ def run_started(program: Program, course: Course, event: Event) -> RecordEvent:
 
 
 def step_started(step: TimedStep, course: Course, event: Event) -> RecordEvent:
+    held: dict[str, JSON] = {"voltage_V": step.voltage_V} if isinstance(step, HoldStep) else {}
     return told(
         course,
         event,
@@ -130,6 +178,7 @@ def step_started(step: TimedStep, course: Course, event: Event) -> RecordEvent:
         current_A=set_current_A(step),
         label=step.label,
         note=step.note,
+        **held,
     )
 
 
@@ -165,6 +214,24 @@ def cycle_ended(cycle: CycleSummary, course: Course, event: Event) -> RecordEven
         delithiation_Wh=cycle.delithiation_Wh,
         started_s=cycle.started_s,
         ended_s=cycle.ended_s,
+    )
+
+
+def repeat_ended(
+    repeat: RepeatStep, stop: StopWhen, course: Course, event: Event, *, value: float, limit: float
+) -> RecordEvent:
+    """A ``stop_when`` was met; ``value`` and ``limit`` are in Ah, or are the efficiency."""
+    return told(
+        course,
+        event,
+        EventKind.REPEAT_ENDED,
+        step_id=repeat.path,
+        label=repeat.label,
+        cycle=course.cycle,
+        reason=f"stop_when: {stop.text}",
+        watched=stop.watched.value,
+        value=value,
+        limit=limit,
     )
 
 
