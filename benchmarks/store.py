@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.measure import Cost, Stopwatch, compare
 from benchmarks.runs import new_run, some_rows
 from cycler_ctl.store.codec import ROW_COLUMNS, row_values
-from protocols.record import Row
+from protocols.record import Outcome, Row
 
 ROWS = 20_000
 COMMIT_ROWS = 250
@@ -42,8 +43,27 @@ async def by_executemany(rows: list[Row]) -> Cost:
         return watch.cost(len(rows))
 
 
+def size_of(rows: list[Row]) -> float:
+    """Bytes a row in the file of an ended run, by the growth with the number of rows."""
+    with TemporaryDirectory() as empty, TemporaryDirectory() as full:
+        return (_file_bytes(Path(full), rows) - _file_bytes(Path(empty), [])) / len(rows)
+
+
+def _file_bytes(folder: Path, rows: list[Row]) -> int:
+    writer = new_run(folder)
+    writer.append(rows)
+    writer.finish(Outcome.FINISHED, "")
+    writer.close(60.0)
+    return (writer.run_dir / "run.sqlite").stat().st_size
+
+
+def _cold(rows: list[Row]) -> list[Row]:
+    return [replace(row, temperature_degC=None) for row in rows]
+
+
 async def bench() -> None:
     rows = some_rows(ROWS)
+    print(f"\na row in the run file: {size_of(rows):.1f} B, without a temperature {size_of(_cold(rows)):.1f} B")
     await compare(
         "one durable row",
         {"run writer": lambda: by_writer(rows), "executemany, 250 a commit": lambda: by_executemany(rows)},

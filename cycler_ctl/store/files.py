@@ -10,14 +10,17 @@ from math import ceil
 from pathlib import Path
 
 from cycler_ctl.errors import StoreError
+from cycler_ctl.store.compact import RowEncoder
 from cycler_ctl.store.info import RunInfo
-from cycler_ctl.store.place import MINIMUM_FREE_BYTES
+from cycler_ctl.store.place import MINIMUM_FREE_BYTES, release_reserve
 from cycler_ctl.store.segment import (
     Batch,
     Connect,
+    Found,
     Numbers,
     after,
     build_segment,
+    encoder_for,
     give_up,
     make_single_file,
     open_for_writing,
@@ -25,6 +28,8 @@ from cycler_ctl.store.segment import (
     write_batches,
 )
 
+RESERVE_BYTES = 8 << 20
+"""Held back on the disk by each live run, so that its end can be written when nothing else can: 100 000 rows."""
 RING_S = 600.0
 """A disk may be away this long before anything is lost (reserve for F16 to F18)."""
 
@@ -36,11 +41,16 @@ class WriterOptions:
     commit_every_s: float = 0.25
     commit_rows: int = 256
     retry_every_s: float = 5.0
+    close_retry_s: float = 5.0
+    """How long closing goes on trying to write what no disk took."""
+    urgent_s: float = 75.0
+    """Records that have waited this long may use the reserve: the run has been ended for want of a disk by then."""
     ring_rows: int = 100_000
     """Rows that may wait; more where 10 min of samples are more."""
     keep_rows: int = 5_000
     """Durable rows kept to be written once more into a new segment; fewer where 10 min of samples are fewer."""
     minimum_free_bytes: int = MINIMUM_FREE_BYTES
+    reserve_bytes: int = RESERVE_BYTES
     connect: Connect = open_for_writing
 
 
@@ -63,6 +73,8 @@ class RunFiles:
         self.unwritten: list[Batch] = []
         self.overflowed = False
         self.last_error: StoreError | None = None
+        self.hopeless = False
+        """The last error is of the records themselves: no disk would take them."""
         self._info = info
         self._run_dir = at.run_dir
         self._utc = utc
@@ -72,20 +84,29 @@ class RunFiles:
         self._usable = True
         self._ended = False
         self._connection: sqlite3.Connection | None = None
+        self._encoder = RowEncoder()
 
-    def save(self, batches: Sequence[Batch]) -> StoreError | None:
-        """Make ``batches`` and all that failed before durable, in a new segment if the present one fails."""
+    def save(self, batches: Sequence[Batch], urgent: bool = False) -> StoreError | None:  # noqa: FBT001, FBT002
+        """Make ``batches`` and all that failed before durable, in a new segment if the present one fails.
+
+        If that fails too, the reserve is given up for what must not be missing: the end of the run, or where
+        ``urgent`` everything that has waited long enough for the run to have been ended for want of a disk.
+        """
         self.unwritten.extend(batches)
         if not self.unwritten:
             return None
         error = self._attempt(self._write_here) if self._usable else self.last_error
         if error is not None:
             error = self._attempt(self._write_new_segment)
+        ending = any(batch.ending is not None for batch in self.unwritten)
+        if error is not None and (urgent or ending) and release_reserve(self._run_dir):
+            error = self._attempt(self._write_new_segment)
         if error is None:
             self._settle()
         return error
 
     def close(self) -> None:
+        release_reserve(self._run_dir)
         if self._connection is None:
             return
         if self._ended and self._usable:
@@ -98,6 +119,7 @@ class RunFiles:
             write()
         except (sqlite3.Error, OSError, StoreError, ValueError, TypeError) as error:
             self._abandon()
+            self.hopeless = not isinstance(error, sqlite3.OperationalError | OSError)
             self.last_error = StoreError(f"{self._run_dir}: {error}")
             return self.last_error
         return None
@@ -111,7 +133,8 @@ class RunFiles:
     def _write_here(self) -> None:
         if self._connection is None:
             self._connection = self._options.connect(segment_path(self._run_dir, self.segment))
-        write_batches(self._connection, self._info.epoch, self.durable.seq, self.unwritten, self._utc())
+            self._encoder = encoder_for(self._connection)
+        write_batches(self._connection, self._encoder, self.durable.seq, self.unwritten, self._utc())
 
     def _write_new_segment(self) -> None:
         number = self.segment + 1
@@ -124,11 +147,10 @@ class RunFiles:
     def _settle(self) -> None:
         """What was written is durable now; keep the newest of it in memory."""
         for batch in self.unwritten:
-            counts = (len(batch.rows), len(batch.events), len(batch.steps), len(batch.cycles))
-            self.durable = after(self.durable, *counts)
+            self.durable = after(self.durable, batch)
             self._ended = self._ended or batch.ending is not None
             self._kept.append(batch)
-            self._kept_rows += counts[0]
+            self._kept_rows += len(batch.rows)
         self.unwritten = []
         most = min(self._options.keep_rows, ceil(RING_S / self._info.sample_every_s))
         while self._kept and (self._kept_rows > most or len(self._kept) > 2 * most + 100):
@@ -143,3 +165,11 @@ def _first(batches: Sequence[Batch], durable: Numbers) -> Numbers:
         next((batch.steps[0][0] for batch in batches if batch.steps), durable.step),
         next((batch.cycles[0][0] for batch in batches if batch.cycles), durable.cycle),
     )
+
+
+def continued(run_dir: Path, info: RunInfo, number: int, found: Found, utc_s: float) -> Position:
+    """In the last segment, or after one of an older program in a new one: what is written stays as it was written."""
+    if found.older:
+        number += 1
+        build_segment(segment_path(run_dir, number), info, number, found.next, (), utc_s)
+    return Position(run_dir, number, found.next)

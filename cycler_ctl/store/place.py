@@ -7,9 +7,13 @@ import shutil
 import sys
 from pathlib import Path
 
+from filelock import BaseFileLock, FileLock, Timeout
+
 from cycler_ctl.errors import StoreError
 
 MINIMUM_FREE_BYTES = 1_000_000_000
+RESERVE_NAME = "reserve"
+_BLOCK = bytes(1 << 18)
 
 NETWORK_TYPES = frozenset(
     {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "ncpfs", "afs", "9p", "ceph", "glusterfs", "lustre", "gpfs"}
@@ -86,3 +90,37 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_reserve(run_dir: Path, byte_size: int) -> None:
+    """Take space that can be given back when the disk is full; written, because a sparse file holds none."""
+    try:
+        with (run_dir / RESERVE_NAME).open("wb") as file:
+            for _ in range(0, byte_size, len(_BLOCK)):
+                file.write(_BLOCK)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        release_reserve(run_dir)
+        raise
+
+
+def release_reserve(run_dir: Path) -> bool:
+    """True if there was a reserve and its space is free now."""
+    try:
+        (run_dir / RESERVE_NAME).unlink()
+    except OSError:
+        return False
+    return True
+
+
+def locked(run_dir: Path) -> BaseFileLock:
+    """The operating system's lock, so that a run has one writer and a dead one leaves nothing to clean up."""
+    lock = FileLock(run_dir / "writer.lock", timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise StoreError(f"another process is writing {run_dir}: stop that one first") from error
+    except OSError as error:
+        raise StoreError(f"cannot lock {run_dir}: {error.strerror}; check the rights of data_dir") from error
+    return lock

@@ -97,8 +97,9 @@ class RunReader:
     @property
     def last_seq(self) -> int:
         """The newest durable row, 0 before the first."""
-        found = self._read("samples", "seq", ("coalesce(max(seq), 0)",), 0, None)
-        return max((values[0] for values in found), default=0)
+        self._look_for_segments()
+        newest = (_fetch(segment.connection, _NEWEST, ()) for segment in self._segments)
+        return max((found[0][0] for found in newest if found), default=0)
 
     def rows(self, after_seq: int = 0, limit: int | None = None) -> list[Row]:
         """Rows with ``seq > after_seq`` in order; their seq is the cursor."""
@@ -264,6 +265,9 @@ def _run_row(connection: sqlite3.Connection) -> dict[str, Any]:
 
 def _named(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> dict[str, Any]:
     return {column[0]: value for column, value in zip(cursor.description, values, strict=True)}
+
+
+_NEWEST = "SELECT seq FROM samples WHERE epoch = (SELECT epoch FROM run) ORDER BY seq DESC LIMIT 1"
 
 
 def _query(table: str, key: str, columns: Sequence[str]) -> str:

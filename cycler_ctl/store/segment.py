@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
@@ -15,14 +15,12 @@ from cycler_ctl.errors import StoreError
 from cycler_ctl.store.codec import (
     CYCLE_COLUMNS,
     EVENT_COLUMNS,
-    ROW_COLUMNS,
-    SQL,
     STEP_COLUMNS,
     cycle_values,
     event_values,
-    row_values,
     step_values,
 )
+from cycler_ctl.store.compact import COMPACT_COLUMNS, CONTEXT_COLUMNS, TOTALS_COLUMNS, RowEncoder
 from cycler_ctl.store.info import INFO_COLUMNS, RunInfo, info_values
 from cycler_ctl.store.place import sync_file, sync_folder
 from protocols.record import CycleSummary, EventRecord, Outcome, Row, StepSummary
@@ -31,7 +29,7 @@ APPLICATION_ID = 0x4359434C  # "CYCL", so that file(1) and we know our own
 Connect = Callable[[Path], sqlite3.Connection]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Numbers:
     """The next free number of each kind of record; numbers are dense from 1 within a run."""
 
@@ -39,10 +37,6 @@ class Numbers:
     event: int = 1
     step: int = 1
     cycle: int = 1
-
-
-def after(at: Numbers, rows: int, events: int, steps: int, cycles: int) -> Numbers:
-    return Numbers(at.seq + rows, at.event + events, at.step + steps, at.cycle + cycles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +49,26 @@ class Ending:
     utc_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
-    """What one append brought, numbered."""
+    """What is written in one transaction; grows by appending until it is taken, then never changes."""
 
-    rows: tuple[Row, ...] = ()
-    events: tuple[tuple[int, EventRecord], ...] = ()
-    steps: tuple[tuple[int, StepSummary], ...] = ()
-    cycles: tuple[tuple[int, CycleSummary], ...] = ()
+    rows: list[Row] = field(default_factory=list[Row])
+    events: list[tuple[int, EventRecord]] = field(default_factory=list[tuple[int, EventRecord]])
+    steps: list[tuple[int, StepSummary]] = field(default_factory=list[tuple[int, StepSummary]])
+    cycles: list[tuple[int, CycleSummary]] = field(default_factory=list[tuple[int, CycleSummary]])
     checkpoint: Callable[[], str] | None = None
+    """The newest; called in the writer's thread."""
     ending: Ending | None = None
 
 
-def renewed(batch: Batch, checkpoint: Callable[[], str] | None) -> Batch:
-    """Most samples bring a newer checkpoint and no record: it takes the place of the one that waits."""
-    if checkpoint is None:
-        return batch
-    return Batch(batch.rows, batch.events, batch.steps, batch.cycles, checkpoint, batch.ending)
+def after(at: Numbers, batch: Batch) -> Numbers:
+    return Numbers(
+        at.seq + len(batch.rows),
+        at.event + len(batch.events),
+        at.step + len(batch.steps),
+        at.cycle + len(batch.cycles),
+    )
 
 
 def segment_path(run_dir: Path, number: int) -> Path:
@@ -113,22 +110,19 @@ def _fill(  # noqa: PLR0917
     columns = (*INFO_COLUMNS, "segment", "first_seq", "first_event", "first_step", "first_cycle")
     values = (*info_values(info), number, first.seq, first.event, first.step, first.cycle)
     connection.execute(_insert("run", columns), values)
-    write_batches(connection, info.epoch, first.seq, batches, utc_s)
+    write_batches(connection, RowEncoder(), first.seq, batches, utc_s)
 
 
 def apply_schema(connection: sqlite3.Connection) -> None:
-    """Apply the numbered files this database has not seen; a database from a newer program is refused."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    files = sorted(
-        (file for file in resources.files("cycler_ctl.store.schema").iterdir() if file.name.endswith(".sql")),
-        key=lambda file: file.name,
-    )
-    if version > len(files):
-        raise StoreError(f"the run file has schema {version}, this program knows {len(files)}: use a newer cycler-ctl")
-    for number, file in enumerate(files[version:], start=version + 1):
-        script = file.read_text(encoding="utf-8")
+    """Make a new file's tables: all numbered files in order. No file that holds rows is ever changed by a newer schema."""
+    for number, script in enumerate(_schema(), start=1):
         marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"
         connection.executescript(f"BEGIN; {script}; {marks} COMMIT;")
+
+
+def _schema() -> list[str]:
+    files = (file for file in resources.files("cycler_ctl.store.schema").iterdir() if file.name.endswith(".sql"))
+    return [file.read_text(encoding="utf-8") for file in sorted(files, key=lambda file: file.name)]
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
@@ -148,24 +142,22 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
 
 def write_batches(
-    connection: sqlite3.Connection, epoch: int, next_seq: int, batches: Sequence[Batch], utc_s: float
-) -> int:
-    """Write ``batches`` in one transaction and return the next seq; without COMMIT nothing of it exists."""
+    connection: sqlite3.Connection, encoder: RowEncoder, next_seq: int, batches: Sequence[Batch], utc_s: float
+) -> None:
+    """Write ``batches`` in one transaction; without COMMIT nothing of it exists, and ``encoder`` must be thrown away."""
     connection.execute("BEGIN IMMEDIATE")
     rows = [row for batch in batches for row in batch.rows]
     _check_dense(rows, next_seq)
-    connection.executemany(_insert("samples", ("epoch", *ROW_COLUMNS)), [row_values(epoch, row) for row in rows])
-    _insert_all(
-        connection, "events", EVENT_COLUMNS, (event_values(*item) for batch in batches for item in batch.events)
-    )
-    _insert_all(connection, "steps", STEP_COLUMNS, (step_values(*item) for batch in batches for item in batch.steps))
-    _insert_all(
-        connection, "cycles", CYCLE_COLUMNS, (cycle_values(*item) for batch in batches for item in batch.cycles)
-    )
-    next_seq += len(rows)
-    _write_newest(connection, batches, next_seq - 1, utc_s)
+    encoded = encoder.encode(rows)
+    connection.executemany(INSERT_CONTEXT, encoded.contexts)
+    connection.executemany(INSERT_ROW, encoded.rows)
+    connection.executemany(INSERT_TOTALS, encoded.totals)
+    for batch in batches:
+        connection.executemany(INSERT_EVENT, (event_values(*item) for item in batch.events))
+        connection.executemany(INSERT_STEP, (step_values(*item) for item in batch.steps))
+        connection.executemany(INSERT_CYCLE, (cycle_values(*item) for item in batch.cycles))
+    _write_newest(connection, batches, next_seq + len(rows) - 1, utc_s)
     connection.execute("COMMIT")
-    return next_seq
 
 
 def _write_newest(connection: sqlite3.Connection, batches: Sequence[Batch], last_seq: int, utc_s: float) -> None:
@@ -186,32 +178,50 @@ def _check_dense(rows: Iterable[Row], next_seq: int) -> None:
             raise StoreError(f"row {row.seq} was appended where row {seq} must follow")
 
 
-def _insert_all(
-    connection: sqlite3.Connection, table: str, columns: Sequence[str], values: Iterable[tuple[SQL, ...]]
-) -> None:
-    connection.executemany(_insert(table, columns), values)
-
-
 def _insert(table: str, columns: Sequence[str]) -> str:
     marks = ", ".join("?" * len(columns))
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names are ours, values are bound
 
 
-def next_numbers(path: Path) -> Numbers:
-    """Where an existing segment goes on; the file is checked first, because a writer must not build on a broken one."""
+INSERT_CONTEXT = _insert("contexts", CONTEXT_COLUMNS)
+INSERT_ROW = _insert("compact", COMPACT_COLUMNS)
+INSERT_TOTALS = _insert("totals", TOTALS_COLUMNS)
+INSERT_EVENT = _insert("events", EVENT_COLUMNS)
+INSERT_STEP = _insert("steps", STEP_COLUMNS)
+INSERT_CYCLE = _insert("cycles", CYCLE_COLUMNS)
+
+
+def encoder_for(connection: sqlite3.Connection) -> RowEncoder:
+    """One that goes on where this file ends."""
+    (next_context,) = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM contexts").fetchone()
+    return RowEncoder(next_context)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where an existing segment goes on; ``older``: it has an earlier schema, so a new segment must."""
+
+    next: Numbers
+    older: bool
+
+
+def examine(path: Path) -> Found:
+    """What a writer finds; the file is checked first, because nobody must build on a broken one."""
     connection = open_for_writing(path)
     try:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise StoreError(f"{path} is damaged ({verdict}): keep it, copy it and run sqlite3's .recover on the copy")
-        apply_schema(connection)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > (known := len(_schema())):
+            raise StoreError(f"{path} has schema {version}, this program knows {known}: use a newer cycler-ctl")
         found = connection.execute(
-            "SELECT coalesce((SELECT max(seq) + 1 FROM samples WHERE epoch = run.epoch), first_seq),"
+            "SELECT coalesce((SELECT seq + 1 FROM samples WHERE epoch = run.epoch ORDER BY seq DESC LIMIT 1), first_seq),"
             " coalesce((SELECT max(id) + 1 FROM events), first_event),"
             " coalesce((SELECT max(id) + 1 FROM steps), first_step),"
             " coalesce((SELECT max(id) + 1 FROM cycles), first_cycle) FROM run"
         ).fetchone()
-        return Numbers(*found)
+        return Found(Numbers(*found), version < known)
     finally:
         connection.close()
 

@@ -9,30 +9,32 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import BaseFileLock
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import StoreError
-from cycler_ctl.store.files import RING_S, Position, RunFiles, WriterOptions
+from cycler_ctl.store.files import RING_S, Position, RunFiles, WriterOptions, continued
 from cycler_ctl.store.info import RunInfo, checked_run_id
-from cycler_ctl.store.place import check_place, sync_folder
+from cycler_ctl.store.place import check_place, locked, make_reserve, release_reserve, sync_folder
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.store.segment import (
     Batch,
     Ending,
     Numbers,
-    after,
     build_segment,
-    next_numbers,
-    renewed,
+    examine,
     segment_path,
     segment_paths,
 )
+from cycler_ctl.store.waiting import Waiting
 from protocols.record import CycleSummary, EventKind, EventRecord, Outcome, Row, StepSummary
+
+CLOSING_RETRY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +72,16 @@ class RunWriter:
         self._lock = lock
         self._real = SystemClock()
         self._changed = threading.Condition()
-        self._waiting: list[Batch] = []
+        self._waiting = Waiting(at.next, 0.0 if at.alive is None else at.alive[0])
         self._since_s: float | None = None
         self._rows = 0
-        self._next = at.next
-        self._began = at
-        self._time_s = 0.0 if at.alive is None else at.alive[0]
+        self._most_rows = max(options.ring_rows, ceil(RING_S / info.sample_every_s))
+        self._began = replace(at.next)
+        self._alive = at.alive
         self._hurry = False
         self._closing = False
+        self._give_up_s = 0.0
+        self._retrying = False
         self._files = RunFiles(info, at, utc, options)
         self._thread = threading.Thread(target=self._work, name=f"store {info.run}", daemon=True)
         self._thread.start()
@@ -92,22 +96,18 @@ class RunWriter:
     ) -> None:
         """Take records; never waits, never raises. ``checkpoint`` is called in the writer's thread, if it is the newest."""
         with self._changed:
-            if rows and self._overflows(len(rows)):
-                rows, checkpoint = (), None
-            if self._waiting and not (rows or events or steps or cycles):
-                self._waiting[-1] = renewed(self._waiting[-1], checkpoint)
-                return
-            first = self._next
-            self._next = after(first, len(rows), len(events), len(steps), len(cycles))
-            self._put(
-                Batch(
-                    tuple(rows),
-                    tuple(enumerate(events, first.event)),
-                    tuple(enumerate(steps, first.step)),
-                    tuple(enumerate(cycles, first.cycle)),
-                    checkpoint,
-                )
-            )
+            if rows:
+                if self._rows + len(rows) > self._most_rows or self._files.overflowed:
+                    self._overflow()
+                    checkpoint = None
+                else:
+                    self._waiting.put_rows(rows)
+                    self._rows += len(rows)
+            if events or steps or cycles:
+                self._waiting.put_others(events, steps, cycles)
+            if checkpoint is not None:
+                self._waiting.put_checkpoint(checkpoint)
+            self._has_work()
 
     def finish(self, outcome: Outcome, reason: str) -> None:
         """The run is over; written with whatever still waits, at once."""
@@ -117,7 +117,7 @@ class RunWriter:
         """The run stopped without an outcome when it last gave a sign of life; from then until now there is a gap."""
         now_s = self._utc()
         with self._changed:
-            alive = self._began.alive if self._next == self._began.next else None
+            alive = self._alive if self._waiting.following == self._began else None
             since_s = now_s if alive is None else min(alive[1], now_s)
             self._note(EventKind.GAP, reason, gap_s=now_s - since_s)
         self._end(Ending("interrupted", None, reason, since_s))
@@ -135,9 +135,14 @@ class RunWriter:
             return self._changed.wait_for(lambda: self._since_s is None, timeout_s)
 
     def close(self, timeout_s: float = 10.0) -> bool:
-        """Wait for the last commit and end the thread; True if everything appended is on disk, else see ``failed``."""
+        """Wait for the last commit and end the thread; True if everything appended is on disk, else see ``failed``.
+
+        While the disk refuses, it is tried again for ``close_retry_s``.
+        """
         with self._changed:
-            self._closing = True
+            if not self._closing:
+                self._closing = True
+                self._give_up_s = self._real.now() + min(self._options.close_retry_s, timeout_s / 2)
             self._changed.notify_all()
         self._thread.join(timeout_s)
         if self._thread.is_alive():
@@ -149,37 +154,34 @@ class RunWriter:
     def _end(self, ending: Ending) -> None:
         with self._changed:
             self._hurry = True
-            self._put(Batch(ending=ending))
+            self._waiting.put_ending(ending)
+            self._has_work()
             self._changed.notify_all()
 
-    def _put(self, batch: Batch) -> None:
-        """Called with the lock held."""
-        if self._since_s is None:
-            self._since_s = self._real.now()
-        if batch.rows:
-            self._time_s = batch.rows[-1].time_s
-        self._waiting.append(batch)
-        self._rows += len(batch.rows)
-        if len(self._waiting) == 1 or self._rows >= self._options.commit_rows:
+    def _has_work(self) -> None:
+        """Called with the lock held, as are the next two."""
+        if not self._waiting.any:
+            self._waiting.any = True
+            if self._since_s is None:
+                self._since_s = self._real.now()
+            self._changed.notify_all()
+        elif self._rows >= self._options.commit_rows:
             self._changed.notify_all()
 
-    def _overflows(self, more: int) -> bool:
+    def _overflow(self) -> None:
         """Once a row had to be dropped every later one is: what is stored stays a prefix of what happened."""
-        most = max(self._options.ring_rows, ceil(RING_S / self.info.sample_every_s))
-        if self._rows + more <= most and not self._files.overflowed:
-            return False
         if not self._files.overflowed:
             self._files.overflowed = True
             self._note(
-                EventKind.GAP, f"memory for rows that wait for the disk is full; lost from row {self._next.seq} on"
+                EventKind.GAP,
+                f"memory for rows that wait for the disk is full; lost from row {self._waiting.following.seq} on",
             )
-        return True
 
     def _note(self, kind: EventKind, text: str, **more: float) -> None:
-        """The store's own remark in the record; called with the lock held."""
-        event = EventRecord(self._time_s, self._utc(), kind, {"source": "store", "text": text, **more})
-        self._put(Batch(events=((self._next.event, event),)))
-        self._next = replace(self._next, event=self._next.event + 1)
+        """The store's own remark in the record."""
+        event = EventRecord(self._waiting.time_s, self._utc(), kind, {"source": "store", "text": text, **more})
+        self._waiting.put_others((event,))
+        self._has_work()
 
     def _work(self) -> None:
         """The thread. However it ends, ``failed`` says so when something is left."""
@@ -191,44 +193,57 @@ class RunWriter:
             if self.failed is None and (self._since_s is not None or not self._closing):
                 self.failed = StoreError(f"the writer of {self.run_dir} has ended before its run")
 
-    def _take(self) -> list[Batch]:
-        """Wait for work, then for a full group or the end of the interval."""
+    def _take(self) -> Batch | None:
+        """Wait for work, then for a full group or the end of the interval; what failed before is tried again."""
         options = self._options
         with self._changed:
-            retry_s = options.retry_every_s if self._files.unwritten else None
-            self._changed.wait_for(lambda: self._closing or (self._waiting and retry_s is None), retry_s)
+            if not self._retrying:
+                self._changed.wait_for(lambda: self._closing or self._waiting.any)
+            else:
+                retry_s = min(options.retry_every_s, CLOSING_RETRY_S) if self._closing else options.retry_every_s
+                self._changed.wait_for(lambda: self._closing and retry_s > CLOSING_RETRY_S, retry_s)
             self._changed.wait_for(
                 lambda: self._closing or self._hurry or self._rows >= options.commit_rows, options.commit_every_s
             )
             self._hurry = False
-            taken, self._waiting = self._waiting, []
-            return taken
+            return self._waiting.take()
 
-    def _commit(self, taken: list[Batch]) -> bool:
+    def _commit(self, taken: Batch | None) -> bool:
         """Make everything durable and say so; True while there is or may come more to do."""
         before = self._files.segment
         began_s = self._real.now()
-        error = self._files.save(taken)
+        waited_s = began_s - (self._since_s or began_s)
+        error = self._files.save(() if taken is None else (taken,), self._closing or waited_s > self._options.urgent_s)
         with self._changed:
-            closing = self._closing
             if error is None:
-                self._rows = sum(len(batch.rows) for batch in self._waiting)
-                self._since_s = began_s if self._waiting else None
-                self.durable_seq = self._files.durable.seq - 1
-                self.moves += self._files.segment - before
-                if self._files.segment > before:
-                    self._note(EventKind.WARNING, f"the record goes on in a new file: {self._files.last_error}")
+                self._settled(began_s, self._files.segment - before)
+            self._retrying = error is not None
             self.failed = self._overflow_error() if error is None else error
-            more = bool(self._waiting) and error is None
+            more = self._waiting.any if error is None else self._worth_trying()
             self._changed.notify_all()
-        if error is None and taken:
+            closing = self._closing
+        if error is None and taken is not None:
             self._on_durable(self.info.run)
         return more or not closing
+
+    def _worth_trying(self) -> bool:
+        return not self._files.hopeless and self._real.now() < self._give_up_s
+
+    def _settled(self, began_s: float, moves: int) -> None:
+        """All that was taken is durable; what has come since has waited no longer than the commit took."""
+        self._rows = self._waiting.rows
+        self._since_s = began_s if self._waiting.any else None
+        self.durable_seq = self._files.durable.seq - 1
+        self.moves += moves
+        if moves:
+            self._note(EventKind.WARNING, f"the record goes on in a new file: {self._files.last_error}")
 
     def _overflow_error(self) -> StoreError | None:
         if not self._files.overflowed:
             return None
-        return StoreError(f"rows after {self._next.seq - 1} of {self.info.run} were lost: the disk was away too long")
+        return StoreError(
+            f"rows after {self._waiting.following.seq - 1} of {self.info.run} were lost: the disk was away too long"
+        )
 
 
 def create_run(
@@ -254,12 +269,14 @@ def create_run(
         raise StoreError(f"{run_dir} exists already: a run is never written over") from error
     except OSError as error:
         raise StoreError(f"cannot make {run_dir}: {error.strerror}; check the rights of data_dir") from error
-    lock = _locked(run_dir)
+    lock = locked(run_dir)
     try:
+        make_reserve(run_dir, options.reserve_bytes)
         build_segment(segment_path(run_dir, 1), info, 1, Numbers(), (), utc())
         for folder in (run_dir, run_dir.parent, data_dir):
             sync_folder(folder)
     except (sqlite3.Error, OSError) as error:
+        release_reserve(run_dir)
         lock.release()
         raise StoreError(f"cannot write {run_dir}: {error}; check the disk and the rights of data_dir") from error
     return RunWriter(info, Position(run_dir, 1, Numbers()), lock, on_durable, utc, options)
@@ -273,28 +290,19 @@ def reopen_run(
     options: WriterOptions | None = None,
 ) -> RunWriter:
     """Go on writing to an unfinished run, after its last durable row; the run's state stays what it is until told."""
-    lock = _locked(run_dir)
+    utc, options = utc or SystemClock().utc, options or WriterOptions()
+    lock = locked(run_dir)
     try:
         with open_run(run_dir) as reader:
             info, alive = reader.info, reader.alive
         paths = segment_paths(run_dir)
-        at = Position(run_dir, len(paths), next_numbers(paths[-1]), alive)
+        with suppress(OSError):  # a run that cannot have a reserve any more must be told as interrupted all the same
+            make_reserve(run_dir, options.reserve_bytes)
+        at = continued(run_dir, info, len(paths), examine(paths[-1]), utc())
     except (sqlite3.Error, OSError) as error:
         lock.release()
         raise StoreError(f"cannot go on in {run_dir}: {error}") from error
     except StoreError:
         lock.release()
         raise
-    return RunWriter(info, at, lock, on_durable, utc or SystemClock().utc, options or WriterOptions())
-
-
-def _locked(run_dir: Path) -> BaseFileLock:
-    """The operating system's lock, so that a run has one writer and a dead one leaves nothing to clean up."""
-    lock = FileLock(run_dir / "writer.lock", timeout=0, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise StoreError(f"another process is writing {run_dir}: stop that one first") from error
-    except OSError as error:
-        raise StoreError(f"cannot lock {run_dir}: {error.strerror}; check the rights of data_dir") from error
-    return lock
+    return RunWriter(info, replace(at, alive=alive), lock, on_durable, utc, options)
