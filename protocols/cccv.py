@@ -55,9 +55,10 @@ def check_taper(findings: Findings, until: ReadCondition, limit: Current | None)
         return
     for read in until.clauses:
         clause = read.clause
-        if clause.watched is Watched.CURRENT and clause.value >= limit.amount_A:
-            never = clause.op is Op.AT_LEAST
-            when = "can hardly be met" if never else "holds from the start"
+        never = clause.op is Op.AT_LEAST and clause.value > limit.amount_A
+        at_once = clause.op is Op.AT_MOST and clause.value >= limit.amount_A
+        if clause.watched is Watched.CURRENT and (never or at_once):
+            when = "can never be met" if never else "holds from the start"
             message = f"the hold passes at most {limit.quantity.text}, so 'current {clause.op.value} {read.value_text}' {when}"
             findings.error(read.at.mark, "direction", message, f"take a current below {limit.quantity.text}")
 

@@ -55,6 +55,10 @@ HABITS: Mapping[str, str] = {
 }
 
 
+EXAMPLE = "write for example 'voltage <= 0.2 V for 5 s'"
+ALL_WATCHED = "it watches voltage, current, time, capacity, energy, temperature or dV/dt"
+
+
 @dataclass(frozen=True, slots=True)
 class ReadClause:
     """A clause, where it stands, its value as written, and the reference still to be looked up."""
@@ -102,6 +106,9 @@ def _alternatives(scope: Scope, node: Node, place: Place) -> tuple[Piece, ...]:
     """One piece an alternative; a list is one alternative a line."""
     if isinstance(node, Scalar):
         return _split_or(scope, piece(node))
+    if isinstance(node, Sequence) and not node.items:
+        scope.findings.error(node.mark, "missing-value", f"{place.key} is an empty list", EXAMPLE)
+        return ()
     if isinstance(node, Sequence):
         return tuple(part for item in node.items for part in _item(scope, item, place))
     scope.findings.error(
@@ -113,7 +120,7 @@ def _alternatives(scope: Scope, node: Node, place: Place) -> tuple[Piece, ...]:
 def _item(scope: Scope, item: Node, place: Place) -> tuple[Piece, ...]:
     if isinstance(item, Scalar):
         return _split_or(scope, piece(item))
-    scope.findings.error(item.mark, "shape", f"{place.key} needs one condition a line")
+    scope.findings.error(item.mark, "shape", f"{place.key} needs one condition a line", EXAMPLE)
     return ()
 
 
@@ -135,7 +142,7 @@ def _clause(scope: Scope, at: Piece, place: Place) -> ReadClause | None:
     body, *rest = split(at, FOR)
     if not body.text or len(rest) > 1 or any(not part.text for part in rest):
         message = f"cannot read {quoted(at.text)}: something is missing" if at.text else "a condition is missing here"
-        scope.findings.error(at.mark, "condition", message, "write for example 'voltage <= 0.2 V for 5 s'")
+        scope.findings.error(at.mark, "condition", message, EXAMPLE)
         return None
     for_ = positive_at(scope.findings, rest[0], scope.variables, NEEDS[Watched.TIME], "for") if rest else None
     if rest and for_ is None:
@@ -163,11 +170,7 @@ def _watched(scope: Scope, left: Piece) -> Watched | None:
     if left.text in tuple(Watched):
         return Watched(left.text)
     near = HABITS.get(left.text) or closest(left.text, tuple(Watched))
-    help_text = (
-        f"did you mean '{near}'?"
-        if near
-        else "it watches voltage, current, time, capacity, energy, temperature or dV/dt"
-    )
+    help_text = f"did you mean '{near}'?" if near else ALL_WATCHED
     message = (
         f"{quoted(left.text)} is not something a condition can watch" if left.text else "what is watched is missing"
     )
@@ -212,7 +215,7 @@ def _bare(scope: Scope, body: Piece, place: Place) -> ReadClause | None:
             _report_unfinished_share(scope, body)
             return None
         message = f"'{quantity.text}' is nothing a condition can watch"
-        scope.findings.error(body.mark, "condition", message)
+        scope.findings.error(body.mark, "condition", message, ALL_WATCHED)
         return None
     op = _implied(scope, body, (watched, quantity), place)
     return None if op is None else _plain(scope, (body, body), (watched, op), quantity, place)

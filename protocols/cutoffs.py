@@ -70,23 +70,23 @@ def check_cutoffs(findings: Findings, until: ReadCondition, envelope: Envelope) 
     for read in until.clauses:
         window = _beyond(read, envelope)
         if window is not None:
-            message = f"the cutoff {read.value_text} is outside the safety {window}, so safety would trip first"
+            message = f"the cutoff {read.value_text} is {window}, so safety would trip first"
             findings.error(read.at.mark, "safety-conflict", message)
 
 
 def _beyond(read: ReadClause, envelope: Envelope) -> str | None:
-    """The part of the envelope that a clause lies beyond."""
+    """Where a clause lies that is beyond the envelope."""
     safety, clause = envelope.safety, read.clause
     match clause.watched:
         case Watched.VOLTAGE if safety.voltage_V is not None:
             low, high = safety.voltage_V
-            return None if low <= clause.value <= high else f"window {envelope.texts['voltage']}"
+            return None if low <= clause.value <= high else f"outside the safety window {envelope.texts['voltage']}"
         case Watched.TEMPERATURE if safety.temperature_degC is not None and clause.op is Op.AT_LEAST:
             above = clause.value > safety.temperature_degC[1]
-            return f"temperature {envelope.texts['temperature']}" if above else None
+            return f"outside the safety temperature {envelope.texts['temperature']}" if above else None
         case Watched.CAPACITY if safety.step_charge_Ah is not None and read.reference is None:
             above = clause.value > safety.step_charge_Ah * ROUNDING
-            return f"capacity {envelope.texts['capacity']}" if above else None
+            return f"above the safety capacity of {envelope.texts['capacity']}" if above else None
         case _:
             return None
 

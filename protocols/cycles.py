@@ -37,7 +37,7 @@ def _check_stop(findings: Findings, stop: StopAt, counted: Counted) -> None:
         message = (
             f"there can be no cycle {stop.of_cycle}: the last that this repeat can count is cycle {counted.highest}"
         )
-        findings.error(stop.cycle.mark, "reference", message, "name a cycle that is complete before")
+        findings.error(stop.cycle.mark, "reference", message, f"name one of the cycles 1 to {counted.highest}")
     elif stop.run is not None and stop.cycles > counted.inside:
         message = f"stop_when wants {stop.cycles} cycles in a row, but this repeat counts {counted.inside}"
         findings.error(stop.run.mark, "out-of-range", message, "take fewer cycles, or raise times:")

@@ -121,7 +121,9 @@ def _is_empty(findings: Findings, entry: Entry) -> bool:
 def scalar_of(findings: Findings, node: Node, what: str) -> Scalar | None:
     if isinstance(node, Scalar):
         return node
-    findings.error(node.mark, "shape", f"{what} needs one value, not a list or settings of its own")
+    findings.error(
+        node.mark, "shape", f"{what} needs one value, not a list or settings of its own", "write one value on this line"
+    )
     return None
 
 
@@ -150,7 +152,12 @@ def whole_number_of(findings: Findings, section: Section, key: str, lowest: int,
     if scalar is None:
         return None
     if re.fullmatch(r"[+-]?[0-9]{1,18}", scalar.value) is None:
-        findings.error(scalar.mark, "number", f"{key} needs a whole number, not {quoted(scalar.value)}")
+        findings.error(
+            scalar.mark,
+            "number",
+            f"{key} needs a whole number, not {quoted(scalar.value)}",
+            f"write for example '{key}: 3'",
+        )
         return None
     number = int(scalar.value)
     if not lowest <= number <= highest:
@@ -211,7 +218,9 @@ def _variable(findings: Findings, at: Piece, variables: Variables, name: str) ->
     if found is not None:
         return found.quantity
     near = closest(name, variables)
-    help_text = None if near is None else f"did you mean '${near}'?"
+    help_text = (
+        f"define it under variables:, for example '{name}: 0.2 V'" if near is None else f"did you mean '${near}'?"
+    )
     findings.error(at.mark, "unknown-variable", f"no variable {quoted(name)} is defined", help_text)
     return None
 

@@ -19,6 +19,7 @@ MOST_READINGS = 60_000
 PIECE = 8
 OF_THE_VALUE = frozenset({"safety-conflict", "out-of-range", "alloying"})
 """Faults of one value by itself; all others are faults of the place, whatever value comes there."""
+DECIMAL_COMMA = "add its unit; a decimal number has a point, because a comma begins the next value"
 EXAMPLE = "write for example 'for_each: {rate: [C/10, C/5]}'"
 
 
@@ -75,19 +76,22 @@ def _list(scope: Scope, entry: Entry) -> list[Quantity | None]:
         return [None]
     read = [_value(scope, item, name) for item in entry.value.items]
     first = next((quantity for quantity, _ in read if quantity is not None), None)
-    for quantity, at in read:
-        if quantity is not None and at is not None and first is not None and quantity.dimension is not first.dimension:
-            _report_kind(scope, name, (first, quantity), at)
-    return [quantity for quantity, _ in read]
+    return [_of_kind(scope, name, (first, quantity), at) for quantity, at in read]
 
 
-def _report_kind(scope: Scope, name: str, kinds: tuple[Quantity, Quantity], at: Piece) -> None:
+def _of_kind(
+    scope: Scope, name: str, kinds: tuple[Quantity | None, Quantity | None], at: Piece | None
+) -> Quantity | None:
+    """The second, if it is of the first one's dimension."""
     first, other = kinds
+    if first is None or other is None or at is None or other.dimension is first.dimension:
+        return other
     message = (
         f"the values of {name} must be of one kind, but '{other.text}' is {a(other.dimension.value)} "
         f"and '{first.text}' {a(first.dimension.value)}"
     )
-    scope.findings.error(at.mark, "dimension", message)
+    scope.findings.error(at.mark, "dimension", message, f"write every value as {a(first.dimension.value)}")
+    return None
 
 
 def _value(scope: Scope, node: Node, name: str) -> tuple[Quantity | None, Piece | None]:
@@ -97,6 +101,9 @@ def _value(scope: Scope, node: Node, name: str) -> tuple[Quantity | None, Piece 
     at = piece(node)
     if not at.text:
         scope.findings.error(node.mark, "missing-value", f"a value of {quoted(name)} is missing here")
+        return None, None
+    if at.text.isdecimal():
+        scope.findings.error(node.mark, "unit-missing", f"{name} {quoted(at.text)} has no unit", DECIMAL_COMMA)
         return None, None
     return quantity_at(scope.findings, at, scope.variables, subject=name), at
 

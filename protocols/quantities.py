@@ -167,13 +167,16 @@ def _per_c(text: str, match: re.Match[str]) -> Quantity:
         raise _not_a_number(match["number"], whole=text).moved(match.start("number"))
     divisor = Fraction(match["number"])
     if divisor <= 0:
-        raise QuantityError("out-of-range", f"{quoted(text)}: the number below C must be above zero")
+        raise QuantityError(
+            "out-of-range", f"{quoted(text)}: the number below C must be above zero", "write for example 'C/10'"
+        )
     value = _in_reach(float(1 / divisor), text)
     return Quantity(-value if match["sign"] == "-" else value, Dimension.C_RATE, text.replace(" ", ""), "C")
 
 
 def _unknown_unit(text: str) -> QuantityError:
-    return QuantityError("unit-unknown", f"{quoted(text)} is not a unit I know", unit_help(normal_unit(text)))
+    help_text = unit_help(normal_unit(text)) or "units are for example V, mA, mA/cm2, mAh/g, min, h and °C"
+    return QuantityError("unit-unknown", f"{quoted(text)} is not a unit I know", help_text)
 
 
 def _not_a_number(text: str, *, whole: str | None = None, example: str = "V") -> QuantityError:
@@ -185,14 +188,14 @@ def _not_a_number(text: str, *, whole: str | None = None, example: str = "V") ->
     if text[:1] in {"\u2212", "\u2013"}:
         return QuantityError("number", f"{shown} begins with a dash that is no minus sign", f"write '-{text[1:]}'")
     if re.match(r"[+-]?(\.[0-9]|[0-9]+\.(?![0-9]))", text):
-        return QuantityError("number", f"{shown} needs a digit on both sides of the point")
+        point = "needs a digit on both sides of the point"
+        return QuantityError("number", f"{shown} {point}", "write for example '0.5' or '5.0'")
     if re.match(r"[+-]?[0-9]", text):
         return QuantityError(
             "number", f"{shown} is not a number I read", "write digits, at most one point, then the unit"
         )
-    return QuantityError(
-        "number", f"cannot read {shown} as a quantity", f"write a number and a unit, for example '0.5 {example}'"
-    )
+    help_text = "write for example 'C/10'" if whole else f"write a number and a unit, for example '0.5 {example}'"
+    return QuantityError("number", f"cannot read {shown} as a quantity", help_text)
 
 
 def _comma_help(comma: re.Match[str]) -> str:
@@ -232,7 +235,7 @@ def above_zero(quantity: Quantity, subject: str) -> Quantity:
     if quantity.value > 0:
         return quantity
     which = "negative" if quantity.value < 0 else "zero"
-    raise QuantityError("out-of-range", f"{_of(subject, quantity.text)} is {which}")
+    raise QuantityError("out-of-range", f"{_of(subject, quantity.text)} is {which}", "it must be above zero")
 
 
 def parse_range(text: str, need: Dimension | Need, *, subject: str = "") -> tuple[Quantity, Quantity]:

@@ -20,6 +20,7 @@ HABITS: Mapping[str, str] = {
     **dict.fromkeys(("ocv", "ocp", "open_circuit_voltage", "open_circuit", "wait", "pause", "relax"), "rest"),
     **dict.fromkeys(("loop", "cycle", "for", "times"), "repeat"),
     **dict.fromkeys(("cv", "constant_voltage", "CV"), "hold"),
+    **dict.fromkeys(("cccv", "CCCV"), "charge' with 'then_hold_until"),
     **dict.fromkeys(("cc", "CC", "constant_current"), "lithiate"),
     **dict.fromkeys(("comment", "message", "log"), "note"),
 }
@@ -67,9 +68,8 @@ def _step(desk: Desk, entry: Entry, path: str) -> Step | None:
         return READERS[word](desk, entry, path)
     desk.trail.counted = False
     near = HABITS.get(word) or closest(word, KNOWN)
-    findings.error(
-        entry.key.mark, "unknown-step", f"{quoted(word)} is not a kind of step", near and f"did you mean '{near}'?"
-    )
+    help_text = f"did you mean '{near}'?" if near else f"the steps are {', '.join(KNOWN)}"
+    findings.error(entry.key.mark, "unknown-step", f"{quoted(word)} is not a kind of step", help_text)
     return None
 
 

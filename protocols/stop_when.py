@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from protocols.amounts import absolute
-from protocols.comparisons import FOR, SHARE, Comparison, comparison_of
+from protocols.comparisons import AND, FOR, OR, SHARE, Comparison, comparison_of
 from protocols.desk import Desk
 from protocols.diagnostics import did_you_mean, quoted
 from protocols.fields import Findings, Piece, Section, of_dimension, piece, positive_at, quantity_at, scalar_of, split
@@ -50,6 +50,9 @@ def read_stop_when(desk: Desk, section: Section, path: str, gives_back: Verb | N
         return None
     whole = piece(scalar)
     body, *runs = split(whole, FOR)
+    if OR.search(body.text) or AND.search(body.text):
+        findings.error(whole.mark, "condition", "stop_when takes one condition, without 'or' and 'and'", EXAMPLE)
+        return None
     run = _run(findings, whole, runs)
     comparison = comparison_of(findings, body)
     if comparison is None:
@@ -58,7 +61,8 @@ def read_stop_when(desk: Desk, section: Section, path: str, gives_back: Verb | N
         return None
     word = " ".join(comparison.left.text.split())
     if word not in WATCHED:
-        help_text = did_you_mean(word, WATCHED) or f"it watches the capacity of a verb, or {EFFICIENCY}"
+        help_text = None if word in {"capacity", ""} else did_you_mean(word, WATCHED)
+        help_text = help_text or f"say 'lithiate capacity', 'delithiate capacity' or '{EFFICIENCY}'"
         what = f"{quoted(comparison.left.text)} is not something stop_when can watch"
         message = what if comparison.left.text else "what is watched is missing"
         findings.error(comparison.left.mark, "condition", message, help_text)
@@ -98,7 +102,12 @@ def _run(findings: Findings, whole: Piece, runs: list[Piece]) -> Run | None:
         return None
     cycles = int(match["cycles"])
     if not 1 <= cycles <= MOST_CYCLES:
-        findings.error(runs[0].mark, "out-of-range", f"'for {runs[0].text}' must be between 1 and {MOST_CYCLES} cycles")
+        findings.error(
+            runs[0].mark,
+            "out-of-range",
+            f"'for {runs[0].text}' must be between 1 and {MOST_CYCLES} cycles",
+            "write for example 'for 2 cycles'",
+        )
         return None
     return Run(cycles, runs[0])
 
@@ -115,7 +124,10 @@ def _verb(desk: Desk, at: Piece, word: str) -> Verb | None:
 
 def _efficiency(desk: Desk, right: Piece) -> Threshold | None:
     if not right.text or SHARE.fullmatch(right.text):
-        message = f"cannot read {quoted(right.text)}" if right.text else "a percentage is missing here"
+        missing = "a percentage is missing here"
+        message = (
+            f"an efficiency is compared with a percentage, not with {quoted(right.text)}" if right.text else missing
+        )
         desk.scope.findings.error(right.mark, "condition", message, EFFICIENCY_EXAMPLE)
         return None
     share = positive_at(desk.scope.findings, right, desk.scope.variables, RATIO, EFFICIENCY)
@@ -156,6 +168,6 @@ def _of_cycle(desk: Desk, at: Piece, name: Piece) -> Threshold | None:
         return None
     number = int(name.text.split()[1][:9])
     if not 1 <= number <= MOST_CYCLES:
-        findings.error(name.mark, "out-of-range", f"there is no {quoted(name.text)}: cycles count from 1")
+        findings.error(name.mark, "out-of-range", f"there is no {quoted(name.text)}: cycles count from 1", EXAMPLE)
         return None
     return None if share is None else Threshold(share.value, f"{share.text} of cycle {number}", name, number)

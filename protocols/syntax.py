@@ -22,6 +22,11 @@ SLOW_PARSER_FILE = 1 << 16
 """The pure parser takes half a minute for a hostile file of the full size; it sees no larger one than this."""
 DEEPEST = 20
 NESTED = "a protocol needs no more than a few repeats inside each other: check the indentation"
+REPEATS = "use repeat: instead of writing steps again and again"
+UNPRINTABLE = "delete it, and save the file as plain text (UTF-8)"
+ONE_DOCUMENT = "write one protocol in a file, without lines of '---'"
+AS_NAME = "write 'name: value'; '{', '[' and '? ' have a meaning of their own at the beginning"
+PLAIN = "delete it: every value is plain text here"
 MOST_VALUES = 80_000
 MOST_JOINED = 20_000
 """Names and values, and ``or`` and ``and`` between conditions, in one file: it shall be checked within two seconds."""
@@ -97,14 +102,16 @@ def parse(text: str, name: str) -> Parsed:
 def _too_large(name: str) -> Parsed:
     source = source_of(name, "")
     message = f"the file is larger than {LARGEST_FILE // 1024} KiB"
-    return Parsed(None, source, (diagnostic_at(Mark(source, 1, 1), Severity.ERROR, "limit", message),))
+    return Parsed(None, source, (diagnostic_at(Mark(source, 1, 1), Severity.ERROR, "limit", message, REPEATS),))
 
 
 def _check_letters(text: str, source: Source) -> None:
     match = NOT_PRINTABLE.search(text)
     if match is not None:
         mark = _mark_of(text, source, match.start())
-        raise SyntaxFault(mark, "yaml-syntax", f"the character U+{ord(match.group()):04X} cannot stand in a text file")
+        raise SyntaxFault(
+            mark, "yaml-syntax", f"the character U+{ord(match.group()):04X} cannot stand in a text file", UNPRINTABLE
+        )
 
 
 def _check_tabs(text: str, source: Source) -> None:
@@ -120,7 +127,7 @@ def _check_joined(text: str, source: Source) -> None:
     if beyond is not None:
         mark = _mark_of(text, source, beyond.start() + 1)
         message = f"the file says 'or' and 'and' more than {MOST_JOINED} times"
-        raise SyntaxFault(mark, "limit", message, "use repeat: instead of writing steps again and again")
+        raise SyntaxFault(mark, "limit", message, REPEATS)
 
 
 def _mark_of(text: str, source: Source, index: int) -> Mark:
@@ -199,9 +206,11 @@ class _Builder:
     def _document(self, event: yaml.events.DocumentStartEvent) -> None:
         self.documents += 1
         if self.documents > 1:
-            raise SyntaxFault(self._mark(event), "yaml-feature", "a second YAML document in one file is not allowed")
+            raise SyntaxFault(
+                self._mark(event), "yaml-feature", "a second YAML document in one file is not allowed", ONE_DOCUMENT
+            )
         if event.version or event.tags:
-            raise SyntaxFault(self._mark(event), "yaml-feature", "YAML directives (%) are not allowed")
+            raise SyntaxFault(self._mark(event), "yaml-feature", "YAML directives (%) are not allowed", PLAIN)
 
     def _feature(self, event: yaml.events.Event, what: str) -> SyntaxFault:
         help_text = "use variables: and $name instead"
@@ -212,14 +221,14 @@ class _Builder:
             raise self._feature(event, f"anchors (&{event.anchor})")
         if event.tag is not None:
             what = f"YAML tags ({event.tag.replace('tag:yaml.org,2002:', '!!')}) are not allowed"
-            raise SyntaxFault(self._mark(event), "yaml-feature", what)
+            raise SyntaxFault(self._mark(event), "yaml-feature", what, PLAIN)
 
     def _scalar(self, event: yaml.events.ScalarEvent) -> Scalar:
         mark = self._mark(event)
         self.values += 1
         if self.values > MOST_VALUES:
             message = f"the file holds more than {MOST_VALUES} names and values"
-            raise SyntaxFault(mark, "limit", message, "use repeat: instead of writing steps again and again")
+            raise SyntaxFault(mark, "limit", message, REPEATS)
         line = self.source.lines[mark.line - 1]
         inner = 1 if event.style in {"'", '"'} else 0
         return Scalar(event.value, mark, inner if line.startswith(event.value, mark.column - 1 + inner) else None)
@@ -234,7 +243,7 @@ class _Builder:
 
     def _refuse_as_key(self, mark: Mark) -> None:
         if self.open and self.open[-1].is_mapping and self.open[-1].key is None:
-            raise SyntaxFault(mark, "yaml-feature", "a name must be plain text, not a list or a mapping")
+            raise SyntaxFault(mark, "yaml-feature", "a name must be plain text, not a list or a mapping", AS_NAME)
 
     def _title(self) -> str:
         """What people call the collection that begins now: the key it belongs to."""
@@ -264,7 +273,9 @@ class _Builder:
             mapping.key = None
         elif isinstance(node, Scalar):
             if node.value == "<<":
-                raise SyntaxFault(node.mark, "yaml-feature", "YAML merge keys (<<) are not allowed")
+                raise SyntaxFault(
+                    node.mark, "yaml-feature", "YAML merge keys (<<) are not allowed", "write the settings out"
+                )
             mapping.key = node
 
     def _add_value(self, mapping: _Open, key: Scalar, node: Node) -> None:

@@ -193,7 +193,7 @@ def _report_unknown(findings: Findings, trail: Trail, use: Use) -> None:
 def _unknown(trail: Trail, use: Use) -> tuple[str, str | None]:
     name = use.at.text
     if CYCLE.fullmatch(name):
-        return f"a share of a {name!r} can only be asked in stop_when", "write stop_when: under the repeat"
+        return f"a share of {quoted(name)} can only be asked for in stop_when", "write it as stop_when: of the repeat"
     if name in trail.repeats:
         return f"{quoted(name)} is a repeat, which has no capacity of its own", "label a step inside it"
     own = [index for index, seen in enumerate(trail.seen) if seen.label == name]
