@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from protocols.engine import (
@@ -28,10 +29,13 @@ from protocols.engine import (
 )
 from protocols.model import (
     Alternative,
+    CccvStep,
     Cell,
     Clause,
     Condition,
     CurrentStep,
+    GittStep,
+    HoldStep,
     NoteStep,
     OnStartMet,
     Op,
@@ -40,9 +44,11 @@ from protocols.model import (
     Reference,
     RepeatStep,
     RestStep,
+    Retention,
     Safety,
     Settings,
     Step,
+    StopWhen,
     Verb,
     Watched,
 )
@@ -53,6 +59,7 @@ MA = 1e-3
 ENDS_ONLY = Record()
 UNLIMITED = Safety()
 AT_ONCE = Settings(debounce=1)
+NO_ACTIONS: tuple[Action, ...] = ()
 
 
 def clause(
@@ -104,8 +111,76 @@ def rest(*until: Clause | tuple[Clause, ...], path: str = "9", record: Record = 
     return RestStep(path, when(*until), (), record, WINDOW_V)
 
 
-def repeat(times: int, *steps: Step, path: str = "5", counts: bool = True) -> RepeatStep:
-    return RepeatStep(path, times, counts, steps)
+def current(op: str, value: float, for_s: float | None = None) -> Clause:
+    return clause(Watched.CURRENT, op, value, for_s)
+
+
+def capacity(value: float, reference: Reference | None = None) -> Clause:
+    return clause(Watched.CAPACITY, ">=", value, None, reference)
+
+
+def hold(
+    voltage_V: float,
+    *until: Clause | tuple[Clause, ...],
+    path: str = "6",
+    abort_if: Condition = (),
+    limit_A: float = MA,
+    verb: Verb | None = None,
+    record: Record = ENDS_ONLY,
+    label: str | None = None,
+) -> HoldStep:
+    return HoldStep(path, "hold", voltage_V, limit_A, when(*until), abort_if, record, verb, label)
+
+
+def cccv(
+    first: CurrentStep,
+    *then_hold_until: Clause | tuple[Clause, ...],
+    path: str = "2",
+    abort_if: Condition = (),
+    label: str | None = None,
+    hold_after: tuple[int, ...] = (0,),
+) -> CccvStep:
+    """The voltage that is held is that of the first of ``hold_after``."""
+    held_V = first.until[hold_after[0]].clauses[0].value
+    limit_A = abs(first.current_A)
+    part = hold(held_V, *then_hold_until, path=f"{path}.cv", limit_A=limit_A, verb=first.verb, record=first.record)
+    return CccvStep(path, replace(first, path=f"{path}.cc"), part, hold_after, abort_if, label)
+
+
+def gitt(
+    pulse: CurrentStep,
+    relaxation: RestStep,
+    *until: Clause | tuple[Clause, ...],
+    pulses: int | None = None,
+    path: str = "3",
+    abort_if: Condition = (),
+    label: str | None = None,
+) -> GittStep:
+    parts = replace(pulse, path=f"{path}.p"), replace(relaxation, path=f"{path}.r")
+    return GittStep(path, *parts, when(*until), pulses, abort_if, label)
+
+
+def repeat(
+    times: int, *steps: Step, path: str = "5", counts: bool = True, stop_when: StopWhen | None = None
+) -> RepeatStep:
+    return RepeatStep(path, times, counts, steps, stop_when=stop_when)
+
+
+def for_each(name: str, blocks: Mapping[str, tuple[Step, ...]], *, times: int = 1, path: str = "5") -> RepeatStep:
+    """One pass over a repeat for each value, all of one path."""
+    inner = tuple(RepeatStep(path, times, True, steps, values=((name, value),)) for value, steps in blocks.items())
+    return RepeatStep(path, 1, False, inner)
+
+
+def retention(
+    op: str, value: float, *, verb: Verb = Verb.DELITHIATE, of_cycle: int | None = None, cycles: int = 1
+) -> StopWhen:
+    return StopWhen(Retention.CAPACITY, verb, Op(op), value, f"{verb} capacity {op} {value:g}", of_cycle, cycles)
+
+
+def efficiency(op: str, value: float, *, verb: Verb = Verb.DELITHIATE, cycles: int = 1) -> StopWhen:
+    text = f"coulombic efficiency {op} {value:.0%}"
+    return StopWhen(Retention.EFFICIENCY, verb, Op(op), value, text, None, cycles)
 
 
 def note(text: str, path: str = "8") -> NoteStep:
@@ -150,6 +225,14 @@ class Trial:
             actions = self.sample(since_s + second, voltage_V)
         return actions
 
+    def samples(self, count: int, **values: Any) -> tuple[Action, ...]:
+        """So many more, one a second."""
+        newest, actions = self.state.live.sample, NO_ACTIONS
+        since_s = -1.0 if newest is None else newest.at_s
+        for k in range(1, count + 1):
+            actions = self.sample(since_s + k, **values)
+        return actions
+
     def pause(self, at_s: float) -> tuple[Action, ...]:
         return self.tell(Paused(at_s, 1000.0 + at_s, "ann"))
 
@@ -176,6 +259,11 @@ class Trial:
 
     def events(self, kind: EventKind) -> list[EventRecord]:
         return [each.event for each in self.actions if isinstance(each, RecordEvent) and each.event.kind is kind]
+
+    @property
+    def told(self) -> list[str]:
+        """How the steps ended, in the record's own names."""
+        return [f"{step.step_id} {step.end_reason}" for step in self.steps]
 
     @property
     def finish(self) -> Finish | None:
