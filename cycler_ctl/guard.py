@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf, isfinite
 
+from cycler_ctl import guard_hold
+from cycler_ctl.guard_hold import Held, amps
 from cycler_ctl.instrument import Flag, Measurement, Reading
 from protocols.model import ConstantCurrent, ConstantVoltage, Rest, Setpoint, Window
 
@@ -112,6 +114,7 @@ class GuardState:
     charge_Ah: float = 0.0
     time_s: float = 0.0
     low: int = 0
+    held: Held = guard_hold.NEW
     trip: Trip | None = None
 
 
@@ -134,7 +137,7 @@ class Guard:
     def turned_on(self, state: GuardState, setpoint: Setpoint, now_s: float) -> GuardState:
         """The same step goes on: its counts go on too."""
         step = _step(setpoint, state.step.ceilings, bounded=self.limits.bounded)
-        return replace(state, step=step, at_s=now_s, current_A=0.0, low=0)
+        return replace(state, step=step, at_s=now_s, current_A=0.0, low=0, held=guard_hold.NEW)
 
     def overdue(self, state: GuardState, now_s: float) -> Trip | None:
         """For the moment when no reading comes at all: how long may the output stay on unseen?"""
@@ -158,7 +161,7 @@ class Guard:
             or _outside(self.limits, reading)
             or self._temperature(step.setpoint, temperature, now_s)
             or _spent(after)
-            or _contact(self.limits, after, reading)
+            or _contact(self.limits, state.held, after, reading)
         )
         return (after, None) if trip is None else (replace(after, trip=trip), trip)
 
@@ -203,17 +206,19 @@ def _off(step: GuardStep) -> GuardStep:
 
 def _counted(state: GuardState, reading: Reading, *, bounded: bool) -> GuardState:
     """Charge counted as if the largest current seen or set had flowed all the time: never less than the truth."""
-    step = state.step
-    current_A = abs(reading.current_A)
-    passed_s = reading.at_s - state.at_s
+    step, held = state.step, state.held
+    current_A, passed_s = abs(reading.current_A), reading.at_s - state.at_s
     worst_A = max(current_A, state.current_A, step.set_A)
+    if isinstance(step.setpoint, ConstantVoltage):
+        worst_A = guard_hold.worst_A(held, step.setpoint, current_A)
+        held = guard_hold.seen(held, step.setpoint, reading)
     low = 0
     if step.direction and bounded and not (reading.current_A * step.direction >= step.low_A):
         wrong_way = reading.current_A * step.direction <= -step.low_A
         if wrong_way or not (step.edge_V[0] < reading.voltage_V < step.edge_V[1]):
             low = state.low + 1
     charge_Ah = state.charge_Ah + worst_A * passed_s / 3600.0
-    return GuardState(step, reading.at_s, current_A, charge_Ah, state.time_s + passed_s, low)
+    return GuardState(step, reading.at_s, current_A, charge_Ah, state.time_s + passed_s, low, held)
 
 
 def _stale(age_s: float, stale_s: float) -> Trip | None:
@@ -234,7 +239,7 @@ def _outside(limits: GuardLimits, reading: Reading) -> Trip | None:
         inside = f"the channel's limits {low_V:.5g} V to {high_V:.5g} V"
         return Trip(Severity.TRIPPED, "voltage", f"voltage {reading.voltage_V:.5g} V is outside {inside}")
     if not (-limits.current_A <= reading.current_A <= limits.current_A):
-        reason = f"current {_amps(reading.current_A)} is beyond the channel's limit of {_amps(limits.current_A)}"
+        reason = f"current {amps(reading.current_A)} is beyond the channel's limit of {amps(limits.current_A)}"
         return Trip(Severity.TRIPPED, "current", reason)
     return None
 
@@ -253,14 +258,17 @@ def _spent(state: GuardState) -> Trip | None:
     return None
 
 
-def _contact(limits: GuardLimits, state: GuardState, reading: Reading) -> Trip | None:
+def _contact(limits: GuardLimits, before: Held, state: GuardState, reading: Reading) -> Trip | None:
     step = state.step
     if reading.output_on is not True and not isinstance(step.setpoint, Rest):
         return Trip(Severity.FAULTED, "output", "the instrument says its output is off although it should be on")
     if Flag.OVERVOLTAGE_PROTECTION in reading.flags:
         return Trip(Severity.FAULTED, "ovp", "the instrument's over-voltage protection has acted")
+    if isinstance(step.setpoint, ConstantVoltage):
+        lost = guard_hold.contact(before, state.held, step.setpoint, reading)
+        return None if lost is None else Trip(Severity.FAULTED, *lost)
     if step.direction and not limits.bounded and Flag.COMPLIANCE in reading.flags:
-        at = f"{reading.voltage_V:.5g} V and {_amps(reading.current_A)}"
+        at = f"{reading.voltage_V:.5g} V and {amps(reading.current_A)}"
         return Trip(Severity.FAULTED, "compliance", f"the instrument has reached its voltage compliance, at {at}")
     return _low_current(limits, state, reading) if state.low else None
 
@@ -268,7 +276,7 @@ def _contact(limits: GuardLimits, state: GuardState, reading: Reading) -> Trip |
 def _low_current(limits: GuardLimits, state: GuardState, reading: Reading) -> Trip | None:
     """Bounded constant current without its current: an open circuit, or a window reached unseen."""
     step = state.step
-    numbers = f"{_amps(reading.current_A)} flow instead of {_amps(step.set_A * step.direction)}"
+    numbers = f"{amps(reading.current_A)} flow instead of {amps(step.set_A * step.direction)}"
     if abs(reading.current_A) <= step.open_A and state.low >= limits.open_samples:
         reason = f"open circuit: {numbers} at {reading.voltage_V:.5g} V; check the leads and the cell's contacts"
         return Trip(Severity.FAULTED, "open-circuit", reason)
@@ -290,7 +298,3 @@ def _no_temperature(temperature: Measurement | None, now_s: float) -> Trip:
         age_s = now_s - temperature.at_s
         reason = f"the temperature is {age_s:.3g} s old (at most {TEMPERATURE_MAX_AGE_S:.0f} s are allowed)"
     return Trip(Severity.FAULTED, "temperature-missing", reason)
-
-
-def _amps(current_A: float) -> str:
-    return f"{current_A:.5g} A" if abs(current_A) >= 0.1 else f"{current_A * 1e3:.5g} mA"
