@@ -163,8 +163,11 @@ class Channel(Protocol):
     @property
     def ratings(self) -> Ratings: ...
     async def read(self) -> Reading: ...
-    async def apply(self, setpoint: Setpoint) -> None:
-        """Return when the instrument has accepted: every safety-relevant write read back, error queue empty."""
+    async def apply(self, setpoint: Setpoint) -> bool | None:
+        """Return when the instrument has accepted: every safety-relevant write read back, error queue empty.
+
+        True: the output was off for a moment on the way (another range or regulation), which is logged with the run.
+        """
         ...
 
     async def turn_off(self) -> None:

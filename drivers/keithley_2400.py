@@ -88,10 +88,6 @@ async def safe_off(link: Link) -> None:
     await switch_off(link)
 
 
-async def identify(link: Link) -> Identity:
-    return parse_identity(await scpi.ask(link, "*IDN?"))
-
-
 class Output:
     """The one output. ``_drive`` is what it is driven as, None while it is off (and then blind: high impedance)."""
 
@@ -122,14 +118,15 @@ class Output:
         self._seen_V = voltage_V
         return Reading(voltage_V, current_A, output_on=True, flags=flags, at_s=at_s)
 
-    async def apply(self, setpoint: Setpoint) -> None:
-        """Any doubt on the way turns the output off and is raised."""
+    async def apply(self, setpoint: Setpoint) -> bool:
+        """Any doubt on the way turns the output off and is raised. True: the relay opened and closed on the way."""
         try:
-            await self._apply(setpoint)
+            opened = await self._apply(setpoint)
             await self._expect_no_errors()
         except InstrumentError as error:
             await self._off_because_of(error)
             raise
+        return opened
 
     async def turn_off(self) -> None:
         await switch_off(self._link)
@@ -158,7 +155,7 @@ class Output:
         for setting, answer in zip(expected, answers, strict=True):
             setting.confirm(answer)
 
-    async def _apply(self, setpoint: Setpoint) -> None:
+    async def _apply(self, setpoint: Setpoint) -> bool:
         """Decided on what the cell is at now: the last sample may be minutes old."""
         if self._drive is None:
             await self._rewire(rest_drive(self._spec))
@@ -168,8 +165,9 @@ class Output:
         check_direction(setpoint, drive, self._seen_V)
         if self._drive is not None and drive.continues(self._drive):
             await self._relevel(drive, self._drive)
-        else:
-            await self._rewire(drive)
+            return False
+        await self._rewire(drive)
+        return True
 
     async def _rewire(self, drive: Drive) -> None:
         """Another function or range: off, told at a level where no current flows, on, looked at, and only then set."""
@@ -260,7 +258,7 @@ class SourceMeter:
 async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
     """Off before anything else; off again on leaving if it is on."""
     await safe_off(link)
-    identity = await identify(link)
+    identity = parse_identity(await scpi.ask(link, "*IDN?"))
     model = identity.model[:4]
     if model not in SPECS:
         raise DeviceFault(f"{link.address} is a {identity.model}; this driver knows {', '.join(SPECS)}")

@@ -11,9 +11,9 @@ from cycler_ctl.errors import BadReply, DeviceFault, LinkTimeout
 from cycler_ctl.instrument import ConstantCurrent, Flag
 from cycler_ctl.testing.transcript import CLEAR, transcript
 from drivers import scpi
-from drivers.keithley_2400 import OFF, identify, safe_off, switch_off
+from drivers.keithley_2400 import OFF, safe_off, switch_off
 from drivers.keithley_2400_ratings import SPECS
-from drivers.keithley_2400_settings import Drive, Setting, drive_for, parse_reading
+from drivers.keithley_2400_settings import Drive, Setting, drive_for, parse_identity, parse_reading
 
 STATE = b":OUTP?;:OUTP:SMOD?"
 V_DRIVE = Drive("VOLT", 20.0, 1e-3, 4.2, 2e-4)
@@ -70,13 +70,12 @@ async def test_safe_off_speaks_off_first_then_clears_then_makes_sure() -> None:
         await safe_off(link)
 
 
-async def test_the_identity_form_of_the_manual_is_understood() -> None:
+def test_the_identity_form_of_the_manual_is_understood() -> None:
     # 2400 manual, 16-3, with and without the blanks after the commas.
-    for answer in (b"KEITHLEY INSTRUMENTS INC., MODEL 2400, 1234567, C34 Sep 21 2010/A02 /K/J",
-                   b"KEITHLEY INSTRUMENTS INC.,MODEL 2400,1234567,C34 Sep 21 2010/A02 /K/J"):  # fmt: skip
-        with transcript((b"*IDN?", answer)) as link:
-            identity = await identify(link)
-            assert (identity.model, identity.serial) == ("2400", "1234567")
+    for answer in ("KEITHLEY INSTRUMENTS INC., MODEL 2400, 1234567, C34 Sep 21 2010/A02 /K/J",
+                   "KEITHLEY INSTRUMENTS INC.,MODEL 2400,1234567,C34 Sep 21 2010/A02 /K/J"):  # fmt: skip
+        identity = parse_identity(answer)
+        assert (identity.model, identity.serial) == ("2400", "1234567")
 
 
 def word(*bits: int) -> str:
@@ -156,7 +155,7 @@ def test_a_setting_is_taken_within_a_thousandth_or_one_step(setting: Setting, an
 
 async def test_a_time_out_while_asking_stays_a_time_out() -> None:
     with transcript((b"*IDN?", None)) as link, pytest.raises(LinkTimeout):
-        await identify(link)
+        await scpi.ask(link, "*IDN?")
 
 
 async def test_an_identity_counts_only_with_the_number_of_its_own_question() -> None:
