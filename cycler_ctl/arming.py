@@ -7,20 +7,26 @@ refused with a sentence each. The guard's own limits for the run are made here.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import inf, isfinite
 
 from cycler_ctl.guard import Ceilings, GuardLimits
 from cycler_ctl.instrument import Protection, Ratings
 from cycler_ctl.settings import ChannelSettings
-from protocols.forecast import cell_capacity_Ah, default_ceilings, named_charge_Ah, named_time_s
-from protocols.model import CurrentStep, Program, RepeatStep, RestStep, Safety, Step, TimedStep, Window
+from protocols.forecast import Leaf, cell_capacity_Ah, default_ceilings, leaves, named_charge_Ah, named_time_s
+from protocols.model import CurrentStep, HoldStep, Program, RestStep, Safety, TimedStep, Window
 
 UNMONITORED = "unmonitored"
 ACCEPT_B_ABOVE_AH = 5.0
 BEYOND_CUTOFF_V = 0.020  # the window's edge stands this far outside the cut-off
 ROUND_OFF_V = 1e-6
+HOLD_ROOM_V, HOLD_ROOM = 0.004, 5e-4  # what a held voltage may be set and read off by: SPEC-2400, 20 V range
+OWN_ERROR = 0.98  # what is set must leave room for the instrument's own error, or a limit right above it trips
 # The guard counts at the highest current and stops a little later than the engine should have done.
 CHARGE_SLACK = 1.05
+HOLD_CHARGE_SLACK = (
+    1.3  # counting a falling current at the larger end of each interval: 27 % more at two samples a decay
+)
 TIME_SLACK, TIME_SLACK_S = 1.02, 60.0
 # The engine watches the run's safety, and for how long; the guard stands behind it and knows no patience.
 BEHIND_SAFETY_V, BEHIND_SAFETY_A, BEHIND_SAFETY_K = 0.050, 1.05, 5.0
@@ -31,7 +37,8 @@ def check_nesting(program: Program, channel: ChannelSettings, ratings: Ratings) 
     return (
         *_channel_in_instrument(channel, ratings),
         *_safety_in_channel(program.safety, channel),
-        *(reason for step in timed_steps(program.steps) for reason in _step_in_channel(program, step, channel)),
+        # with for_each the same may be said of several values: once is enough
+        *dict.fromkeys(reason for leaf in leaves(program.steps) for reason in _leaf_in_channel(program, leaf, channel)),
     )
 
 
@@ -57,7 +64,20 @@ def _safety_in_channel(safety: Safety, channel: ChannelSettings) -> Iterator[str
         yield f"safety temperature {wanted[0]:.4g} °C to {wanted[1]:.4g} °C reaches beyond the channel's limits {outer}"
 
 
-def _step_in_channel(program: Program, step: TimedStep, channel: ChannelSettings) -> Iterator[str]:
+def _leaf_in_channel(program: Program, leaf: Leaf, channel: ChannelSettings) -> Iterator[str]:
+    match leaf.step:
+        case RestStep() as step:
+            yield from _window_in_channel(program, step, channel)
+        case CurrentStep() as step:
+            yield from _window_in_channel(program, step, channel)
+            yield from _current_in_channel(step.path, abs(step.current_A), channel)
+            yield from _without_ceiling(program, leaf, channel)
+        case HoldStep() as step:
+            yield from _hold_in_channel(program, step, channel)
+            yield from _without_ceiling(program, leaf, channel)
+
+
+def _window_in_channel(program: Program, step: RestStep | CurrentStep, channel: ChannelSettings) -> Iterator[str]:
     limits, safety = channel.limits, program.safety
     for edge_V in filter(isfinite, step.window_V):
         if not _contains(limits.voltage_V, (edge_V, edge_V)):
@@ -66,31 +86,70 @@ def _step_in_channel(program: Program, step: TimedStep, channel: ChannelSettings
         elif not _contains(_wider(safety.voltage_V, BEYOND_CUTOFF_V + ROUND_OFF_V), (edge_V, edge_V)):
             outer = f"the safety voltage {_span(safety.voltage_V or (-inf, inf))}"
             yield f"step {step.path}: its window reaches {edge_V:.4g} V, and with it its cut-off lies outside {outer}"
-    if isinstance(step, RestStep):
-        return
-    current_A = abs(step.current_A)
-    if not (current_A <= 0.98 * limits.current_A):
+
+
+def _hold_in_channel(program: Program, step: HoldStep, channel: ChannelSettings) -> Iterator[str]:
+    """A limit right at the voltage held would trip by noise, and one the protocol leaves open is the channel's."""
+    room_V = HOLD_ROOM_V + HOLD_ROOM * abs(step.voltage_V)
+    held_V = step.voltage_V - room_V, step.voltage_V + room_V
+    outer = {"the channel's limits": channel.limits.voltage_V, "the safety voltage": program.safety.voltage_V}
+    for whose, limits_V in outer.items():
+        if limits_V is not None and not _contains(limits_V, held_V):
+            needs = f"a voltage held needs {room_V * 1e3:.1f} mV of room on either side"
+            yield f"step {step.path}: {step.voltage_V:.4g} V is not inside {whose} {_span(limits_V)}; {needs}"
+    if step.current_limit_A != inf:
+        yield from _current_in_channel(step.path, step.current_limit_A, channel)
+
+
+def _current_in_channel(path: str, current_A: float, channel: ChannelSettings) -> Iterator[str]:
+    most_A = channel.limits.current_A
+    if not (current_A <= OWN_ERROR * most_A):
         room = "set must leave 2 % for the instrument's own error"
-        yield f"step {step.path}: {_mA(current_A)} is too much for the channel's limit {_mA(limits.current_A)}; what is {room}"
-    ceilings = step_ceilings(program, step)
-    own = (ceilings.charge_Ah, limits.step_charge_Ah or inf), (ceilings.time_s, limits.step_time_s or inf)
-    if min(own[0]) == inf or min(own[1]) == inf:
+        yield f"step {path}: {_mA(current_A)} is too much for the channel's limit {_mA(most_A)}; what is {room}"
+
+
+def _without_ceiling(program: Program, leaf: Leaf, channel: ChannelSettings) -> Iterator[str]:
+    limits, ceilings = channel.limits, leaf_ceilings(program, leaf, hold_limit_A(channel, program.safety))
+    charge_Ah = min(ceilings.charge_Ah, limits.step_charge_Ah or inf)
+    if charge_Ah == inf or min(ceilings.time_s, limits.step_time_s or inf) == inf:
         yield (
-            f"step {step.path} has no ceiling of charge or time if its cut-off is never seen: give it 'for' or "
+            f"step {leaf.step.path} has no ceiling of charge or time if its cut-off is never seen: give it 'for' or "
             "'abort_if', the cell a capacity, or the channel step_capacity and step_time"
         )
 
 
-def step_ceilings(program: Program, step: TimedStep) -> Ceilings:
+def hold_limit_A(channel: ChannelSettings, safety: Safety) -> float:
+    """The most a voltage held may take: where its own limit is higher or open, this one is set in its place."""
+    return OWN_ERROR * min(channel.limits.current_A, inf if safety.current_A is None else safety.current_A)
+
+
+def ceilings_by_path(program: Program, channel: ChannelSettings) -> dict[str, Ceilings]:
+    """The ceilings of each path in the file; where ``for_each`` gives a path several values, the largest."""
+    found: dict[str, Ceilings] = {}
+    for leaf in leaves(program.steps):
+        path, own = leaf.step.path, leaf_ceilings(program, leaf, hold_limit_A(channel, program.safety))
+        other = found.get(path, own)
+        found[path] = Ceilings(max(own.charge_Ah, other.charge_Ah), max(own.time_s, other.time_s))
+    return found
+
+
+def leaf_ceilings(program: Program, leaf: Leaf, hold_limit_A: float) -> Ceilings:
     """Where the guard, counting for itself, ends a step that the engine should have ended."""
-    charge_Ah, time_s = default_ceilings(program, step)
+    step, whole = _with_limit(leaf.step, hold_limit_A), leaf.whole
+    charge_Ah, time_s = default_ceilings(program, step, whole)
+    named_s = named_time_s(step, whole)
     if isinstance(step, RestStep):
-        return Ceilings(inf, _late(named_time_s(step)))
-    named_Ah = named_charge_Ah(step)
-    by_name_Ah = inf if named_Ah is None else named_Ah * CHARGE_SLACK
-    return Ceilings(
-        by_name_Ah if charge_Ah is None else charge_Ah, _late(named_time_s(step)) if time_s is None else time_s
-    )
+        return Ceilings(inf, _late(named_s))
+    named_Ah = named_charge_Ah(step, whole)
+    slack = HOLD_CHARGE_SLACK if isinstance(step, HoldStep) else CHARGE_SLACK
+    by_name_Ah = inf if named_Ah is None else named_Ah * slack
+    return Ceilings(by_name_Ah if charge_Ah is None else charge_Ah, _late(named_s) if time_s is None else time_s)
+
+
+def _with_limit(step: TimedStep, hold_limit_A: float) -> TimedStep:
+    if isinstance(step, HoldStep) and not step.current_limit_A <= hold_limit_A:
+        return replace(step, current_limit_A=hold_limit_A)
+    return step
 
 
 def _late(time_s: float | None) -> float:
@@ -136,18 +195,6 @@ def guard_limits(channel: ChannelSettings, ratings: Ratings, safety: Safety) -> 
         current_A=inf if safety.current_A is None else safety.current_A * BEHIND_SAFETY_A,
         temperature_degC=_wider(safety.temperature_degC, BEHIND_SAFETY_K),
     )
-
-
-def timed_steps(steps: tuple[Step, ...]) -> Iterator[TimedStep]:
-    """Every step that takes time, in file order."""
-    for step in steps:
-        match step:
-            case RestStep() | CurrentStep():
-                yield step
-            case RepeatStep():
-                yield from timed_steps(step.steps)
-            case _:
-                pass
 
 
 def _wider(window: Window | None, by: float) -> Window:

@@ -18,7 +18,7 @@ from cycler_ctl.config import Config, load_config
 from cycler_ctl.errors import ConfigError, CyclerError, RefusedError, leaves
 from cycler_ctl.lease import Ending, GuardianLease, take_lease_pipe, watch_guardian
 from cycler_ctl.reporting import open_reporting
-from cycler_ctl.start import Order, read_order
+from cycler_ctl.start import Order, read_order, who
 from cycler_ctl.station import Station
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         foreground = None
         if asked.protocol is not None:
             overrides = dict(pair.split("=", 1) for pair in asked.set)
-            foreground = Foreground(asked.channel, read_order(asked.protocol, asked.cell, overrides), asked.run)
+            foreground = Foreground(asked.channel, read_order(asked.protocol, asked.cell, overrides, who()), asked.run)
         status = asyncio.run(serve(config, pipe, foreground))
     except* (ConfigError, RefusedError) as errors:
         for error in leaves(errors):

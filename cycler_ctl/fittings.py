@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cycler_ctl.clock import Clock
-from cycler_ctl.errors import CyclerError
+from cycler_ctl.errors import CyclerError, RefusedError
 from cycler_ctl.guard import Ceilings, Guard
 from cycler_ctl.instrument import Channel, Instrument, Measurement
 from cycler_ctl.lease import Lease
@@ -43,16 +44,20 @@ class Fittings:
     clock: Clock
     guard: Guard
     ceilings: Mapping[str, Ceilings]
-    """What each step (by its path) may pass at most."""
+    """What each step (by its path in the file) may pass at most."""
     recorder: Recorder
     temperature: Callable[[], Measurement | None]
     limits_V: Window
+    hold_limit_A: float
+    """The most a voltage held may take."""
     sample_every_s: float
     lease: Lease
     safe_off: SafeOffEntry
     """How the guardian reaches this output when we are gone."""
     changed: Callable[[], None]
     """Called when the state a person sees has changed."""
+    started_by: str = ""
+    """Who asked for the run, for its record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +69,31 @@ class End:
     off_confirmed: bool
 
 
-def narrowed(setpoint: Setpoint, limits_V: Window) -> Setpoint:
-    """The setpoint with its window inside the channel's limits."""
+PULSE = re.compile(r"\.\d+([pr])$")
+
+
+def static_path(step_id: str) -> str:
+    """Where a step of the record stands in the file: the pulses of a train (3.12p) are one step there (3.p)."""
+    return PULSE.sub(r".\1", step_id)
+
+
+def ceilings_of(fit: Fittings, step_id: str) -> Ceilings:
+    """RefusedError where the guard would have nothing to count against."""
+    found = fit.ceilings.get(static_path(step_id))
+    if found is None:
+        raise RefusedError(f"step {step_id} has no ceiling of charge and time")
+    return found
+
+
+def narrowed(setpoint: Setpoint, limits_V: Window, hold_limit_A: float) -> Setpoint:
+    """The setpoint inside the channel's limits. RefusedError for a voltage outside: holding another is no narrowing."""
     match setpoint:
         case Rest() | ConstantCurrent():
             low_V, high_V = setpoint.window_V
             return replace(setpoint, window_V=(max(low_V, limits_V[0]), min(high_V, limits_V[1])))
-        case ConstantVoltage():
-            return setpoint
+        case ConstantVoltage(voltage_V=voltage_V, current_limit_A=limit_A):
+            if not limits_V[0] <= voltage_V <= limits_V[1]:
+                raise RefusedError(
+                    f"{voltage_V:g} V is outside the channel's limits {limits_V[0]:g} V to {limits_V[1]:g} V"
+                )
+            return setpoint if limit_A <= hold_limit_A else replace(setpoint, current_limit_A=hold_limit_A)

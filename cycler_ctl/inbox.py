@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cycler_ctl.clock import Wake
+from protocols.events import Event, Paused, Resumed, Skipped, Stopped
+
+ASKED: Mapping[str, Callable[[float, float, str], Event]] = {
+    "stop": Stopped,
+    "pause": Paused,
+    "resume": Resumed,
+    "skip": Skipped,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +28,10 @@ class Request:
     def close(self) -> None:
         if not self.done.done():
             self.done.set_result(None)
+
+
+def event_of(request: Request, at_s: float, utc_s: float) -> Event:
+    return ASKED[request.action](at_s, utc_s, request.by)
 
 
 class Inbox:

@@ -44,6 +44,13 @@ class ChannelStatus:
     protection: str | None = None
     rows_waiting: int | None = None
     """Durable rows that no broker has acknowledged yet; None without a broker."""
+    doing: str | None = None
+    """What the output was told, for people: ``hold 4.2 V, ≤ 1.6 mA``; None before any run."""
+    setpoint_A: float | None = None
+    """The current that is set (+ oxidises the working electrode); None in a hold and while nothing is set."""
+    setpoint_V: float | None = None
+    current_limit_A: float | None = None
+    """In a hold, the magnitude it may take at most."""
 
 
 @dataclass(frozen=True, slots=True)

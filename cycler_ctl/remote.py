@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from threading import Event
 
 from cycler_ctl.client import Answer, Client
 from cycler_ctl.config import find_config, load_config
-from cycler_ctl.start import overrides_of, read_order
+from cycler_ctl.start import overrides_of, read_order, who
 
 LOOK_EVERY_S = 1.0
 
@@ -23,21 +22,24 @@ def client_of(config: Path | None) -> Client:
 def start_run(
     file: Path, channel: str, config: Path | None, cell: Path | None, overrides: Sequence[str], *, as_json: bool
 ) -> int:
+    """All texts go with the request: the service may run as another user, and must not see files of this one."""
     order = read_order(file, cell, overrides_of(overrides))
-    body = {
+    body: dict[str, object] = {
         "protocol": order.protocol.text,
         "file_name": order.protocol.name,
-        "cell": order.cell.text if order.cell else None,
+        "include": dict(order.sent or {}),
         "set": dict(order.overrides),
-        "by": getpass.getuser(),
+        "by": who(),
     }
+    if order.cell is not None:
+        body |= {"cell": order.cell.text, "cell_name": order.cell.name}
     answer = client_of(config).post(f"/api/v1/channels/{channel}/start", body)
     sys.stdout.write((json.dumps(answer) if as_json else str(answer["run"])) + "\n")
     return 0
 
 
 def act(action: str, channel: str, config: Path | None) -> int:
-    client_of(config).post(f"/api/v1/channels/{channel}/{action}", {"by": getpass.getuser()})
+    client_of(config).post(f"/api/v1/channels/{channel}/{action}", {"by": who()})
     said = "off, read back" if action == "stop" else "done"
     sys.stderr.write(f"channel {channel}: {action}: {said}\n")
     return 0
@@ -93,5 +95,5 @@ def cell_text(channel: Answer, key: str) -> str:
     if key == "energised":
         return "not known" if value is None else "ON" if value else "off"
     if key == "step":
-        return f"{value or ''} {channel.get('what') or ''}".strip()
+        return f"{value or ''} {channel.get('doing') or channel.get('what') or ''}".strip()
     return "" if value is None else str(value)

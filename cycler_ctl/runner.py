@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
 from functools import partial
 
 from cycler_ctl.clock import real_sleep
-from cycler_ctl.errors import BadReply, InstrumentError, LinkTimeout, StoreError
-from cycler_ctl.fittings import End, Fittings, narrowed
+from cycler_ctl.errors import BadReply, InstrumentError, LinkTimeout, RefusedError, StoreError
+from cycler_ctl.fittings import End, Fittings, ceilings_of, narrowed
 from cycler_ctl.guard import Ceilings, GuardState, Severity
-from cycler_ctl.inbox import Inbox, Request
+from cycler_ctl.inbox import Inbox, Request, event_of
 from cycler_ctl.instrument import Measurement, Reading
 from cycler_ctl.lease import lease_for
 from cycler_ctl.to_its_end import to_its_end
@@ -25,21 +24,18 @@ from protocols.events import (
     Event,
     Faulted,
     Finish,
-    Paused,
     RecordCycle,
     RecordEvent,
     RecordRow,
     RecordStep,
     Resumed,
     Sampled,
-    Skipped,
     Started,
-    Stopped,
     Tripped,
     TurnOff,
 )
 from protocols.model import Program, Setpoint
-from protocols.record import EventKind, EventRecord
+from protocols.record import JSON, EventKind, EventRecord
 from protocols.state import State
 from protocols.view import progress
 
@@ -50,6 +46,7 @@ WITHOUT_DISK_S = 60.0  # how long a run goes on from memory when nothing can be 
 RESYNC_S = 1.2
 OFF_S = 1.5
 APPLY_S = 10.0  # a slow serial line takes two seconds; while it does nobody can be heard
+REWIRED = "the output was off for a moment: another range or regulation"
 TOLERATED = 3  # in a row: the third lost or unreadable answer ends the run (reliability F3, F5)
 
 TOLERANT: tuple[type[InstrumentError], ...] = (LinkTimeout, BadReply)
@@ -74,6 +71,7 @@ class Runner:
         self._lease_s = lease_for(fittings.sample_every_s)
         self._guarded_step = ""
         self._resuming = False
+        self._applied: Setpoint | None = None
 
     @property
     def state(self) -> State:
@@ -83,6 +81,11 @@ class Runner:
     @property
     def energised(self) -> bool:
         return not self._off_confirmed
+
+    @property
+    def setpoint(self) -> Setpoint | None:
+        """What the instrument was told and has accepted; None while it is off."""
+        return None if self._off_confirmed else self._applied
 
     @property
     def end(self) -> Finish | None:
@@ -107,6 +110,8 @@ class Runner:
 
     async def _run(self) -> End:
         self._start_s = self._fit.clock.now()
+        if self._fit.started_by:
+            self._tell(EventKind.OPERATOR, action="start", by=self._fit.started_by)
         await self._handle(Started(0.0, self._fit.clock.utc()))
         while self._end is None:
             if self._inbox:
@@ -123,7 +128,7 @@ class Runner:
 
     async def _carry_out(self, request: Request) -> None:
         try:
-            await self._handle(self._event_of(request))
+            await self._handle(event_of(request, *self._moment()))
         finally:
             request.close()
 
@@ -197,16 +202,6 @@ class Runner:
     def _moment(self) -> tuple[float, float]:
         return self._fit.clock.now() - self._start_s, self._fit.clock.utc()
 
-    def _event_of(self, request: Request) -> Event:
-        at_s, utc_s = self._moment()
-        kinds: dict[str, Callable[[float, float, str], Event]] = {
-            "stop": Stopped,
-            "pause": Paused,
-            "resume": Resumed,
-            "skip": Skipped,
-        }
-        return kinds[request.action](at_s, utc_s, request.by)
-
     async def _handle(self, event: Event) -> None:
         self._resuming = isinstance(event, Resumed)
         self._state, actions = engine.advance(self._program, self._state, event)
@@ -235,9 +230,6 @@ class Runner:
 
     def _record(self, actions: tuple[Action, ...]) -> None:
         """Hand the records over to the writer; it never blocks. The newest state is every commit's checkpoint."""
-        if not actions:
-            self._fit.recorder.append((), (), (), (), partial(engine.to_json, self._state))
-            return
         self._fit.recorder.append(
             tuple(action.row for action in actions if isinstance(action, RecordRow)),
             tuple(action.event for action in actions if isinstance(action, RecordEvent)),
@@ -249,34 +241,41 @@ class Runner:
             self._fit.changed()
 
     async def _apply(self, setpoint: Setpoint) -> None:
-        allowed = narrowed(setpoint, self._fit.limits_V)
+        step_id = progress(self._program, self._state).step_id
         try:
+            allowed = narrowed(setpoint, self._fit.limits_V, self._fit.hold_limit_A)
+            ceilings = ceilings_of(self._fit, step_id)
             async with asyncio.timeout(APPLY_S):
                 await self._energise(allowed)
-        except (InstrumentError, StoreError, TimeoutError) as error:
+        except (InstrumentError, RefusedError, StoreError, TimeoutError) as error:
             why = str(error) or f"it took longer than {APPLY_S:.0f} s"
             await self._handle(Faulted(*self._moment(), f"the setpoint was not accepted: {why}"))
             return
-        self._guarded = self._guard_step(allowed)
+        self._applied = allowed
+        self._guarded = self._guard_step(allowed, step_id, ceilings)
         self._settling = True
         self._due_s = self._fit.clock.now() + min(SETTLE_S, 3 * self._fit.sample_every_s)
 
     async def _energise(self, setpoint: Setpoint) -> None:
         """On disk first, then at the instrument."""
         lease_s = self._lease_s + APPLY_S
+        was_on, began_s = not self._off_confirmed, self._fit.clock.now()
         if self._off_confirmed:
             await self._fit.lease.will_energise(self._fit.name, self._fit.safe_off, lease_s)
             self._off_confirmed = False
         self._fit.lease.renew(self._fit.name, lease_s)
-        await self._fit.channel.apply(setpoint)
+        opened = await self._fit.channel.apply(setpoint)
+        if opened and was_on:
+            took_s = round(self._fit.clock.now() - began_s, 3)
+            self._tell(EventKind.NOTE, text=REWIRED, took_s=took_s)
 
-    def _guard_step(self, setpoint: Setpoint) -> GuardState:
+    def _guard_step(self, setpoint: Setpoint, step_id: str, ceilings: Ceilings) -> GuardState:
         """A new step starts the guard's counts anew; a step that goes on after a pause keeps them."""
-        now_s, step_id = self._fit.clock.now(), progress(self._program, self._state).step_id
+        now_s = self._fit.clock.now()
         if self._guarded is not None and self._guarded_step == step_id and self._resuming:
             return self._fit.guard.turned_on(self._guarded, setpoint, now_s)
         self._guarded_step = step_id
-        return self._fit.guard.begin_step(setpoint, self._fit.ceilings.get(step_id, Ceilings()), now_s)
+        return self._fit.guard.begin_step(setpoint, ceilings, now_s)
 
     async def _turn_off(self) -> None:
         """One verified attempt here; what cannot be confirmed is escalated by the station, for as long as it takes."""
@@ -286,7 +285,8 @@ class Runner:
                 await self._fit.channel.turn_off()
         except (InstrumentError, TimeoutError) as error:
             self._off_confirmed = False
-            self._record_unconfirmed(str(error) or f"no confirmation within {OFF_S} s")
+            why = str(error) or f"no confirmation within {OFF_S} s"
+            self._tell(EventKind.FAULT, reason=f"off was not confirmed: {why}")
         else:
             self._off_confirmed = True
             self._fit.lease.release(self._fit.name)
@@ -294,6 +294,7 @@ class Runner:
             self._guarded = self._fit.guard.turned_off(self._guarded, self._fit.clock.now())
         self._fit.changed()
 
-    def _record_unconfirmed(self, why: str) -> None:
-        event = EventRecord(*self._moment(), EventKind.FAULT, {"reason": f"off was not confirmed: {why}"})
-        self._fit.recorder.append((), (event,), (), (), partial(engine.to_json, self._state))
+    def _tell(self, kind: EventKind, **data: JSON) -> None:
+        """An event that the engine knows nothing of."""
+        told = (EventRecord(*self._moment(), kind, data),)
+        self._fit.recorder.append((), told, (), (), partial(engine.to_json, self._state))

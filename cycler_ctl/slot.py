@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from cycler_ctl.clock import Clock
 from cycler_ctl.config import ChannelSettings
+from cycler_ctl.doing import step_total, with_setpoint
 from cycler_ctl.errors import InstrumentError, RefusedError, StoreError
 from cycler_ctl.fittings import End
 from cycler_ctl.host import InstrumentHost
@@ -18,7 +19,7 @@ from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.runner import Runner
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.writer import RunWriter
-from protocols.model import CurrentStep, NoteStep, Program, RepeatStep, RestStep, Step
+from protocols.model import Program
 from protocols.record import Outcome, Row
 from protocols.state import Phase
 from protocols.view import live_row, progress
@@ -79,7 +80,8 @@ class Slot:
         now = progress(current.program, current.runner.state)
         paused = base.state is ChannelState.RUNNING and now.phase is Phase.PAUSED
         state = ChannelState.PAUSED if paused else base.state
-        return replace(base, state=state, step=now.step_id, what=now.word, cycle=now.cycle)
+        status = replace(base, state=state, step=now.step_id, what=now.word, cycle=now.cycle)
+        return with_setpoint(status, now.word, current.runner.setpoint)
 
     def _protection(self) -> str | None:
         """The class of this output as it is set up; unseen, that of the driver."""
@@ -103,7 +105,8 @@ class Slot:
             return 0, 1
         now = progress(current.program, current.runner.state)
         running = now.phase in {Phase.RUNNING, Phase.PAUSED}
-        return max(0, now.step_count - (1 if running else 0)), step_total(current.program.steps)
+        # a train that only its cut-off ends is counted as one pulse, until it has had more
+        return max(0, now.step_count - (1 if running else 0)), max(step_total(current.program.steps), now.step_count)
 
     def latest(self) -> tuple[str, Row] | None:
         current = self._current
@@ -278,17 +281,3 @@ class Slot:
         since_utc_s = self._base.since_utc_s if state is self._base.state else self._clock.utc()
         self._base = replace(self._base, state=state, reason=reason, since_utc_s=since_utc_s)
         self._changed(self.status())
-
-
-def step_total(steps: tuple[Step, ...]) -> int:
-    """How many steps a program executes at most."""
-    total = 0
-    for step in steps:
-        match step:
-            case RepeatStep():
-                total += step.times * step_total(step.steps)
-            case RestStep() | CurrentStep():
-                total += 1
-            case NoteStep():
-                pass
-    return total

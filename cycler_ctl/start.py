@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import hashlib
 import platform
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,12 +13,12 @@ from pathlib import Path
 
 from cycler_ctl.arming import (
     UNMONITORED,
+    ceilings_by_path,
     check_nesting,
     class_refusal,
     guard_limits,
+    hold_limit_A,
     largest_capacity_Ah,
-    step_ceilings,
-    timed_steps,
 )
 from cycler_ctl.config import ChannelSettings, Config
 from cycler_ctl.errors import ConfigError, RefusedError
@@ -37,22 +39,36 @@ LIBRARIES = ("cycler-ctl", "pydantic", "pyserial", "pyvisa", "pyvisa-py", "PyYAM
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a person asks to be run: texts, so that nothing can change between the check and the start."""
+    """What a person asks to be run: texts, so that nothing can change between the check and the start.
+
+    Included files come from ``folder``, or, where the order came over the network, are the texts ``sent`` along.
+    """
 
     protocol: Document
     cell: Document | None = None
     overrides: Mapping[str, str] = field(default_factory=dict[str, str])
     folder: Path | None = None
+    sent: Mapping[str, str] | None = None
+    by: str = ""
 
 
-def read_order(file: Path, cell: Path | None, overrides: Mapping[str, str]) -> Order:
-    """The files of an order, checked; ConfigError holds every mistake, ready to print."""
+def read_order(file: Path, cell: Path | None, overrides: Mapping[str, str], by: str = "") -> Order:
+    """The files of an order, checked, those it includes among them; ConfigError holds every mistake, ready to print."""
     try:
-        order = Order(read_document(file), read_document(cell) if cell else None, overrides, file.parent)
+        order = Order(read_document(file), read_document(cell) if cell else None, overrides, file.parent, by=by)
     except Unreadable as error:
         raise ConfigError(f"cannot read {file if cell is None else f'{file} or {cell}'}: {error}") from error
-    checked_program(order)
-    return order
+    checked, _ = checked_program(order)
+    included = checked.documents if order.cell is None else checked.documents[:-1]
+    return replace(order, folder=None, sent={one.name: one.text for one in included})
+
+
+def who() -> str:
+    """The person at this terminal, as far as the system knows a name."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
 
 
 def overrides_of(pairs: Sequence[str]) -> dict[str, str]:
@@ -65,7 +81,12 @@ def overrides_of(pairs: Sequence[str]) -> dict[str, str]:
 
 def checked_program(order: Order) -> tuple[Checked, Program]:
     checked = check_text(
-        order.protocol.text, order.protocol.name, overrides=order.overrides, cell=order.cell, folder=order.folder
+        order.protocol.text,
+        order.protocol.name,
+        overrides=order.overrides,
+        cell=order.cell,
+        folder=order.folder,
+        sent=order.sent,
     )
     if checked.program is None or has_errors(checked.diagnostics):
         raise ConfigError(render_all(checked.diagnostics))
@@ -103,6 +124,8 @@ class Prepared:
     info: RunInfo
     guard: Guard
     ceilings: Mapping[str, Ceilings]
+    hold_limit_A: float
+    by: str
 
 
 def prepare(order: Order, spot: Spot, utc_s: float, run: str | None = None) -> Prepared:
@@ -113,9 +136,11 @@ def prepare(order: Order, spot: Spot, utc_s: float, run: str | None = None) -> P
     reasons = [*refusals(program, spot), *(problem.message for problem in plan.errors)]
     if reasons:
         raise RefusedError(f"channel {spot.channel} cannot run {order.protocol.name}:\n- " + "\n- ".join(reasons))
-    ceilings = {step.path: step_ceilings(program, step) for step in timed_steps(program.steps)}
     info = run_info(spot, checked, plan, utc_s, run)
-    return Prepared(program, info, Guard(guard_limits(spot.settings, spot.ratings, program.safety)), ceilings)
+    info = replace(info, settings={**info.settings, "started_by": order.by})
+    guard = Guard(guard_limits(spot.settings, spot.ratings, program.safety))
+    most_A = hold_limit_A(spot.settings, program.safety)
+    return Prepared(program, info, guard, ceilings_by_path(program, spot.settings), most_A, order.by)
 
 
 def engine_settings(channel: ChannelSettings) -> Settings:
@@ -181,8 +206,12 @@ def settings_json(spot: Spot, checked: Checked, program: Program) -> dict[str, J
     return {
         "channel": spot.settings.model_dump(mode="json"),
         "variables": [list(pair) for pair in program.variables],
-        "documents": [{"name": one.name, "text": one.text} for one in checked.documents],
+        "documents": [{"name": one.name, "text": one.text, "sha256": sha256(one.text)} for one in checked.documents],
     }
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def instrument_json(spot: Spot) -> dict[str, JSON]:

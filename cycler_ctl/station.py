@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from cycler_ctl.clock import Clock, real_sleep
@@ -23,7 +23,6 @@ from cycler_ctl.start import Order, Prepared, prepare, spot_of, versions
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import unfinished_runs
 from cycler_ctl.store.writer import RunWriter, create_run, reopen_run
-from protocols.documents import Document
 from protocols.record import JSON, Outcome, Row
 
 log = logging.getLogger(__name__)
@@ -118,13 +117,6 @@ class Station:
             found.append(writer.info)
         return found
 
-    async def start(
-        self, channel: str, protocol_text: str, file_name: str, cell_text: str | None, overrides: Mapping[str, str]
-    ) -> str:
-        """As ``begin``, from texts that came over the network: they may not include files of this computer."""
-        cell = None if cell_text is None else Document("cell", cell_text)
-        return await self.begin(channel, Order(Document(file_name, protocol_text), cell, overrides))
-
     async def begin(self, channel: str, order: Order, run: str | None = None) -> str:
         """Check everything, then begin; returns the run's id. ConfigError or RefusedError: nothing was energised."""
         slot = self._slot(channel)
@@ -186,10 +178,12 @@ class Station:
             recorder=recorder,
             temperature=lambda: sensing.newest(sensor),
             limits_V=slot.settings.limits.voltage_V,
+            hold_limit_A=prepared.hold_limit_A,
             sample_every_s=sample_s,
             lease=self._lease,
             safe_off=slot.host.safe_off_entry(),
             changed=slot.changed,
+            started_by=prepared.by,
         )
 
     async def stop(self, channel: str, by: str) -> None:

@@ -87,6 +87,10 @@ class ChannelMessage(_Repeated):
     eta_unix_s: Unix | None
     protection: str | None
     rows_waiting: int | None
+    doing: str | None = None
+    setpoint_A: float | None = Field(default=None, description="+ oxidises the working electrode; null in a hold")
+    setpoint_V: float | None = Field(default=None, description="the voltage held; null where none is")
+    current_limit_A: float | None = Field(default=None, description="the most a hold may take, a magnitude")
 
 
 class Samples(_Message):

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from cycler_ctl.live import StationView
+from cycler_ctl.start import Order
 from cycler_ctl.web.actions import StationActions
+from protocols.documents import Document
 
 NAME = r"^[a-z0-9-]+$"
+MOST_INCLUDED = 16  # there are four sections to include
+Name = Annotated[str, Field(max_length=255)]
+Text = Annotated[str, Field(max_length=1024 * 1024)]  # a bounded text is also checked to be text: no half characters
 Act = Callable[[str, str], Awaitable[None]]
 
 
 class StartRequest(BaseModel):
-    """``set`` overrides the protocol's variables; ``cell`` is a cell file's text."""
+    """``set`` overrides the protocol's variables; ``cell`` is a cell file's text.
+
+    ``include`` holds the texts of the files the protocol includes, by the names it includes them by: the service never
+    reads a file for a request.
+    """
 
     model_config = ConfigDict(extra="forbid")
     protocol: str = Field(min_length=1)
-    file_name: str = Field(default="protocol.yaml", max_length=255)
-    cell: str | None = None
-    set: dict[str, str] = {}
+    file_name: Name = "protocol.yaml"
+    cell: Text | None = None
+    cell_name: Name = "cell"
+    include: dict[Name, Text] = Field(default={}, max_length=MOST_INCLUDED)
+    set: dict[Name, Name] = {}
     by: str = Field(default="", max_length=64)
+
+    def order(self, by: str) -> Order:
+        cell = None if self.cell is None else Document(self.cell_name, self.cell)
+        return Order(Document(self.file_name, self.protocol), cell, self.set, sent=self.include, by=by)
 
 
 class ActRequest(BaseModel):
@@ -44,9 +60,9 @@ class Done(BaseModel):
 def acting_routes(view: StationView, actions: StationActions) -> APIRouter:
     routes = APIRouter(prefix="/api/v1/channels/{channel}", tags=["actions"])
 
-    async def start(channel: str, body: StartRequest) -> Started:
+    async def start(channel: str, body: StartRequest, request: Request) -> Started:
         _must_exist(view, channel)
-        return Started(run=await actions.start(channel, body.protocol, body.file_name, body.cell, body.set))
+        return Started(run=await actions.begin(channel, body.order(_who(body.by, request))))
 
     routes.add_api_route("/start", start, methods=["POST"], status_code=201)
     acts: dict[str, Act] = {
@@ -64,16 +80,16 @@ def acting_routes(view: StationView, actions: StationActions) -> APIRouter:
 def _endpoint(view: StationView, word: str, act: Act) -> Callable[..., Awaitable[Done]]:
     async def endpoint(channel: str, body: ActRequest, request: Request) -> Done:
         _must_exist(view, channel)
-        await act(channel, _who(body, request))
+        await act(channel, _who(body.by, request))
         return Done(channel=channel, done=word)
 
     return endpoint
 
 
-def _who(body: ActRequest, request: Request) -> str:
+def _who(by: str, request: Request) -> str:
     """Control characters never reach the record."""
     where = "http" if request.client is None else f"http {request.client.host}"
-    said = "".join(letter for letter in body.by if letter.isprintable()).strip()
+    said = "".join(letter for letter in by if letter.isprintable()).strip()
     return f"{said} ({where})" if said else where
 
 

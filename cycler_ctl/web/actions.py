@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
+
+from cycler_ctl.start import Order
 
 
 class StationActions(Protocol):
@@ -13,10 +14,8 @@ class StationActions(Protocol):
     it (502). ``by`` says who asked, for the record.
     """
 
-    async def start(
-        self, channel: str, protocol_text: str, file_name: str, cell_text: str | None, overrides: Mapping[str, str]
-    ) -> str:
-        """Return the run's id once the run has begun."""
+    async def begin(self, channel: str, order: Order) -> str:
+        """Return the run's id once the run has begun. An order from the network holds all its texts."""
         ...
 
     async def stop(self, channel: str, by: str) -> None:

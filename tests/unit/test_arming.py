@@ -7,15 +7,25 @@ from dataclasses import replace
 
 import pytest
 
-from cycler_ctl.arming import check_nesting, class_refusal, guard_limits, largest_capacity_Ah, step_ceilings
+from cycler_ctl.arming import (
+    ceilings_by_path,
+    check_nesting,
+    class_refusal,
+    guard_limits,
+    hold_limit_A,
+    largest_capacity_Ah,
+)
 from cycler_ctl.guard import Ceilings
 from cycler_ctl.instrument import Protection, Ratings
 from cycler_ctl.settings import Acceptance, ChannelSettings, Limits
 from protocols.model import (
     Alternative,
+    CccvStep,
     Cell,
     Clause,
     CurrentStep,
+    GittStep,
+    HoldStep,
     Op,
     Program,
     Record,
@@ -98,13 +108,106 @@ def test_a_current_step_without_any_ceiling_is_refused() -> None:
 
 def test_the_guard_counts_for_itself_even_what_the_step_names() -> None:
     named = replace(LITHIATE, until=(LOW, CHARGE), abort_if=(HOUR,))
-    ceilings = step_ceilings(program(named), named)
+    ceilings = ceilings_by_path(program(named), CHANNEL)["1"]
     assert ceilings.charge_Ah == pytest.approx(2.1e-3)
     assert ceilings.time_s == pytest.approx(3600 * 1.02 + 60)
-    default = step_ceilings(program(), LITHIATE)
-    assert default.charge_Ah == pytest.approx(4.8e-3)
-    assert default.time_s == pytest.approx(2 * 4.8e-3 / 0.4e-3 * 3600)
-    assert step_ceilings(program(), REST) == Ceilings(math.inf, 3600 * 1.02 + 60)
+    default = ceilings_by_path(program(), CHANNEL)
+    assert default["1"].charge_Ah == pytest.approx(4.8e-3)
+    assert default["1"].time_s == pytest.approx(2 * 4.8e-3 / 0.4e-3 * 3600)
+    assert default["2"] == Ceilings(math.inf, 3600 * 1.02 + 60)
+
+
+def until(watched: Watched, op: Op, value: float) -> Alternative:
+    return Alternative((Clause(watched, op, value),), f"{watched} {op} {value}")
+
+
+TAPER = until(Watched.CURRENT, Op.AT_MOST, 0.04e-3)
+HOLD = HoldStep("1", "hold", 1.2, 0.4e-3, (TAPER,), (), Record())
+CCCV = CccvStep(
+    "1",
+    replace(LITHIATE, path="1.cc"),
+    replace(HOLD, path="1.cv", voltage_V=0.2, verb=Verb.LITHIATE),
+    (0,),
+    (until(Watched.TIME, Op.AT_LEAST, 1000.0),),
+)
+PULSE = replace(LITHIATE, path="3.p", until=(until(Watched.TIME, Op.AT_LEAST, 360.0),))
+GITT = GittStep("3", PULSE, replace(REST, path="3.r"), (LOW,), None, ())
+
+
+def reasons(*steps: Step, channel: ChannelSettings = CHANNEL, safety: Safety = SAFETY, cell: Cell = CELL) -> str:
+    return "; ".join(check_nesting(program(*steps, cell=cell, safety=safety), channel, RATINGS))
+
+
+def test_every_part_of_a_whole_and_every_value_of_for_each_is_looked_at() -> None:
+    assert reasons(HOLD, CCCV, GITT) == ""
+    assert "step 1.cc: 20 mA is too much" in reasons(replace(CCCV, current=replace(CCCV.current, current_A=-20e-3)))
+    assert "step 1.cv: 2.6 V is not inside" in reasons(replace(CCCV, hold=replace(CCCV.hold, voltage_V=2.6)))
+    assert "step 3.p: its window" in reasons(replace(GITT, pulse=replace(PULSE, window_V=(-9.0, 2.5))))
+    assert "step 3.r: its window" in reasons(replace(GITT, rest=replace(GITT.rest, window_V=(0.0, 9.0))))
+    small, large = (RepeatStep("2", 1, True, (replace(LITHIATE, path="2.1", current_A=i),)) for i in (-1e-3, -20e-3))
+    assert "step 2.1: 20 mA is too much" in reasons(RepeatStep("2", 1, False, (small, large)))
+    twice = check_nesting(program(RepeatStep("2", 1, False, (large, large))), CHANNEL, RATINGS)
+    assert len(twice) == 1
+
+
+@pytest.mark.parametrize(
+    ("hold", "words"),
+    [
+        (replace(HOLD, voltage_V=3.1), "3.1 V is not inside the channel's limits -0.5 V to 3 V"),
+        (replace(HOLD, voltage_V=2.4999), "is not inside the safety voltage -0.1 V to 2.5 V"),
+        (replace(HOLD, voltage_V=-0.0999), "needs 4.0 mV of room on either side"),
+        (replace(HOLD, voltage_V=math.nan), "is not inside the channel's limits"),
+        (replace(HOLD, current_limit_A=9.9e-3), "step 1: 9.9 mA is too much for the channel's limit 10 mA"),
+        (replace(HOLD, current_limit_A=math.nan), "is too much for the channel's limit"),
+    ],
+)
+def test_a_hold_needs_room_inside_every_limit(hold: HoldStep, words: str) -> None:
+    assert words in reasons(hold)
+
+
+def test_a_hold_without_a_limit_of_its_own_takes_what_channel_and_safety_leave() -> None:
+    assert reasons(replace(HOLD, current_limit_A=math.inf)) == ""
+    assert hold_limit_A(CHANNEL, Safety()) == pytest.approx(9.8e-3)
+    assert hold_limit_A(CHANNEL, SAFETY) == pytest.approx(1.96e-3)  # the engine trips at 2 mA
+
+
+def test_a_hold_without_any_ceiling_is_refused() -> None:
+    endless = replace(HOLD, until=(until(Watched.CAPACITY, Op.AT_LEAST, 1e-3),))
+    assert "step 1 has no ceiling of charge or time" in reasons(endless)
+    assert reasons(endless, channel=with_limits(step_time_s=1e5)) == ""
+    assert "step 1.cv has no ceiling" in reasons(replace(CCCV, abort_if=()), cell=Cell("c"))
+    assert (
+        reasons(replace(CCCV, abort_if=()), cell=Cell("c"), channel=with_limits(step_time_s=1e5, step_charge_Ah=1.0))
+        == ""
+    )
+
+
+def test_a_held_current_may_fall_to_its_end_and_is_bounded_by_what_it_passes_until_then() -> None:
+    ceilings = ceilings_by_path(program(HOLD), CHANNEL)["1"]
+    assert ceilings.charge_Ah == pytest.approx(1.2 * 4e-3)
+    assert ceilings.time_s == pytest.approx(1.2 * 4e-3 / 0.04e-3 * 3600)
+    timed = replace(HOLD, until=(HOUR,), current_limit_A=math.inf)
+    unknown = ceilings_by_path(program(timed, cell=Cell("c")), CHANNEL)["1"]
+    assert unknown.charge_Ah == pytest.approx(1.2 * 1.96e-3)  # at what the channel lets it take, for an hour
+    assert unknown.time_s == pytest.approx(3600 * 1.02 + 60)
+
+
+def test_the_parts_of_a_whole_are_bounded_by_what_the_whole_names() -> None:
+    ceilings = ceilings_by_path(program(CCCV), CHANNEL)
+    assert set(ceilings) == {"1.cc", "1.cv"}
+    assert {one.time_s for one in ceilings.values()} == {1000 * 1.02 + 60}
+    train = ceilings_by_path(program(GITT), CHANNEL)
+    assert set(train) == {"3.p", "3.r"}
+    assert train["3.p"].time_s == pytest.approx(360 * 1.02 + 60)
+    assert train["3.p"].charge_Ah == pytest.approx(1.2 * 0.4e-3 * 360 / 3600)
+
+
+def test_a_path_with_several_values_is_bounded_by_the_largest() -> None:
+    slow, fast = (RepeatStep("2", 1, True, (replace(LITHIATE, path="2.1", current_A=i),)) for i in (-1e-4, -1e-3))
+    for order in ((slow, fast), (fast, slow)):
+        ceilings = ceilings_by_path(program(RepeatStep("2", 1, False, order)), CHANNEL)
+        assert ceilings["2.1"].time_s == pytest.approx(2 * 4.8e-3 / 1e-4 * 3600)
+        assert ceilings["2.1"].charge_Ah == pytest.approx(4.8e-3)
 
 
 def test_class_c_needs_a_name_and_class_b_only_for_large_cells() -> None:

@@ -105,7 +105,7 @@ export class Detail {
 
   showFacts(status) {
     const facts = [
-      ["Doing", status.what], ["Cycle", status.cycle], ["Step", status.step],
+      ["Doing", status.doing ?? status.what], ["Cycle", status.cycle], ["Step", status.step],
       ["Done about", status.state === "running" && status.eta_utc_s != null ? clock(status.eta_utc_s) : null],
       ["Since", clock(status.since_utc_s)], ["Instrument", status.instrument],
       ["Protection", status.protection ? `class ${status.protection}` : null], ["Run", status.run],

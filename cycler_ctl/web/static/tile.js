@@ -48,8 +48,9 @@ export class Tile {
     showReason(this.part.reason, status);
     this.showSample(sample);
     say(this.part.where, whereText(status));
-    say(this.part.what, status.what ?? "");
-    this.part.what.title = status.what ?? "";
+    const doing = status.doing ?? status.what ?? "";
+    say(this.part.what, doing);
+    this.part.what.title = doing;
     showOutput(this.part.output, status.energised);
     this.part.stop.hidden = !(mayAct && canStop(status));
   }

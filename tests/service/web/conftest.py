@@ -15,6 +15,7 @@ import pytest
 from cycler_ctl.config import HttpSettings
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus
+from cycler_ctl.start import Order
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.writer import RunWriter, create_run
@@ -159,10 +160,8 @@ class FakeActions:
         self.asked: list[tuple[object, ...]] = []
         self.refusal: Exception | None = None
 
-    async def start(
-        self, channel: str, protocol_text: str, file_name: str, cell_text: str | None, overrides: Mapping[str, str]
-    ) -> str:
-        self._ask("start", channel, protocol_text, file_name, cell_text, dict(overrides))
+    async def begin(self, channel: str, order: Order) -> str:
+        self._ask("start", channel, order)
         return "20261122-120000-a1-abcd"
 
     async def stop(self, channel: str, by: str) -> None:

@@ -23,6 +23,7 @@ from cycler_ctl.live import ChannelState
 from cycler_ctl.web import gate, recordings
 from cycler_ctl.web.access import load_or_make_token, read_token
 from cycler_ctl.web.server import allowed_hosts_of, token_of
+from protocols.documents import Document
 
 TOKEN = "a-token-for-tests-" + "x" * 25
 AUTH = {"authorization": f"Bearer {TOKEN}"}
@@ -135,7 +136,29 @@ async def test_a_start_carries_protocol_cell_and_overrides(client: httpx.AsyncCl
     answer = await client.post("/api/v1/channels/a6/start", json=body, headers=AUTH)
     assert answer.status_code == 201
     assert answer.json() == {"run": "20261122-120000-a1-abcd"}
-    assert lab.actions.asked == [("start", "a6", "protocol: 1\n", "x.yaml", "cell: 1\n", {"j": "0.1 mA/cm2"})]
+    (asked,) = lab.actions.asked
+    action, channel, order = asked
+    assert (action, channel) == ("start", "a6")
+    assert order.protocol == Document("x.yaml", "protocol: 1\n")
+    assert order.cell == Document("cell", "cell: 1\n")
+    assert order.overrides == {"j": "0.1 mA/cm2"}
+    assert order.sent == {}  # nothing may be included, and no file is ever looked for
+    assert (order.folder, order.by) == (None, "http 127.0.0.1")
+
+
+async def test_a_start_carries_the_included_files_and_who_asked(client: httpx.AsyncClient, lab: Any) -> None:
+    body = {
+        "protocol": "protocol: 1\ninclude: safety.yaml\n",
+        "include": {"safety.yaml": "safety: {current: 1 mA}\n"},
+        "cell": "cell: {name: a}\n",
+        "cell_name": "MG-0142.yaml",
+        "by": "K. Abe\x07\n",
+    }
+    assert (await client.post("/api/v1/channels/a6/start", json=body, headers=AUTH)).status_code == 201
+    ((_, _, order),) = lab.actions.asked
+    assert order.sent == {"safety.yaml": "safety: {current: 1 mA}\n"}
+    assert order.cell.name == "MG-0142.yaml"
+    assert order.by == "K. Abe (http 127.0.0.1)"
 
 
 async def test_what_is_wrong_is_said_in_one_message(client: httpx.AsyncClient, lab: Any) -> None:
@@ -162,6 +185,13 @@ MALFORMED = (
     ("a1/start", b'{"protocol": "x", "set": {"j": NaN}}', 422),
     ("a1/start", b'{"protocol": "x", "set": {"j": 1}}', 422),
     ("a1/start", b'{"protocol": "\\ud800"}', 422),
+    ("a1/start", b'{"protocol": "x", "cell": "\\ud800"}', 422),
+    ("a1/start", b'{"protocol": "x", "set": {"j": "\\ud800"}}', 422),
+    ("a1/start", b'{"protocol": "x", "include": {"a.yaml": 5}}', 422),
+    ("a1/start", b'{"protocol": "x", "include": ["a.yaml"]}', 422),
+    ("a1/start", b'{"protocol": "x", "include": {"a.yaml": "\\ud800"}}', 422),
+    ("a1/start", b'{"protocol": "x", "include": {"%s": "x"}}' % (b"n" * 256), 422),
+    ("a1/start", json.dumps({"protocol": "x", "include": {f"{n}.yaml": "x" for n in range(17)}}).encode(), 422),
     ("a1/stop", b"[" * 10_000, 400),
 )
 
@@ -190,6 +220,8 @@ async def test_bodies_are_capped_declared_or_not(client: httpx.AsyncClient, lab:
     assert (await client.post("/api/v1/channels/a1/start", json=protocol, headers=AUTH)).status_code == 201
     protocol = {"protocol": "x" * (1024 * 1024)}
     assert (await client.post("/api/v1/channels/a1/start", json=protocol, headers=AUTH)).status_code == 413
+    together = {"protocol": "x" * (600 * 1024), "include": {"a.yaml": "x" * (600 * 1024)}}
+    assert (await client.post("/api/v1/channels/a1/start", json=together, headers=AUTH)).status_code == 413
 
 
 async def test_a_body_that_never_comes_is_given_up(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
