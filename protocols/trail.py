@@ -163,7 +163,7 @@ def _check_use(findings: Findings, trail: Trail, use: Use, order: Order) -> None
             _report_unknown(findings, trail, use)
         return
     word = previous["word"]
-    verb = resolve(word, trail.discharge_means)
+    verb = None if word == "step" else resolve(word, trail.discharge_means)
     if word != "step" and verb is None:
         _report_unsettled(findings, trail, use, word)
     elif not order.runs_before(word if verb is None else verb.value, use.step):
