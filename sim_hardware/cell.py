@@ -23,6 +23,7 @@ SEPARATOR_CM = 0.05
 LIBH4_TRANSITION_K = 388.0  # orthorhombic below, hexagonal above: Matsuo et al., APL 91 (2007) 224103
 ALLOY_SEEN = 1e-3  # less alloy than this does not show at the terminals
 STEP_X = 5e-4  # largest conversion in one inner step
+SPENT_X = 0.01  # with less than this converted, what is left to give back runs out
 REST_A_PER_CM2 = 1e-6  # below this a current has no direction worth a hysteresis
 
 
@@ -125,9 +126,10 @@ class MgH2Cell:
         )
 
     def _contact(self, x: float) -> float:
-        """What share of the converted material current can still reach on the way back."""
+        """What share of the converted material current can still reach on the way back; a slow one also what is trapped."""
         peak = self._x_pk
-        return max((x - self.parameters.trapped * peak - self._dead) / peak, 1e-3) if peak > 0.0 else 1e-3
+        share = max((x - self.parameters.trapped * peak - self._dead) / peak, 1e-3) if peak > 0.0 else 1e-3
+        return share if x >= SPENT_X or peak == 0.0 else share * max(x / SPENT_X, 1e-3)
 
     def _alloy_V(self, current_A: float) -> float:
         y = self._y

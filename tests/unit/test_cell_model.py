@@ -238,3 +238,10 @@ def test_the_solver_ends_on_a_curve_with_a_jump() -> None:
             return current_A + (1.0 if current_A > 0.1 else 0.0)
 
     assert bracketed_current(Jump(0.0, 1.0), 0.5, 1.0, 0.0) == pytest.approx(0.1, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", list(CELLS))
+def test_even_a_very_slow_current_takes_no_more_out_than_went_in(name: str) -> None:
+    cell, current_A = make_cell(name), 0.02e-3 * CELLS[name].area_cm2
+    put_in_C = half_cycle(cell, -current_A, 0.2, dt_s=60.0)[-1][0]
+    assert half_cycle(cell, current_A, 1.2, dt_s=60.0)[-1][0] < put_in_C
