@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -211,9 +212,7 @@ def _overview(folder: Path) -> RunOverview:
 
 def _open_segment(path: Path) -> _Segment:
     try:
-        connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_S, check_same_thread=False
-        )
+        connection = _connected(path)
     except sqlite3.Error as error:
         raise StoreError(f"cannot open {path}: {error}") from error
     try:
@@ -221,6 +220,25 @@ def _open_segment(path: Path) -> _Segment:
     except StoreError:
         connection.close()
         raise
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    """Read-only, also where the power was cut while the file changed its journal: that change is taken back first."""
+    connection = _connect(path, "ro")
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
+            with closing(_connect(path, "rw")) as other:
+                other.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.Error:
+        pass  # no database: the first question finds that out, with the file's name
+    return connection
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    address = f"{path.resolve().as_uri()}?mode={mode}"
+    return sqlite3.connect(address, uri=True, timeout=BUSY_S, check_same_thread=False)
 
 
 def _understood(decode: Callable[[Encoded], Record], stored: Encoded) -> Record:

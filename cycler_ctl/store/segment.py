@@ -106,6 +106,7 @@ def _fill(  # noqa: PLR0917
     connection: sqlite3.Connection, info: RunInfo, number: int, first: Numbers, batches: Sequence[Batch], utc_s: float
 ) -> None:
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA journal_mode = WAL")  # now: to change it later is a moment when a power cut shows
     apply_schema(connection)
     columns = (*INFO_COLUMNS, "segment", "first_seq", "first_event", "first_step", "first_cycle")
     values = (*info_values(info), number, first.seq, first.event, first.step, first.cycle)

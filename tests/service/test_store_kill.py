@@ -26,7 +26,6 @@ from cycler_ctl.store.reader import open_run, unfinished_runs
 from cycler_ctl.store.writer import create_run, reopen_run
 from protocols.record import Counters, Mark, Mode, Row
 
-KILLS = int(os.environ.get("CYCLER_CTL_KILLS", "15"))
 OPTIONS = WriterOptions(commit_every_s=0.003, minimum_free_bytes=0)
 RUN = "20261122-101500-a1-7f3k"
 INFO = RunInfo(RUN, 5, "a1", "lab", "site", 0.0, "", "", "", {}, {}, {}, {}, {}, None, 1.0)
@@ -95,9 +94,12 @@ def lost(data_dir: Path, acked: int) -> str | None:
     return None if verdict == "ok" else str(verdict)
 
 
-def test_no_acknowledged_row_is_lost_whenever_the_writer_is_killed(tmp_path: Path) -> None:
+@pytest.mark.timeout(1800)
+def test_no_acknowledged_row_is_lost_whenever_the_writer_is_killed(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     choose = random.Random(1)
-    for trial in range(KILLS):
+    for trial in range(1000 if request.config.getoption("--campaign") else 30):
         data_dir = tmp_path / str(trial)
         data_dir.mkdir()
         acked = kill_after(data_dir, choose.randint(1, 40), choose.random() * 0.02, "honest")
