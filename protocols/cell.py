@@ -88,9 +88,9 @@ def _area(findings: Findings, section: Section, variables: Variables) -> float |
     area = _positive(findings, section, "area", Dimension.AREA, variables)
     diameter = _positive(findings, section, "diameter", Dimension.LENGTH, variables)
     if "area" in section.entries and "diameter" in section.entries:
-        findings.error(
-            section.entries["diameter"].key.mark, "conflict", "area and diameter are both given", "keep one of them"
-        )
+        marks = [section.entries[key].key.mark for key in ("area", "diameter")]
+        second = max(marks, key=lambda mark: (mark.line, mark.column))
+        findings.error(second, "conflict", "area and diameter are both given", "keep one of them")
     if diameter is None or area is not None:
         return area
     return math.pi * diameter**2 / 4

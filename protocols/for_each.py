@@ -35,12 +35,14 @@ def readings_of(scope: Scope, section: Section) -> tuple[Reading, ...]:
     """One for each value; a single one where the lists are faulty, so that the body is checked all the same."""
     entry = section.entries.get("for_each")
     if entry is None:
-        return (Reading(scope.variables, ()),)
+        # A misspelt or an empty for_each is reported as such: what it would have named is not.
+        unread = {ANY_NAME: Variable(None)} if "for_each" in section.meant else {}
+        return (Reading({**scope.variables, **unread}, ()),)
     if not isinstance(entry.value, Mapping) or not entry.value.entries:
         scope.findings.error(entry.value.mark, "shape", "for_each needs names with lists of quantities", EXAMPLE)
         return (Reading({**scope.variables, ANY_NAME: Variable(None)}, ()),)
     lists = {each.key.value: _list(scope, each) for each in entry.value.entries}
-    _check_lengths(scope, entry.value)
+    _check_lengths(scope, entry.value, lists)
     shortest = min(len(values) for values in lists.values())
     return tuple(
         _reading(scope.variables, {name: values[index] for name, values in lists.items()}) for index in range(shortest)
@@ -54,14 +56,14 @@ def _reading(outer: Variables, values: dict[str, Quantity | None]) -> Reading:
     return Reading({**outer, **inner}, texts)
 
 
-def _check_lengths(scope: Scope, lists: Mapping) -> None:
-    good = [each for each in lists.entries if isinstance(each.value, Sequence) and each.value.items]
-    lengths = [len(each.value.items) for each in good if isinstance(each.value, Sequence)]
-    for each, length in zip(good, lengths, strict=True):
-        if length != lengths[0]:
-            first = good[0].key.value
-            message = f"the lists of for_each differ in length: {first} has {lengths[0]}, {each.key.value} has {length}"
-            scope.findings.error(each.key.mark, "shape", message, "give every name as many values")
+def _check_lengths(scope: Scope, node: Mapping, lists: dict[str, list[Quantity | None]]) -> None:
+    """Of the lists without another fault, as a decimal comma makes a list longer."""
+    good = [entry.key for entry in node.entries if None not in lists[entry.key.value]]
+    for key in good[1:]:
+        length, first = len(lists[key.value]), len(lists[good[0].value])
+        if length != first:
+            message = f"the lists of for_each differ in length: {good[0].value} has {first}, {key.value} has {length}"
+            scope.findings.error(key.mark, "shape", message, "give every name as many values")
 
 
 def _list(scope: Scope, entry: Entry) -> list[Quantity | None]:
@@ -75,7 +77,9 @@ def _list(scope: Scope, entry: Entry) -> list[Quantity | None]:
         scope.findings.error(entry.value.mark, "shape", f"{quoted(name)} needs a list of quantities", help_text)
         return [None]
     read = [_value(scope, item, name) for item in entry.value.items]
-    first = next((quantity for quantity, _ in read if quantity is not None), None)
+    if any(quantity is None for quantity, _ in read):
+        return [quantity for quantity, _ in read]
+    first = read[0][0]
     return [_of_kind(scope, name, (first, quantity), at) for quantity, at in read]
 
 

@@ -91,7 +91,7 @@ def test_a_hold_keeps_its_voltage_its_limit_and_its_ends() -> None:
     assert (step.path, step.word, step.voltage_V, step.verb) == ("1", "hold", 1.2, None)
     assert step.current_limit_A == pytest.approx(1.5e-3)
     assert texts(step) == ["current <= C/50", "capacity >= 1 mAh", "time >= 2 h"]
-    assert step.until[0].clauses == (Clause(Watched.CURRENT, Op.AT_MOST, pytest.approx(6e-5)),)
+    assert step.until[0].clauses == (Clause(Watched.CURRENT, Op.AT_MOST, 3e-3 / 50),)
     assert (step.record, step.label, step.note) == (Record(time_s=1.0), "top", "slow")
 
 
