@@ -30,6 +30,8 @@ TAPERED = 0.15
 """The share of the capacity that a hold is expected to pass after a constant current."""
 RELAXED_V = 0.05
 """How far the voltage is expected to move in a rest, and by its resistance in a pulse."""
+RELAXED_S = 1800.0
+"""With what time constant it does so in a rest."""
 
 Values = tuple[tuple[str, str], ...]
 Ceiling = tuple[float | None, float | None]
@@ -53,8 +55,9 @@ class Leaf:
 class Forecast:
     """``at_most_s`` None: nothing bounds the step's time. ``points``: recorded rows expected within ``expected_s``.
 
-    Expected is a full half cycle of the nominal capacity (else the theoretical) and a rest of its longest time. Cells
-    do less: on the simulated ones a whole protocol leaves between a third of these points and one and a half times as many.
+    Expected is a full half cycle of the nominal capacity (else the theoretical), a rest of its longest time or until a
+    usual relaxation is over. On the simulated cells a whole protocol leaves between a third of these points and one and
+    a half times as many, in a third to one and a half times this time.
     """
 
     at_most_s: float | None
@@ -220,6 +223,8 @@ def _expected_s(program: Program, leaf: Leaf, at_most_s: float) -> float:
     step, capacity_Ah = leaf.step, program.cell.nominal_capacity_Ah
     if isinstance(step, HoldStep):
         return min(at_most_s, _settling_s(program, step))
+    if isinstance(step, RestStep):
+        return min(at_most_s, _relaxing_s(step))
     return at_most_s if capacity_Ah is None else min(at_most_s, _lasting_s(leaf, capacity_Ah) or inf)
 
 
@@ -230,6 +235,17 @@ def _settling_s(program: Program, step: HoldStep) -> float:
         return inf
     begin_A = step.current_limit_A if end_A < step.current_limit_A < inf else 10 * end_A
     return TAPERED * capacity_Ah * math.log(begin_A / end_A) / (begin_A - end_A) * 3600
+
+
+def _relaxing_s(step: RestStep) -> float:
+    """Until an exponential decay is as slow as the step waits for."""
+    slopes = [
+        clause.value
+        for clause in lone_clauses(step.until)
+        if clause.watched is Watched.SLOPE and clause.op is Op.AT_MOST and clause.value > 0
+    ]
+    steepest_V_s = RELAXED_V / RELAXED_S
+    return RELAXED_S * math.log(max(steepest_V_s / max(slopes), 1.0)) if slopes else inf
 
 
 def _points(program: Program, leaf: Leaf, seconds: float, span_V: float) -> int:
