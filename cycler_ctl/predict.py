@@ -160,6 +160,7 @@ def predict(
         total_s=run.time_s,
         steps=tuple(recorder.steps),
         cycles=cycles,
+        repeats_ended=tuple(recorder.repeats),
         warnings=(*model.doubts, *recorder.warnings),
         rows=recorder.rows,
         file_bytes=sum(file.stat().st_size for file in writer.run_dir.glob("*.sqlite")),

@@ -17,6 +17,7 @@ SIMULATED = "a simulated cell: a model's behaviour with assumed parameters, not 
 SHOWN_FIRST = 2
 MOST_BLOCKS = 40
 """A protocol without a pattern is cut here; --json and -o have all of it."""
+MOST_TRAINS = 6
 PULSE = re.compile(r"\.(\d+)([pr])$")
 
 
@@ -49,6 +50,7 @@ class Prediction:
     total_s: float
     steps: tuple[Predicted, ...]
     cycles: tuple[CycleCapacity, ...]
+    repeats_ended: tuple[str, ...]
     warnings: tuple[str, ...]
     rows: int
     file_bytes: int
@@ -95,8 +97,9 @@ def _block_lines(block: Sequence[Sequence[Predicted]], mass_g: float | None) -> 
 
 def _range(hidden: Sequence[Sequence[Predicted]]) -> str:
     first, last = hidden[0][0].step, hidden[-1][0].step
-    if PULSE.search(first.step_id):
-        return f"{first.step_id} to {last.step_id}"
+    pulses = PULSE.search(first.step_id), PULSE.search(last.step_id)
+    if pulses[0] and pulses[1]:
+        return f"pulses {pulses[0][1]} to {pulses[1][1]}"
     return f"cycles {first.cycle} to {last.cycle}"
 
 
@@ -160,6 +163,8 @@ def _foot(found: Prediction) -> Iterator[str]:
         efficiency = "" if one.efficiency is None else f", {one.efficiency * 100:.1f} %"
         amounts = f"{_amount(one.lithiation_mAh)} {unit} lithiated, {_amount(one.delithiation_mAh)} {unit} delithiated"
         yield f"cycle {one.cycle}: {amounts}{efficiency}"
+    yield from _train_lines(found)
+    yield from found.repeats_ended
     yield ended(found)
     yield (
         f"{len(found.steps)} steps, {len(found.cycles)} whole cycles, {found.rows} rows; "
@@ -168,6 +173,40 @@ def _foot(found: Prediction) -> Iterator[str]:
     if found.warnings:
         yield "warnings:"
         yield from (f"  {warning}" for warning in found.warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSum:
+    """A train of pulses so far; ``path`` is that of the whole."""
+
+    path: str
+    cycle: int
+    pulses: int
+    charge_Ah: float
+
+
+def trains(steps: Sequence[Predicted]) -> list[TrainSum]:
+    """What the pulses of each train passed together."""
+    found: list[TrainSum] = []
+    for each in steps:
+        pulse = PULSE.search(each.step.step_id)
+        if pulse is None or pulse[2] != "p":
+            continue
+        path, before_Ah = each.step.step_id[: pulse.start()], 0.0
+        if pulse[1] != "1" and found and found[-1].path == path:
+            before_Ah = found.pop().charge_Ah
+        found.append(TrainSum(path, each.step.cycle, int(pulse[1]), before_Ah + each.step.charge_Ah))
+    return found
+
+
+def _train_lines(found: Prediction) -> Iterator[str]:
+    sums = trains(found.steps)
+    for one in sums[:MOST_TRAINS]:
+        plural = "s" if one.pulses > 1 else ""
+        charge = _charge(one.charge_Ah, found.program.cell.active_mass_g)
+        yield f"train {one.path} (cycle {one.cycle}): {one.pulses} pulse{plural}, {charge}"
+    if len(sums) > MOST_TRAINS:
+        yield f"... and {len(sums) - MOST_TRAINS} more trains"
 
 
 def _amount(capacity_mAh: float) -> str:
@@ -197,6 +236,7 @@ def prediction_json(found: Prediction) -> dict[str, JSON]:
         "total_s": found.total_s,
         "rows": found.rows,
         "file_bytes": found.file_bytes,
+        "repeats_ended": list(found.repeats_ended),
         "warnings": list(found.warnings),
         "cycles": [_cycle_json(one) for one in found.cycles],
         "steps": [_step_json(each) for each in found.steps],

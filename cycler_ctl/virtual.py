@@ -63,6 +63,7 @@ class Recorder:
         self._cycles: list[CycleSummary] = []
         self.rows = 0
         self.steps: list[Predicted] = []
+        self.repeats: list[str] = []
         self.warnings: dict[str, None] = {}
 
     def take(self, action: Action, setpoint: Setpoint) -> None:
@@ -80,6 +81,9 @@ class Recorder:
                 self._events.append(event)
                 if event.kind is EventKind.WARNING:
                     self.warnings[str(event.data.get("message", event.data))] = None
+                elif event.kind is EventKind.REPEAT_ENDED:
+                    data = event.data
+                    self.repeats.append(f"repeat {data['step_id']} ended after cycle {data['cycle']}: {data['reason']}")
             case _:
                 pass
 
