@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Generator
@@ -9,22 +10,33 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from cycler_ctl.store.place import sync_folder
+from cycler_ctl.store.place import sync_file, sync_folder
 
 
 @contextmanager
-def whole_file(path: Path) -> Generator[IO[str]]:
-    """A text file to write to; it takes the place of ``path``, durably, when the block ends without an error."""
+def whole_path(path: Path) -> Generator[Path]:
+    """Where to write a file; it takes the place of ``path``, durably, when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(descriptor)
     unfinished = Path(name)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield unfinished
+        sync_file(unfinished)
         unfinished.chmod(0o644)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+@contextmanager
+def whole_file(path: Path) -> Generator[IO[str]]:
+    """As ``whole_path``, a text file that is open already."""
+    with whole_path(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
+        yield file
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

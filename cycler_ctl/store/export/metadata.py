@@ -7,7 +7,7 @@ does not know are forbidden inside the records, so all that is our own stands un
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cycler_ctl.store.reader import RunReader, RunState
@@ -29,15 +29,15 @@ class Table:
     name: str
     byte_size: int
     sha256: str
-    rows: int
-    backwards: int
+    rows: int = 0
+    backwards: int = 0
 
 
-def metadata(reader: RunReader, table: Table) -> dict[str, JSON]:
-    """The whole document."""
+def metadata(reader: RunReader, table: Table, others: Sequence[Table] = ()) -> dict[str, JSON]:
+    """The whole document; ``others`` are the same run's files of another format."""
     info = reader.info
     return {
-        "battinfo_test": {"test": _test(reader, table), "artifacts": _artifacts(reader, table)},
+        "battinfo_test": {"test": _test(reader, table), "artifacts": _artifacts(reader, [table, *others])},
         "battinfo_cell": {"cell_instance": {"name": str(info.cell.get("name", ""))}},
         "bdf": {"source": f"cycler-ctl run {info.run}"},
         "extras": {
@@ -149,25 +149,26 @@ def _described(data: Mapping[str, JSON], gap_s: float | None) -> str:
     return str(said or json.dumps(data))
 
 
-def _artifacts(reader: RunReader, table: Table) -> list[JSON]:
-    info = reader.info
-    run_file = f"runs/{info.run}/run.sqlite"
-    return [
-        {
-            "role": "source_protocol",
-            "sha256": info.protocol_sha256,
-            "locator": f"{run_file}#run.protocol_text",
-            "media_type": "application/yaml",
-        },
-        {
-            "role": "other",
-            "sha256": table.sha256,
-            "byte_size": table.byte_size,
-            "locator": table.name,
-            "media_type": "text/csv",
-            "generated_from": run_file,
-        },
-    ]
+def _artifacts(reader: RunReader, tables: Sequence[Table]) -> list[JSON]:
+    run_file = f"runs/{reader.info.run}/run.sqlite"
+    protocol: JSON = {
+        "role": "source_protocol",
+        "sha256": reader.info.protocol_sha256,
+        "locator": f"{run_file}#run.protocol_text",
+        "media_type": "application/yaml",
+    }
+    return [protocol, *(_artifact(table, run_file) for table in tables)]
+
+
+def _artifact(table: Table, run_file: str) -> JSON:
+    return {
+        "role": "other",
+        "sha256": table.sha256,
+        "byte_size": table.byte_size,
+        "locator": table.name,
+        "media_type": "text/csv" if table.name.endswith(".csv") else "application/vnd.apache.parquet",
+        "generated_from": run_file,
+    }
 
 
 def _sign(means: Verb | None) -> str:

@@ -1,4 +1,7 @@
-"""How an export is called: ``LAB__CELL__YYYYMMDD_NNN__technique__ambient.bdf.csv``, as the format's guide recommends."""
+"""How an export is called: ``LAB__CELL__YYYYMMDD_NNN__technique__ambient.bdf.csv``, as the format's guide recommends.
+
+A run's exports differ in their suffix only, so that they share the one metadata file the format knows.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +12,31 @@ from pathlib import Path
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import list_runs
 
-SUFFIX = ".bdf.csv"
+CSV, PARQUET = ".bdf.csv", ".bdf.parquet"
+METADATA = ".bdf.metadata.json"
 TECHNIQUE = "cycling"
 
 
-def export_path(folder: Path, run_dir: Path, info: RunInfo) -> Path:
+def export_path(folder: Path, run_dir: Path, info: RunInfo, suffix: str = CSV) -> Path:
     """Where this run's export is in ``folder``, or may be made: never the place of another run's."""
-    before, after = "__".join((*_parts(info), info.run[:8])), f"__{TECHNIQUE}__{_ambient(info)}{SUFFIX}"
-    for path in sorted(folder.glob(f"{before}_*{after}")):
+    before, after = "__".join((*_parts(info), info.run[:8])), f"__{TECHNIQUE}__{_ambient(info)}"
+    for path in sorted(folder.glob(f"{before}_*{after}{METADATA}")):
         if _run_of(path) == info.run:
-            return path
+            return folder / f"{path.name.removesuffix(METADATA)}{suffix}"
     number = _number_of_the_day(run_dir, info)
-    while (path := folder / f"{before}_{number:03d}{after}").exists():
+    while _taken(folder, stem := f"{before}_{number:03d}{after}"):
         number += 1
-    return path
+    return folder / f"{stem}{suffix}"
 
 
-def _run_of(export: Path) -> str | None:
-    """The run an export was made of, by its metadata."""
+def _taken(folder: Path, stem: str) -> bool:
+    return any((folder / f"{stem}{suffix}").exists() for suffix in (CSV, PARQUET, METADATA))
+
+
+def _run_of(metadata: Path) -> str | None:
+    """The run an export was made of."""
     try:
-        found = json.loads(metadata_path(export).read_text(encoding="utf-8"))
+        found = json.loads(metadata.read_text(encoding="utf-8"))
         return str(found["battinfo_test"]["test"]["identifier"])
     except (OSError, ValueError, LookupError, TypeError):
         return None
@@ -36,8 +44,17 @@ def _run_of(export: Path) -> str | None:
 
 def metadata_path(export: Path) -> Path:
     """``x.bdf.metadata.json`` beside ``x.bdf.csv``."""
-    stem = export.name.removesuffix(".csv").removesuffix(".bdf")
-    return export.with_name(f"{stem}.bdf.metadata.json")
+    return export.with_name(f"{_stem(export)}{METADATA}")
+
+
+def siblings(export: Path) -> list[Path]:
+    """The same run's exports of another format beside this one."""
+    others = (export.with_name(f"{_stem(export)}{suffix}") for suffix in (CSV, PARQUET))
+    return [path for path in others if path != export and path.is_file()]
+
+
+def _stem(export: Path) -> str:
+    return export.name.removesuffix(export.suffix).removesuffix(".bdf")
 
 
 def part(text: str) -> str:

@@ -1,0 +1,67 @@
+"""A run as a Battery Data Format file in Parquet: the columns of the CSV, typed, at a fraction of its size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from cycler_ctl.bdf import Value, bdf_columns
+from cycler_ctl.errors import StoreError
+from cycler_ctl.store.export.names import PARQUET
+from cycler_ctl.store.export.tables import Pages, export_table
+from cycler_ctl.store.reader import RunReader
+
+WHOLE_NUMBERS = frozenset({"cycle_count", "step_count", "record_index"})
+ROWS_A_GROUP = 100_000
+TEXTS = frozenset({"step_type", "step_id"})
+
+
+def export_bdf_parquet(run_dir: Path, out: Path | None = None) -> Path:
+    """Write the run's durable rows; not measured is null. See ``export_table``."""
+    _pyarrow("pyarrow")  # before anything is made
+    return export_table(run_dir, out, PARQUET, _write)
+
+
+def _write(path: Path, pages: Pages, reader: RunReader) -> None:
+    """Neighbouring values differ in their last bytes only, which is what splitting them into streams is for."""
+    arrow, parquet = _pyarrow("pyarrow"), _pyarrow("pyarrow.parquet")
+    types = {"text": arrow.string(), "whole": arrow.int64(), "real": arrow.float64()}
+    fields = [(column.label, types[_kind(column.machine_name)]) for column in bdf_columns()]
+    about = {"bdf:source": f"cycler-ctl run {reader.info.run}", "cycler_ctl:epoch": str(reader.info.epoch)}
+    schema = arrow.schema(fields).with_metadata(about)
+    reals = [column.label for column in bdf_columns() if _kind(column.machine_name) == "real"]
+    options = {"compression": "zstd", "use_dictionary": False, "use_byte_stream_split": reals}
+    with parquet.ParquetWriter(path, schema, **options) as writer:
+        for table in _tables(arrow, schema, pages):
+            writer.write_table(table)
+
+
+def _tables(arrow: ModuleType, schema: object, pages: Pages) -> Iterator[object]:
+    """Large row groups: what readers skip by, and what compresses."""
+    rows: list[tuple[Value, ...]] = []
+    for page in pages:
+        rows += page
+        if len(rows) >= ROWS_A_GROUP:
+            yield _table(arrow, schema, rows)
+            rows = []
+    yield _table(arrow, schema, rows)
+
+
+def _table(arrow: ModuleType, schema: object, rows: list[tuple[Value, ...]]) -> object:
+    columns = zip(*rows, strict=True) if rows else ((),) * len(bdf_columns())
+    return arrow.table([list(column) for column in columns], schema=schema)
+
+
+def _kind(machine_name: str) -> str:
+    if machine_name in TEXTS:
+        return "text"
+    return "whole" if machine_name in WHOLE_NUMBERS else "real"
+
+
+def _pyarrow(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise StoreError("Parquet needs pyarrow: pip install 'cycler-ctl[parquet]', or export bdf-csv") from error

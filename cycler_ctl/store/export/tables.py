@@ -1,0 +1,67 @@
+"""What exports of every format share: the rows, where the file goes, and the metadata beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cycler_ctl.bdf import Value, bdf_values
+from cycler_ctl.store.export.atomic import sha256_of, whole_file, whole_path
+from cycler_ctl.store.export.metadata import Table, metadata, metadata_text
+from cycler_ctl.store.export.names import export_path, metadata_path, siblings
+from cycler_ctl.store.reader import RunReader, open_run
+from protocols.record import Row
+
+PAGE = 5_000
+
+
+@dataclass(slots=True)
+class Count:
+    """Of the rows that went by; ``backwards`` had a test time before that of the row above."""
+
+    rows: int = 0
+    backwards: int = 0
+    time_s: float = 0.0
+
+    def see(self, row: Row) -> None:
+        self.rows += 1
+        self.backwards += row.time_s < self.time_s
+        self.time_s = row.time_s
+
+
+Pages = Iterator[list[tuple[Value, ...]]]
+Write = Callable[[Path, Pages, RunReader], None]
+
+
+def export_table(run_dir: Path, out: Path | None, suffix: str, write: Write) -> Path:
+    """Let ``write`` make the file of a run's durable rows, with its metadata beside it; returns its path.
+
+    ``out`` is a file, or a folder to hold one with the recommended name; None: ``exports`` beside ``runs``. A run
+    that goes on is exported as far as it is. Exporting again replaces the earlier file.
+    """
+    with open_run(run_dir) as reader:
+        path, count = _path(reader, out, suffix), Count()
+        with whole_path(path) as unfinished:
+            write(unfinished, _pages(reader, count), reader)
+        others = [Table(other.name, other.stat().st_size, sha256_of(other)) for other in siblings(path)]
+        table = Table(path.name, path.stat().st_size, sha256_of(path), count.rows, count.backwards)
+        with whole_file(metadata_path(path)) as file:
+            file.write(metadata_text(metadata(reader, table, others)))
+    return path
+
+
+def _path(reader: RunReader, out: Path | None, suffix: str) -> Path:
+    folder = reader.run_dir.parent.parent / "exports" if out is None else out
+    if out is not None and out.suffix and not out.is_dir():
+        return out
+    return export_path(folder, reader.run_dir, reader.info, suffix)
+
+
+def _pages(reader: RunReader, count: Count) -> Pages:
+    after_seq, means = 0, reader.info.discharge_means
+    while page := reader.rows(after_seq, PAGE):
+        for row in page:
+            count.see(row)
+        yield [bdf_values(row, means) for row in page]
+        after_seq = page[-1].seq
