@@ -143,7 +143,8 @@ def test_a_train_is_one_entry_with_its_signed_current() -> None:
 def test_a_train_has_as_many_pulses_as_its_ends_and_the_cell_allow(ends: str, text: str, hours: float) -> None:
     program = program_of(f"  - gitt: {{lithiate: {{at: 0.1 mA, for: 30 min}}, rest: 1 h, {ends}}}\n")
     (found,) = entries(program)
-    assert (found["ends_at"], found["at_most_s"]) == (text, pytest.approx(hours * 3600))
+    assert found["ends_at"] == text
+    assert found["at_most_s"] == pytest.approx(hours * 3600)
 
 
 def test_pulses_without_a_cut_off_go_on_whatever_the_cell_holds() -> None:
@@ -211,7 +212,8 @@ def test_several_values_at_one_path_leave_the_largest_ceiling() -> None:
         1,
     ]
     charge_Ah, time_s = ceilings_by_path(program)["1.1"]
-    assert (charge_Ah, time_s) == (pytest.approx(2.4e-3), pytest.approx(2 * 2.4 / 0.5 * 3600))
+    assert charge_Ah == pytest.approx(2.4e-3)
+    assert time_s == pytest.approx(2 * 2.4 / 0.5 * 3600)
 
 
 def test_a_value_set_inside_shadows_the_one_around_it() -> None:

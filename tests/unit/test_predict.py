@@ -9,10 +9,10 @@ import pytest
 
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.predict import PredictOptions, interruptible, model_of, predict, show_prediction
-from cycler_ctl.predicted import SIMULATED, Prediction, prediction_json, render
+from cycler_ctl.predicted import SIMULATED, Prediction, prediction_json, render, set_to, trains
 from cycler_ctl.virtual import LONGEST_S, Moment
 from protocols.check import check_text, load_protocol
-from protocols.model import Cell, Program, RepeatStep
+from protocols.model import Cell, ConstantVoltage, Program, RepeatStep
 from protocols.plan import plan
 from protocols.record import Outcome
 from protocols.shipped import library
@@ -119,6 +119,64 @@ def test_values_of_one_protocol_that_set_other_currents_are_not_taken_for_alike(
     text = render(predicted(program_of(steps), tmp_path), "p")
     assert text.count("... 1 more like these") == 2
     assert "+8 mA" in text
+
+
+CCCV = "charge: {at: 1C, until: 4.2 V, then_hold_until: C/20}"
+
+
+def test_a_current_and_its_hold_are_two_rows(tmp_path: Path) -> None:
+    found = predicted(program_of(f"  - {CCCV}\n"), tmp_path)
+    current, hold = found.steps
+    assert [each.step.step_id for each in found.steps] == ["1.cc", "1.cv"]
+    assert (hold.step.end_reason, hold.setpoint) == ("current <= C/20", ConstantVoltage(4.2, 4e-3))
+    assert current.step.charge_Ah + hold.step.charge_Ah == pytest.approx(4e-3, rel=0.02)
+    assert "1.cv     0       hold         4.2 V, at most 4 mA " in render(found, "p")
+
+
+def test_a_hold_without_a_limit_says_what_was_taken(tmp_path: Path) -> None:
+    head = HEAD.replace("safety: {voltage: 2.3 V to 4.6 V}\n", "")
+    (hold,) = predicted(program_of("  - hold: {at: 4 V, until: 0.1 mA, for: 9 h}\n", head), tmp_path).steps
+    assert set_to(hold.setpoint) == "4 V, at most 40 mA"  # 10C
+    assert hold.step.end_reason == "current <= 0.1 mA"
+
+
+def test_a_train_is_shown_by_its_first_two_pulses_and_its_last_with_what_it_passed(tmp_path: Path) -> None:
+    train = "gitt: {charge: {at: C/10, for: 30 min}, rest: 1 h, until: 4.2 V, pulses: 6}"
+    found = predicted(program_of(f"  - {train}\n  - repeat: {{times: 2, steps: [{train}]}}\n"), tmp_path)
+    assert [(one.path, one.cycle, one.pulses) for one in trains(found.steps)] == [
+        ("1", 0, 6),
+        ("2.1", 1, 6),
+        ("2.1", 2, 6),
+    ]
+    assert [one.charge_Ah for one in trains(found.steps)] == pytest.approx([6 * 0.2e-3] * 3, rel=1e-3)
+    lines = render(found, "p").splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("1.")] == [
+        "1.1p",
+        "1.1r",
+        "1.2p",
+        "1.2r",
+        "1.6p",
+        "1.6r",
+    ]
+    assert "         ... 3 more like these, pulses 3 to 5" in lines
+    assert "train 1 (cycle 0): 6 pulses, 1.2 mAh" in lines
+
+
+def test_each_value_of_a_for_each_is_shown_and_a_repeat_says_why_it_ended(tmp_path: Path) -> None:
+    steps = """\
+  - repeat:
+      times: 4
+      for_each: {rate: [0.5C, 1C, 2C]}
+      stop_when: discharge capacity <= 95 % of cycle 2
+      steps: [charge: {at: $rate, until: 4.2 V}, discharge: {at: $rate, until: 2.8 V}]
+"""
+    found = predicted(program_of(steps), tmp_path)
+    text = render(found, "p")
+    assert "+2 mA" in text
+    assert "+8 mA" in text
+    (ended,) = found.repeats_ended
+    assert ended == "repeat 1 ended after cycle 9: stop_when: discharge capacity <= 95 % of cycle 2"
+    assert ended in text
 
 
 def test_an_abort_is_told_with_its_place_and_its_reason(tmp_path: Path) -> None:
