@@ -215,6 +215,23 @@ async def test_switching_on_pushes_next_to_no_current_through_a_cell_that_relaxe
         assert b.sim.smu.settings.limit["CURR"] == pytest.approx(5e-3)
 
 
+class Jumping(Watched):
+    """Its cell falls by 0.3 V in the moment before a voltage source goes on."""
+
+    def receive(self, data: bytes) -> bytes:
+        if data.startswith(b":OUTP ON") and self.smu.settings.source == "VOLT":
+            self.smu.terminals.load = Battery(3.4, 50.0)
+        return super().receive(data)
+
+
+async def test_a_voltage_goes_on_with_as_little_current_as_the_range_allows() -> None:
+    async with bench(sim_class=Jumping) as b:
+        await b.channel.apply(ConstantCurrent(5e-3, WINDOW_V))
+        assert isinstance(b.sim, Jumping)
+        assert b.sim.at_once_A[-1] == pytest.approx(1.1e-3, rel=0.01)  # 11 % of the range, where 6 mA might flow
+        assert (await b.channel.read()).current_A == pytest.approx(5e-3, rel=0.01)
+
+
 @pytest.mark.parametrize("current_A", [90e-6, 100e-6, 103e-6, 392.7e-6, 5e-3, 0.9, 1e-6])
 async def test_every_current_is_reached_from_every_range_on_one_fixed_range(current_A: float) -> None:
     async with bench(Battery(3.3, 0.1)) as b:
@@ -429,14 +446,14 @@ async def test_what_someone_set_before_changes_nothing(left: bytes, setpoint: Se
 
 
 class Coupled(Keithley2450):
-    """Each choice of a measure function chooses the other one as source, as the 2461's manual lets expect (2-100)."""
+    """Each choice of a measure function chooses a voltage source: the manual only says that it may (2461 p. 2-100)."""
 
     def receive(self, data: bytes) -> bytes:
         told, separator, rest = data.partition(b";:SOUR:FUNC ")
         before, reply = self.smu.settings.measure, super().receive(told + b"\n" * bool(separator))
         settings = self.smu.settings
         if settings.measure != before:
-            settings.source = "CURR" if settings.measure == "VOLT" else "VOLT"
+            settings.source = "VOLT"
         return reply + (super().receive(separator + rest) if separator else b"")
 
 
@@ -563,6 +580,14 @@ def test_a_status_may_be_spelled_as_a_whole_number_or_not(status: str) -> None:
     sample = parse_reading(f'CURR;"VOLT:DC";{part},{part}'.encode(), rest_drive(), "front")
     assert sample.flags == {Flag.FOUR_WIRE}
     assert sample.output_on
+
+
+@pytest.mark.parametrize("status", ["200,0", "200,9", "216,8", "136,8", "192,8"])
+def test_a_reading_of_another_wiring_or_in_doubt_is_an_error(status: str) -> None:
+    """Rear terminals, questionable, too hot, two wires, source not measured."""
+    part = f"-1.234567E-09,3.700123E+00,{status}"
+    with pytest.raises(BadReply, match=r"questionable|not in four wires"):
+        parse_reading(f'CURR;"VOLT:DC";{part},{part}'.encode(), rest_drive(), "front")
 
 
 @pytest.mark.parametrize("value", ["9.900000E+37", "9.910000E+37", "-9.900000E+37"])
