@@ -66,7 +66,7 @@ def _openapi() -> Mapping[str, object]:
 
 
 def _as_text(document: Mapping[str, object]) -> str:
-    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(document, indent=1) + "\n"
 
 
 DOCUMENTS: Mapping[str, Callable[[], str]] = {

@@ -47,7 +47,7 @@ def part_schema() -> JsonObject:
 
 
 def as_file(schema: Mapping[str, JSON]) -> str:
-    return json.dumps(schema, ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(schema, indent=1) + "\n"
 
 
 def _definitions() -> JsonObject:
