@@ -29,7 +29,7 @@ WINDOW_V = (2.5, 4.2)
 CHARGE = ConstantCurrent(200e-6, WINDOW_V)
 DISCHARGE = ConstantCurrent(-200e-6, WINDOW_V)
 REST = Rest(WINDOW_V)
-WIRE = replace(DRIVER.link, timeout_s=0.3)  # the simulated instrument answers at once, but this machine may be busy
+WIRE = replace(DRIVER.link, timeout_s=0.2)  # the simulated instrument answers at once, but this machine may be busy
 WIRES = pytest.mark.parametrize("backend", [None, "visa"])
 MODELS = pytest.mark.parametrize("model", FAMILY)
 
@@ -173,7 +173,7 @@ async def test_bounded_current_is_a_voltage_source_at_the_windows_edge_with_the_
 
 
 async def test_without_the_host_a_bounded_cell_never_leaves_its_window() -> None:
-    async with bench(Battery(4.0, 10.0, slope_V_per_C=1000.0)) as b:
+    async with bench(Battery(4.0, 10.0, slope_V_per_C=5000.0)) as b:
         await b.channel.apply(CHARGE)
         async with asyncio.timeout(10):
             while abs(float(str(b.sim.truth()["current_A"]))) > 20e-6:
@@ -188,6 +188,17 @@ async def test_a_change_of_direction_keeps_the_relay_closed() -> None:
         assert await b.channel.apply(DISCHARGE) is False
         assert await b.channel.apply(ConstantCurrent(-150e-6, WINDOW_V)) is False
         assert not [message for message in b.sent()[before:] if b"OUTP" in message]
+
+
+@pytest.mark.parametrize(("first_A", "then_A", "first_told"), [(200e-6, -500e-6, ":SOUR"), (-500e-6, 200e-6, "ILIM")])
+async def test_neither_of_two_currents_is_exceeded_between_them(first_A: float, then_A: float, first_told: str) -> None:
+    async with bench() as b:
+        await b.channel.apply(ConstantCurrent(first_A, WINDOW_V))
+        before = len(b.sent())
+        assert await b.channel.apply(ConstantCurrent(then_A, WINDOW_V)) is False
+        told = next(message for message in b.sent()[before:] if b"?" not in message).decode()
+        at = {"ILIM": told.index(":SOUR:VOLT:ILIM "), ":SOUR": told.index(":SOUR:VOLT ")}
+        assert min(at, key=lambda name: at[name]) == first_told  # the smaller limit first, the larger one last
 
 
 class Watched(Keithley2450):
@@ -286,7 +297,7 @@ async def test_a_voltage_is_held_and_its_current_never_passes_the_limit(voltage_
 
 
 async def test_a_hold_after_a_charge_with_the_same_limit_keeps_the_relay_closed() -> None:
-    async with bench(Battery(4.0, 10.0, slope_V_per_C=1000.0)) as b:
+    async with bench(Battery(4.0, 10.0, slope_V_per_C=5000.0)) as b:
         await b.channel.apply(CHARGE)
         assert await b.channel.apply(ConstantVoltage(4.2, 200e-6)) is False
         async with asyncio.timeout(10):
@@ -588,6 +599,13 @@ def test_a_reading_of_another_wiring_or_in_doubt_is_an_error(status: str) -> Non
     part = f"-1.234567E-09,3.700123E+00,{status}"
     with pytest.raises(BadReply, match=r"questionable|not in four wires"):
         parse_reading(f'CURR;"VOLT:DC";{part},{part}'.encode(), rest_drive(), "front")
+
+
+@pytest.mark.parametrize("functions", ['VOLT;"VOLT:DC"', 'VOLT;"CURR:DC"', 'CURR;"CURR:DC"'])
+def test_a_reading_of_another_function_is_an_error(functions: str) -> None:
+    part = "-1.234567E-09,3.700123E+00,200,8"
+    with pytest.raises(BadReply, match="another source or measure function"):
+        parse_reading(f"{functions};{part},{part}".encode(), rest_drive(), "front")
 
 
 @pytest.mark.parametrize("value", ["9.900000E+37", "9.910000E+37", "-9.900000E+37"])

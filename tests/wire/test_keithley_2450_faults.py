@@ -29,7 +29,7 @@ SETPOINTS: tuple[Setpoint, ...] = (
 )
 KINDS = ("drop", "delay", "garble", "truncate", "split", "merge", "lose", "reboot", "flood", "front panel")
 HASTY_S = 0.1
-RUNS, CAMPAIGN_RUNS = 12, 1000
+RUNS, CAMPAIGN_RUNS = 10, 1000
 
 
 class Numbered(Keithley2450):
