@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import Phase as Stage
 from hypothesis import strategies as st
 
 from protocols.engine import (
@@ -17,12 +20,14 @@ from protocols.engine import (
     Finish,
     Paused,
     Phase,
+    RecordEvent,
     RecordRow,
     RecordStep,
     Resumed,
     Sampled,
     Skipped,
     Started,
+    State,
     Stopped,
     Tripped,
     TurnOff,
@@ -34,224 +39,89 @@ from protocols.engine import (
     resume_setpoint,
     to_json,
 )
-from protocols.model import (
-    Clause,
-    ConstantCurrent,
-    NoteStep,
-    PreviousOf,
-    Program,
-    Record,
-    RepeatStep,
-    Safety,
-    Settings,
-    Step,
-    Verb,
-    Watched,
-)
-from protocols.record import Mark, Outcome, Row
-from tests.unit.engine.conftest import MA, clause, delithiate, lithiate, program, repeat, rest, time, voltage
+from protocols.model import Program, Record, RepeatStep, Step, Verb, Watched
+from protocols.record import EventKind, Mark, Outcome, Row
+from tests.unit.engine.bench import Bench, Engine, run
+from tests.unit.engine.conftest import MA, clause, lithiate, program, rest, time
+from tests.unit.engine.random_programs import CELLS, INTERRUPTIONS, INTERVALS, programs, recording
 
-DURATIONS = st.sampled_from([1.0, 2.5, 7.0, 20.0])
-RECORDS = st.builds(
-    Record,
-    time_s=st.none() | st.sampled_from([2.0, 5.0]),
-    voltage_V=st.none() | st.sampled_from([0.01, 0.1]),
-    charge_Ah=st.none() | st.just(3 * MA / 3600),
-)
+Property = Callable[[Bench], None]
+ForAll = Callable[[Property], None]
+EXAMPLES, CAMPAIGN_EXAMPLES = 100, 3000
 
 
 @st.composite
-def ends(draw: st.DrawFn, threshold: Clause) -> tuple[Clause | tuple[Clause, ...], ...]:
-    """Always a time, so that every step ends; perhaps something sooner."""
-    share = clause(Watched.CAPACITY, ">=", draw(st.sampled_from([0.5, 1.2])), None, PreviousOf(None))
-    slope = clause(Watched.SLOPE, "<=", 1e-3)
-    others: list[Clause | tuple[Clause, ...]] = [
-        threshold,
-        share,
-        slope,
-        (threshold, time(2)),
-        clause(Watched.ENERGY, ">=", 5 * MA / 3600),
-    ]
-    return (*draw(st.lists(st.sampled_from(others), max_size=2)), time(draw(DURATIONS)))
+def benches(draw: st.DrawFn, engine: Engine = advance) -> Bench:
+    """A run from its start to its end."""
+    return run(Bench(draw(programs()), draw(CELLS), engine), draw(INTERVALS), draw(INTERRUPTIONS))
 
 
-@st.composite
-def lithiations(draw: st.DrawFn) -> Step:
-    threshold = voltage("<=", draw(st.sampled_from([0.6, 0.9, 1.1])), draw(st.none() | st.sampled_from([0.0, 3.0])))
-    return lithiate(*draw(ends(threshold)), record=draw(RECORDS), label=draw(st.none() | st.just("down")))
+@pytest.fixture
+def examples(request: pytest.FixtureRequest) -> int:
+    return CAMPAIGN_EXAMPLES if request.config.getoption("--campaign") else EXAMPLES
 
 
-@st.composite
-def delithiations(draw: st.DrawFn) -> Step:
-    return delithiate(*draw(ends(voltage(">=", draw(st.sampled_from([0.95, 1.2]))))), record=draw(RECORDS))
+@pytest.fixture
+def for_all(examples: int) -> ForAll:
+    def check(holds: Property) -> None:
+        slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+        @settings(max_examples=examples, deadline=None, suppress_health_check=slow)
+        @given(benches())
+        def check_one(bench: Bench) -> None:
+            holds(bench)
+
+        check_one()
+
+    return check
 
 
-@st.composite
-def rests(draw: st.DrawFn) -> Step:
-    return rest(time(draw(DURATIONS)), record=draw(RECORDS))
-
-
-@st.composite
-def repeats(draw: st.DrawFn, inner: st.SearchStrategy[Step]) -> Step:
-    return repeat(draw(st.integers(1, 3)), *draw(st.lists(inner, max_size=3)), counts=draw(st.booleans()))
-
-
-LEAVES = st.one_of(lithiations(), delithiations(), rests(), st.just(NoteStep("8", "note")))
-STEPS: st.SearchStrategy[Step] = st.recursive(LEAVES, repeats, max_leaves=5)
-
-
-@st.composite
-def programs(draw: st.DrawFn) -> Program:
-    steps = draw(st.lists(STEPS, max_size=4))
-    chosen = Settings(sample_every_s=1.0, debounce=draw(st.integers(1, 3)), slope_window_s=10.0)
-    safety = draw(st.sampled_from([Safety(), Safety(voltage_V=(0.0, 2.0), current_A=2 * MA, for_s=1.0)]))
-    return program(*steps, safety=safety, settings=chosen)
-
-
-@dataclass
-class Bench:
-    """A cell behind an instrument that switches at once, so that the true charge is known exactly."""
-
-    program: Program
-    now_s: float = 0.0
-    current_A: float = 0.0
-    net_Ah: float = 0.0
-    passed_Ah: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    events: list[Event] = field(default_factory=list[Event])
-    answers: list[tuple[Action, ...]] = field(default_factory=list[tuple[Action, ...]])
-    truth: dict[float, tuple[float, float]] = field(default_factory=dict[float, tuple[float, float]])
-
-    def __post_init__(self) -> None:
-        self.state = begin(self.program)
-
-    def wait(self, duration_s: float) -> None:
-        self.now_s += duration_s
-        charge_Ah = self.current_A * duration_s / 3600
-        self.net_Ah += charge_Ah
-        self.passed_Ah[0 if charge_Ah > 0 else 1] += abs(charge_Ah)
-
-    def sampled(self) -> Sampled:
-        voltage_V = 1.0 + self.net_Ah * 3600 / MA * 0.02 + self.current_A * 50
-        self.truth[self.now_s] = (self.passed_Ah[0], self.passed_Ah[1])
-        return Sampled(self.now_s, self.now_s, voltage_V, self.current_A, None)
-
-    def tell(self, event: Event) -> None:
-        self.state, actions = advance(self.program, self.state, event)
-        self.events.append(event)
-        self.answers.append(actions)
-        for action in actions:
-            if isinstance(action, TurnOff):
-                self.current_A = 0.0
-            if isinstance(action, Apply):
-                point = action.setpoint
-                self.current_A = point.current_A if isinstance(point, ConstantCurrent) else 0.0
-
-    @property
-    def ended(self) -> bool:
-        return self.state.phase is Phase.ENDED
-
-    @property
-    def actions(self) -> list[Action]:
-        return [action for answer in self.answers for action in answer]
-
-    @property
-    def rows(self) -> list[Row]:
-        return [action.row for action in self.actions if isinstance(action, RecordRow)]
-
-
-def interruption(name: str, now_s: float) -> Event:
-    match name:
-        case "pause":
-            return Paused(now_s, now_s, "ann")
-        case "resume":
-            return Resumed(now_s, now_s, "ann")
-        case "skip":
-            return Skipped(now_s, now_s, "ann")
-        case "stop":
-            return Stopped(now_s, now_s, "ann")
-        case _:
-            return Tripped(now_s, now_s, "guard")
-
-
-INTERRUPTIONS = st.dictionaries(
-    st.integers(1, 60),
-    st.sampled_from(["pause", "pause", "pause", "skip", "skip", "resume", "stop", "trip"]),
-    max_size=4,
-)
-INTERVALS = st.lists(st.sampled_from([0.25, 0.9, 1.0, 1.1, 3.0]), min_size=1, max_size=7)
-
-
-def run(chosen: Program, intervals_s: list[float], interruptions: dict[int, str]) -> Bench:
-    """The whole run; a pause is ended by somebody after five samples."""
-    bench = Bench(chosen)
-    bench.tell(Started(0.0, 0.0))
-    paused = 0
-    for number in range(20_000):
-        if bench.ended:
-            return bench
-        interval_s = intervals_s[number % len(intervals_s)]
-        bench.wait(interval_s / 2)
-        paused = paused + 1 if bench.state.phase is Phase.PAUSED else 0
-        name = "resume" if paused > 5 else interruptions.get(number)
-        if name is not None:
-            bench.tell(interruption(name, bench.now_s))
-        bench.wait(interval_s / 2)
-        if not bench.ended:
-            bench.tell(bench.sampled())
-    raise AssertionError("the run never ended")
-
-
-@settings(max_examples=150, deadline=None)
-@given(programs(), INTERVALS, INTERRUPTIONS)
-def test_every_run_ends_once_and_its_record_is_whole(
-    chosen: Program, intervals_s: list[float], interruptions: dict[int, str]
-) -> None:
-    bench = run(chosen, intervals_s, interruptions)
-    rows, actions = bench.rows, bench.actions
+def record_is_whole(bench: Bench) -> None:
+    rows, steps = bench.rows, bench.steps
     assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
     assert all(a.time_s < b.time_s for a, b in pairwise(rows))
-    steps = [action.step for action in actions if isinstance(action, RecordStep)]
     assert [step.step_count for step in steps] == list(range(1, len(steps) + 1))
-    assert sum(isinstance(action, Finish) for action in actions) == 1
-    assert not any(isinstance(action, RecordRow | RecordStep | Apply) for action in bench.answers[-1][-1:])
+    assert sum(isinstance(action, Finish) for action in bench.actions) == 1
     for step in steps:
-        marks = [row.mark for row in rows if row.step_count == step.step_count and row.mark is not Mark.PAUSED]
+        own = [row for row in rows if row.step_count == step.step_count]
+        assert {row.step_id for row in own} <= {step.step_id}
+        marks = [row.mark for row in own if row.mark is not Mark.PAUSED]
         assert bool(marks) == (step.start_voltage_V is not None)
         assert all(mark is Mark.NONE for mark in marks[1:-1])
         assert not marks or marks[0] is Mark.START or marks == [Mark.END]
 
 
-@settings(max_examples=150, deadline=None)
-@given(programs(), INTERVALS, INTERRUPTIONS)
-def test_the_output_goes_off_before_anything_is_written_and_on_after_everything(
-    chosen: Program, intervals_s: list[float], interruptions: dict[int, str]
-) -> None:
-    for answer in run(chosen, intervals_s, interruptions).answers:
+def test_every_run_ends_once_and_its_record_is_whole(for_all: ForAll) -> None:
+    for_all(record_is_whole)
+
+
+def off_first_and_on_last(bench: Bench) -> None:
+    for answer in bench.answers:
         assert not any(isinstance(action, TurnOff) for action in answer[1:])
         assert not any(isinstance(action, Apply | Finish) for action in answer[:-1])
         if answer and isinstance(answer[-1], Finish):
             assert isinstance(answer[0], TurnOff)
 
 
-@settings(max_examples=150, deadline=None)
-@given(programs(), INTERVALS, INTERRUPTIONS)
-def test_every_row_holds_the_true_charge_of_its_moment(
-    chosen: Program, intervals_s: list[float], interruptions: dict[int, str]
-) -> None:
+def test_the_output_goes_off_before_anything_is_written_and_on_after_everything(for_all: ForAll) -> None:
+    for_all(off_first_and_on_last)
+
+
+def charge_is_true(bench: Bench) -> None:
     """The toy instrument switches at once and holds its current exactly, so nothing may be lost or doubled."""
-    bench = run(chosen, intervals_s, interruptions)
     for row in bench.rows:
-        oxidation_Ah, reduction_Ah = bench.truth[row.time_s]
-        assert row.run_total.oxidation_Ah == pytest.approx(oxidation_Ah, rel=1e-9, abs=1e-15)
-        assert row.run_total.reduction_Ah == pytest.approx(reduction_Ah, rel=1e-9, abs=1e-15)
+        oxidation_Ah, reduction_Ah, slack_Ah = bench.truth[row.time_s]
+        within = 1e-15 + slack_Ah
+        assert row.run_total.oxidation_Ah == pytest.approx(oxidation_Ah, rel=1e-9, abs=within)
+        assert row.run_total.reduction_Ah == pytest.approx(reduction_Ah, rel=1e-9, abs=within)
 
 
-@settings(max_examples=150, deadline=None)
-@given(programs(), INTERVALS, INTERRUPTIONS)
-def test_counters_never_fall_within_their_scope(
-    chosen: Program, intervals_s: list[float], interruptions: dict[int, str]
-) -> None:
-    for before, after in pairwise(run(chosen, intervals_s, interruptions).rows):
+def test_every_row_holds_the_true_charge_of_its_moment(for_all: ForAll) -> None:
+    for_all(charge_is_true)
+
+
+def counters_rise(bench: Bench) -> None:
+    for before, after in pairwise(bench.rows):
         assert risen(before, after, "run_total")
         assert before.cycle != after.cycle or risen(before, after, "cycle_total")
         assert before.step_count != after.step_count or risen(before, after, "step_total")
@@ -265,18 +135,82 @@ def risen(before: Row, after: Row, scope: str) -> bool:
     return all(0 <= getattr(old, name) <= getattr(new, name) for name in names)
 
 
-@settings(max_examples=100, deadline=None)
-@given(programs(), INTERVALS, INTERRUPTIONS)
-def test_replaying_the_events_gives_every_checkpoint_and_every_row(
-    chosen: Program, intervals_s: list[float], interruptions: dict[int, str]
-) -> None:
-    bench = run(chosen, intervals_s, interruptions)
-    state = begin(chosen)
+def test_counters_never_fall_within_their_scope(for_all: ForAll) -> None:
+    for_all(counters_rise)
+
+
+def cycles_never_fall(bench: Bench) -> None:
+    numbers = [step.cycle for step in bench.steps]
+    assert all(before <= after for before, after in pairwise([0, *numbers]))
+    ended = [cycle.cycle for cycle in bench.cycles]
+    assert ended == sorted(set(ended))
+    assert all(cycle.lithiation_Ah >= 0 and cycle.delithiation_Ah >= 0 for cycle in bench.cycles)
+
+
+def test_cycle_numbers_never_fall_and_each_cycle_is_summed_up_once(for_all: ForAll) -> None:
+    for_all(cycles_never_fall)
+
+
+def replay_is_the_run(bench: Bench) -> None:
+    """Every state goes through its JSON, so that any cut is a restart from a checkpoint."""
+    state = begin(bench.program)
     for event, answer in zip(bench.events, bench.answers, strict=True):
-        state, actions = advance(chosen, from_json(to_json(state)), event)
+        state, actions = bench.engine(bench.program, from_json(to_json(state)), event)
         assert actions == answer
-        assert from_json(to_json(state)) == state
     assert state == bench.state
+
+
+def test_replaying_the_events_gives_every_checkpoint_and_every_row(for_all: ForAll) -> None:
+    for_all(replay_is_the_run)
+
+
+def record_decides_nothing(bench: Bench) -> None:
+    """The same events under other records bring the same steps, cycles, events and setpoints."""
+    for record in (Record(), Record(time_s=0.0)):
+        other = replace(bench.program, steps=recording(bench.program.steps, record))
+        state = begin(other)
+        for event, answer in zip(bench.events, bench.answers, strict=True):
+            state, actions = bench.engine(other, state, event)
+            assert decisions(actions) == decisions(answer)
+
+
+def decisions(actions: tuple[Action, ...]) -> list[Action]:
+    return [action for action in actions if not isinstance(action, RecordRow)]
+
+
+def test_no_sample_decides_differently_because_of_record(for_all: ForAll) -> None:
+    for_all(record_decides_nothing)
+
+
+def a_stop_when_that_ended_its_repeat_was_met(bench: Bench) -> None:
+    cycles = {cycle.cycle: cycle for cycle in bench.cycles}
+    for event in bench.told(EventKind.REPEAT_ENDED):
+        value, limit, number = (event.data[name] for name in ("value", "limit", "cycle"))
+        assert isinstance(value, float)
+        assert isinstance(limit, float)
+        assert isinstance(number, int)
+        assert value <= limit if "<=" in str(event.data["reason"]) else value >= limit
+        done = cycles[number]
+        assert event.data["watched"] != "capacity" or value in (done.lithiation_Ah, done.delithiation_Ah)
+
+
+def test_a_repeat_ends_early_only_with_a_cycle_that_meets_its_stop_when(for_all: ForAll) -> None:
+    for_all(a_stop_when_that_ended_its_repeat_was_met)
+
+
+def parts_follow_each_other(bench: Bench) -> None:
+    """A hold only after the voltage of its current, a rest of a train only after its own pulse."""
+    for before, after in pairwise([None, *bench.steps]):
+        if after is not None and after.step_id.endswith((".cv", "r")):
+            assert before is not None
+            assert before.step_id == after.step_id.replace(".cv", ".cc").replace("r", "p")
+            assert before.cycle == after.cycle
+            assert before.label == after.label
+            assert after.step_id[-1] == "r" or "voltage <=" in before.end_reason
+
+
+def test_each_part_of_a_whole_follows_the_part_before_it(for_all: ForAll) -> None:
+    for_all(parts_follow_each_other)
 
 
 NUMBERS = st.floats(-5, 5) | st.sampled_from([float("nan"), float("inf"), 9.9e37, -9.9e37, 0.0])
@@ -294,35 +228,90 @@ ANYTHING = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
-@given(programs(), st.lists(ANYTHING, max_size=30))
-def test_any_event_at_any_moment_has_an_answer(chosen: Program, events: list[Event]) -> None:
-    state, energised = begin(chosen), False
-    for event in events:
-        state, actions = advance(chosen, state, event)
-        assert from_json(to_json(state)) == state
-        for action in actions:
-            energised = (energised or isinstance(action, Apply)) and not isinstance(action, TurnOff)
-        assert energised == (state.phase is Phase.RUNNING)
-        live_row(chosen, state)
-        seen = progress(chosen, state)
-        assert (seen.outcome is None) == (state.phase is not Phase.ENDED)
-        assert (resume_setpoint(chosen, state) is None) == (state.phase is not Phase.PAUSED)
+def test_any_event_at_any_moment_has_an_answer(examples: int) -> None:
+    @settings(max_examples=2 * examples, deadline=None)
+    @given(programs(), st.lists(ANYTHING, max_size=30))
+    def holds(chosen: Program, events: list[Event]) -> None:
+        state, energised = begin(chosen), False
+        for event in events:
+            state, actions = advance(chosen, state, event)
+            assert from_json(to_json(state)) == state
+            for action in actions:
+                energised = (energised or isinstance(action, Apply)) and not isinstance(action, TurnOff)
+            assert energised == (state.phase is Phase.RUNNING)
+            live_row(chosen, state)
+            seen = progress(chosen, state)
+            assert (seen.outcome is None) == (state.phase is not Phase.ENDED)
+            assert (resume_setpoint(chosen, state) is None) == (state.phase is not Phase.PAUSED)
+
+    holds()
 
 
-def test_the_bench_would_notice_a_lost_sample() -> None:
-    """The negative control of the charge balance: leave out one sample and the record is short."""
-    bench = Bench(program(lithiate(time(20)), rest(time(2)), settings=Settings(sample_every_s=0.1, debounce=1)))
-    bench.tell(Started(0.0, 0.0))
-    while not bench.ended:
-        bench.wait(0.1)
-        reading = bench.sampled()
-        bench.tell(reading if bench.now_s < 10 or bench.current_A == 0 else halved(reading))
-    assert bench.rows[-1].run_total.reduction_Ah < 0.8 * bench.truth[bench.rows[-1].time_s][1]
+FOREIGN = st.text(max_size=50) | st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["phase", "course", "step"]), inner),
+    max_leaves=5,
+).map(json.dumps)
 
 
-def halved(reading: Sampled) -> Sampled:
-    return Sampled(reading.at_s, reading.utc_s, reading.voltage_V, reading.current_A / 2, None)
+def test_text_that_is_no_checkpoint_is_refused_with_a_value_error(examples: int) -> None:
+    def refused(text: str) -> None:
+        with pytest.raises(ValueError, match="validation error"):
+            from_json(text)
+
+    @settings(max_examples=examples, deadline=None)
+    @given(FOREIGN)
+    def holds(text: str) -> None:
+        refused(text)
+
+    holds()
+    for text in ("", "[" * 100_000, '{"phase": "ready"}', "null", to_json(begin(program()))[:-1]):
+        refused(text)
+
+
+# Negative controls: an engine that does one thing wrong, and the property that says so.
+
+
+def halves_its_current(chosen: Program, state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
+    wrong = replace(event, current_A=event.current_A / 2) if isinstance(event, Sampled) else event
+    return advance(chosen, state, wrong)
+
+
+def writes_before_it_turns_off(chosen: Program, state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
+    state, actions = advance(chosen, state, event)
+    return state, tuple(sorted(actions, key=lambda action: isinstance(action, TurnOff)))
+
+
+def counts_no_step(chosen: Program, state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
+    after, actions = advance(chosen, state, event)
+    return replace(after, course=replace(after.course, step_count=max(1, after.course.step_count - 1))), actions
+
+
+def decides_by_what_is_recorded(chosen: Program, state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
+    """Ends a step at the first row that is neither its first nor its last."""
+    state, actions = advance(chosen, state, event)
+    if any(isinstance(action, RecordRow) and action.row.mark is Mark.NONE for action in actions):
+        return advance(chosen, state, Skipped(event.at_s, event.utc_s, "the record"))
+    return state, actions
+
+
+@pytest.mark.parametrize(
+    ("engine", "broken"),
+    [
+        (halves_its_current, charge_is_true),
+        (writes_before_it_turns_off, off_first_and_on_last),
+        (counts_no_step, record_is_whole),
+        (decides_by_what_is_recorded, record_decides_nothing),
+    ],
+)
+def test_an_engine_that_does_one_thing_wrong_is_caught_by_its_property(engine: Engine, broken: Property) -> None:
+    @settings(max_examples=300, deadline=None, phases=[Stage.generate], report_multiple_bugs=False, database=None)
+    @given(benches(engine))
+    def check_one(bench: Bench) -> None:
+        broken(bench)
+
+    with pytest.raises(AssertionError):
+        check_one()
 
 
 def test_a_million_steps_of_repeats_take_no_memory_of_their_own() -> None:
@@ -340,7 +329,25 @@ def test_a_million_steps_of_repeats_take_no_memory_of_their_own() -> None:
 
 
 def test_a_run_that_finishes_says_so() -> None:
-    bench = run(program(rest(time(2)), lithiate(time(2), clause(Watched.CAPACITY, ">=", 1.0))), [1.0], {})
+    bench = run(Bench(program(rest(time(2)), lithiate(time(2), clause(Watched.CAPACITY, ">=", 1.0)))), [1.0], {})
     assert bench.state.ending is not None
     assert bench.state.ending.outcome is Outcome.FINISHED
     assert Verb.LITHIATE in {step.step.word for step in bench.actions if isinstance(step, RecordStep)}
+
+
+def test_the_generated_programs_reach_every_kind_of_step_and_of_end() -> None:
+    """Properties say little about what is never generated."""
+    seen: set[str] = set()
+
+    @settings(max_examples=300, deadline=None, database=None, phases=[Stage.generate])
+    @given(benches())
+    def gather(bench: Bench) -> None:
+        seen.update(step.word for step in bench.steps)
+        seen.update(step.step_id[-2:].lstrip("0123456789.") for step in bench.steps)
+        seen.update(each.event.kind.value for each in bench.actions if isinstance(each, RecordEvent))
+        seen.update(each.outcome.value for each in bench.actions if isinstance(each, Finish))
+        seen.update("already" for step in bench.steps if step.end_reason.startswith("already"))
+
+    gather()
+    assert seen >= {"lithiate", "delithiate", "rest", "hold", "cc", "cv", "p", "r", "repeat_ended", "cycle_ended"}
+    assert seen >= {"finished", "stopped", "aborted", "tripped", "already", "warning", "operator"}
