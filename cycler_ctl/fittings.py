@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -69,19 +68,11 @@ class End:
     off_confirmed: bool
 
 
-PULSE = re.compile(r"\.\d+([pr])$")
-
-
-def static_path(step_id: str) -> str:
-    """Where a step of the record stands in the file: the pulses of a train (3.12p) are one step there (3.p)."""
-    return PULSE.sub(r".\1", step_id)
-
-
-def ceilings_of(fit: Fittings, step_id: str) -> Ceilings:
+def ceilings_of(fit: Fittings, path: str) -> Ceilings:
     """RefusedError where the guard would have nothing to count against."""
-    found = fit.ceilings.get(static_path(step_id))
+    found = fit.ceilings.get(path)
     if found is None:
-        raise RefusedError(f"step {step_id} has no ceiling of charge and time")
+        raise RefusedError(f"step {path} has no ceiling of charge and time")
     return found
 
 

@@ -106,7 +106,10 @@ class GuardStep:
 
 @dataclass(frozen=True, slots=True)
 class GuardState:
-    """What the guard has seen in this step. A trip stays until a new run makes a new state."""
+    """What the guard has seen in this step. A trip stays until a new run makes a new state.
+
+    ``held.odd`` > 0: the last reading contradicts what is set, and nobody else should believe it.
+    """
 
     step: GuardStep
     at_s: float
@@ -161,7 +164,7 @@ class Guard:
             or _outside(self.limits, reading)
             or self._temperature(step.setpoint, temperature, now_s)
             or _spent(after)
-            or _contact(self.limits, state.held, after, reading)
+            or _contact(self.limits, after, reading)
         )
         return (after, None) if trip is None else (replace(after, trip=trip), trip)
 
@@ -248,7 +251,7 @@ def _spent(state: GuardState) -> Trip | None:
     most = state.step.ceilings
     if not (state.charge_Ah <= most.charge_Ah):
         reason = (
-            f"the step may have passed {state.charge_Ah * 1e3:.5g} mAh (counted at the highest current), "
+            f"the step may have passed {state.charge_Ah * 1e3:.5g} mAh (counted on the safe side), "
             f"more than its ceiling of {most.charge_Ah * 1e3:.5g} mAh, and no cut-off has ended it"
         )
         return Trip(Severity.TRIPPED, "charge", reason)
@@ -258,14 +261,14 @@ def _spent(state: GuardState) -> Trip | None:
     return None
 
 
-def _contact(limits: GuardLimits, before: Held, state: GuardState, reading: Reading) -> Trip | None:
+def _contact(limits: GuardLimits, state: GuardState, reading: Reading) -> Trip | None:
     step = state.step
     if reading.output_on is not True and not isinstance(step.setpoint, Rest):
         return Trip(Severity.FAULTED, "output", "the instrument says its output is off although it should be on")
     if Flag.OVERVOLTAGE_PROTECTION in reading.flags:
         return Trip(Severity.FAULTED, "ovp", "the instrument's over-voltage protection has acted")
     if isinstance(step.setpoint, ConstantVoltage):
-        lost = guard_hold.contact(before, state.held, step.setpoint, reading)
+        lost = guard_hold.contact(state.held, step.setpoint, reading)
         return None if lost is None else Trip(Severity.FAULTED, *lost)
     if step.direction and not limits.bounded and Flag.COMPLIANCE in reading.flags:
         at = f"{reading.voltage_V:.5g} V and {amps(reading.current_A)}"
@@ -285,16 +288,13 @@ def _low_current(limits: GuardLimits, state: GuardState, reading: Reading) -> Tr
     if reading.current_A * step.direction <= -step.low_A:
         reason = f"the current flows the wrong way: {numbers}; check the polarity of the cell"
         return Trip(Severity.FAULTED, "direction", reason)
-    reason = (
-        f"{numbers} at {reading.voltage_V:.5g} V: the edge of the window was reached without its cut-off being seen"
-    )
-    return Trip(Severity.FAULTED, "window", reason)
+    unseen = "the edge of the window was reached without its cut-off being seen"
+    return Trip(Severity.FAULTED, "window", f"{numbers} at {reading.voltage_V:.5g} V: {unseen}")
 
 
 def _no_temperature(temperature: Measurement | None, now_s: float) -> Trip:
-    if temperature is None:
-        reason = "the channel has temperature limits and its sensor gives no value"
-    else:
+    reason = "the channel has temperature limits and its sensor gives no value"
+    if temperature is not None:
         age_s = now_s - temperature.at_s
         reason = f"the temperature is {age_s:.3g} s old (at most {TEMPERATURE_MAX_AGE_S:.0f} s are allowed)"
     return Trip(Severity.FAULTED, "temperature-missing", reason)

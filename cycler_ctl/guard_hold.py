@@ -1,16 +1,19 @@
 """What the guard makes of a voltage that is held: the charge it may have passed, and contact or regulation lost.
 
 A source that limits its current to ``current_limit_A`` shows one of two things: the voltage it was told, or its limit
-flowing towards it. Anything else is no regulation. Pure decisions on frozen data, part of ``guard.py``.
+flowing towards it. Anything else is no regulation: one such reading may be a fault of the line and is not believed (the
+engine, which would take a small current for the end of the hold, never sees it); some in a row are a fault of the cell's
+connection. Pure decisions on frozen data, part of ``guard.py``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cycler_ctl.instrument import Reading
 from protocols.model import ConstantVoltage
 
+OPEN = "open-circuit"
 TOLERANCE_V, TOLERANCE = 0.010, 1e-3  # more than an SMU's source and meter are off by together, and that share of V
 AT_LIMIT = 0.9  # of the limit: an instrument that limits is nearer to it than this
 OVER, OVER_A = 1.1, 10e-9  # beyond its limit; the latter is the offset of the lowest ranges
@@ -19,13 +22,14 @@ ODD_SAMPLES = 3
 # A lifted lead: a current that was steady and well above the noise is next to nothing one reading later. A cell that
 # fills up falls more slowly, and the charging of its surfaces falls just as steeply one reading before.
 OPEN_FROM, OPEN_DROP, STEADY = 0.01, 20.0, 2.0
+OPEN_SAMPLES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Seen so far: the last two currents (magnitudes, None before), whether the voltage was ever reached.
+    """Seen so far: the last two currents believed (magnitudes, None before), whether the voltage was ever reached.
 
-    ``odd``: readings in a row that show no regulation.
+    ``odd``: readings in a row that are not believed, for they show no regulation.
     """
 
     last_A: float | None = None
@@ -49,24 +53,21 @@ def worst_A(held: Held, setpoint: ConstantVoltage, current_A: float) -> float:
 
 def seen(held: Held, setpoint: ConstantVoltage, reading: Reading) -> Held:
     """What is known with this reading."""
-    odd = held.odd + 1 if _fault(held, setpoint, reading) is not None else 0
-    reached = held.reached or _is_held(setpoint, reading)
-    return Held(abs(reading.current_A), held.last_A, reached, odd)
+    if _fault(held, setpoint, reading) is not None:
+        return replace(held, odd=held.odd + 1)
+    return Held(abs(reading.current_A), held.last_A, held.reached or _is_held(setpoint, reading))
 
 
-def contact(before: Held, after: Held, setpoint: ConstantVoltage, reading: Reading) -> tuple[str, str] | None:
-    """(code, reason) of a hold that is none."""
-    if _fell_open(before, setpoint, abs(reading.current_A)):
-        reason = (
-            f"open circuit: {_now(reading)} where {amps(before.last_A or 0.0)} flowed one reading before; "
-            "check the leads and the cell's contacts"
-        )
-        return "open-circuit", reason
-    return None if after.odd < ODD_SAMPLES else _fault(before, setpoint, reading)
+def contact(held: Held, setpoint: ConstantVoltage, reading: Reading) -> tuple[str, str] | None:
+    """(code, reason) of a hold that is none; ``held`` is what is known with this reading."""
+    fault = _fault(held, setpoint, reading) if held.odd else None
+    if fault is None or held.odd < (OPEN_SAMPLES if fault[0] == OPEN else ODD_SAMPLES):
+        return None
+    return fault
 
 
 def _fell_open(held: Held, setpoint: ConstantVoltage, current_A: float) -> bool:
-    """At once: with the engine this current would end the hold as if it had tapered off."""
+    """With the engine this current would end the hold as if it had tapered off."""
     if held.last_A is None or held.before_A is None or not held.last_A >= OPEN_FROM * setpoint.current_limit_A:
         return False
     return current_A * OPEN_DROP <= held.last_A and held.before_A <= STEADY * held.last_A
@@ -77,7 +78,7 @@ def _fault(held: Held, setpoint: ConstantVoltage, reading: Reading) -> tuple[str
     if not abs(reading.current_A) <= max(OVER * setpoint.current_limit_A, setpoint.current_limit_A + OVER_A):
         return "current-limit", f"{_now(reading)}: the instrument does not keep the limit of {wanted}"
     if _is_held(setpoint, reading):
-        return None
+        return _open(held, reading) if _fell_open(held, setpoint, abs(reading.current_A)) else None
     if not _limits(setpoint, reading):
         return (
             "not-held",
@@ -86,6 +87,14 @@ def _fault(held: Held, setpoint: ConstantVoltage, reading: Reading) -> tuple[str
     if held.reached and not abs(reading.voltage_V - setpoint.voltage_V) <= LOST_V:
         return "not-held", f"{_now(reading)}: the voltage was held and has broken down ({wanted}); is the cell shorted?"
     return None
+
+
+def _open(held: Held, reading: Reading) -> tuple[str, str]:
+    reason = (
+        f"open circuit: {_now(reading)} where {amps(held.last_A or 0.0)} flowed before; "
+        "check the leads and the cell's contacts"
+    )
+    return OPEN, reason
 
 
 def _is_held(setpoint: ConstantVoltage, reading: Reading) -> bool:

@@ -143,7 +143,8 @@ class Runner:
             return
         self._misses = 0
         self._schedule_next(reading.at_s)
-        await self._handle(self._judged(reading))
+        if (event := self._judged(reading)) is not None:
+            await self._handle(event)
         self._renew()
 
     def _renew(self) -> None:
@@ -151,8 +152,8 @@ class Runner:
         if not self._off_confirmed:
             self._fit.lease.renew(self._fit.name, self._lease_s)
 
-    def _judged(self, reading: Reading) -> Event:
-        """What the guard makes of a reading: only what it passes becomes a sample."""
+    def _judged(self, reading: Reading) -> Event | None:
+        """What the guard makes of a reading: only what it passes becomes a sample, and what it doubts is dropped."""
         temperature = self._fit.temperature()
         at_s, utc_s = reading.at_s - self._start_s, self._fit.clock.utc()
         if self._guarded is None:
@@ -161,7 +162,8 @@ class Runner:
         if trip is not None:
             kind = Tripped if trip.severity is Severity.TRIPPED else Faulted
             return kind(at_s, utc_s, trip.reason)
-        return Sampled(at_s, utc_s, reading.voltage_V, reading.current_A, self._fresh(temperature))
+        sample = Sampled(at_s, utc_s, reading.voltage_V, reading.current_A, self._fresh(temperature))
+        return None if self._guarded.held.odd else sample
 
     def _fresh(self, temperature: Measurement | None) -> float | None:
         if temperature is None or self._fit.clock.now() - temperature.at_s > STALE_TEMPERATURE_S:
@@ -176,11 +178,10 @@ class Runner:
         if self._misses >= TOLERATED:
             await self._handle(Faulted(*self._moment(), f"{TOLERATED} readings in a row failed, last: {error}"))
             return
-        if self._guarded is not None:
-            trip = self._fit.guard.overdue(self._guarded, self._fit.clock.now())
-            if trip is not None:
-                await self._handle(Faulted(*self._moment(), f"{trip.reason}; last: {error}"))
-                return
+        trip = None if self._guarded is None else self._fit.guard.overdue(self._guarded, self._fit.clock.now())
+        if trip is not None:
+            await self._handle(Faulted(*self._moment(), f"{trip.reason}; last: {error}"))
+            return
         try:
             async with asyncio.timeout(RESYNC_S):
                 await self._fit.instrument.resync()
@@ -241,10 +242,10 @@ class Runner:
             self._fit.changed()
 
     async def _apply(self, setpoint: Setpoint) -> None:
-        step_id = progress(self._program, self._state).step_id
+        now = progress(self._program, self._state)
         try:
             allowed = narrowed(setpoint, self._fit.limits_V, self._fit.hold_limit_A)
-            ceilings = ceilings_of(self._fit, step_id)
+            ceilings = ceilings_of(self._fit, now.path)
             async with asyncio.timeout(APPLY_S):
                 await self._energise(allowed)
         except (InstrumentError, RefusedError, StoreError, TimeoutError) as error:
@@ -252,7 +253,7 @@ class Runner:
             await self._handle(Faulted(*self._moment(), f"the setpoint was not accepted: {why}"))
             return
         self._applied = allowed
-        self._guarded = self._guard_step(allowed, step_id, ceilings)
+        self._guarded = self._guard_step(allowed, now.step_id, ceilings)
         self._settling = True
         self._due_s = self._fit.clock.now() + min(SETTLE_S, 3 * self._fit.sample_every_s)
 
@@ -266,8 +267,7 @@ class Runner:
         self._fit.lease.renew(self._fit.name, lease_s)
         opened = await self._fit.channel.apply(setpoint)
         if opened and was_on:
-            took_s = round(self._fit.clock.now() - began_s, 3)
-            self._tell(EventKind.NOTE, text=REWIRED, took_s=took_s)
+            self._tell(EventKind.NOTE, text=REWIRED, took_s=round(self._fit.clock.now() - began_s, 3))
 
     def _guard_step(self, setpoint: Setpoint, step_id: str, ceilings: Ceilings) -> GuardState:
         """A new step starts the guard's counts anew; a step that goes on after a pause keeps them."""

@@ -117,11 +117,26 @@ def test_what_is_no_regulation_is_a_fault_after_three_readings(point: Point, exp
     assert run([(4.2, 1e-3), *[point] * 2, *[(4.2, 1e-3)] * 5])[1] is None
 
 
-def test_a_lifted_lead_is_a_fault_at_the_first_reading_and_never_a_taper() -> None:
-    _, trip, count = run([*[(4.2, 0.5e-3)] * 10, (4.2, 20e-9)])
+def test_a_lifted_lead_is_a_fault_at_the_second_reading_and_never_a_taper() -> None:
+    state, trip, _ = run([*[(4.2, 0.5e-3)] * 10, (4.2, 20e-9)])
+    assert (trip, state.held.odd) == (None, 1)  # not believed
+    _, trip, count = run([*[(4.2, 0.5e-3)] * 10, *[(4.2, 20e-9)] * 2])
     assert trip is not None
-    assert (trip.code, count) == ("open-circuit", 11)
-    assert "open circuit: 4.2 V and 2e-05 mA where 0.5 mA flowed one reading before" in trip.reason
+    assert (trip.code, count) == ("open-circuit", 12)
+    assert "open circuit: 4.2 V and 2e-05 mA where 0.5 mA flowed before" in trip.reason
+
+
+def test_one_reading_that_is_none_is_forgotten_with_the_next_good_one() -> None:
+    for odd in ((4.2, 20e-9), (3.9, 0.1e-3), (4.2, 9e-3), (0.42, 1e-3)):
+        wide = replace(LIMITS, voltage_V=(-0.5, 5.0))
+        guard = Guard(wide)
+        state = guard.begin_step(HOLD, CEILINGS, 0.0)
+        believed: list[bool] = []
+        for second, point in enumerate([(4.2, 1e-3), (4.2, 1e-3), odd, (4.2, 1e-3)], 1):
+            state, trip = guard.check(state, at(second, *point), None, second)
+            assert trip is None
+            believed.append(state.held.odd == 0)
+        assert believed == [True, True, False, True]
 
 
 def test_a_cell_that_charges_its_surfaces_at_first_is_no_open_circuit() -> None:
