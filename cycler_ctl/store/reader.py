@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -24,7 +23,7 @@ from cycler_ctl.store.codec import (
     step_from,
 )
 from cycler_ctl.store.info import RunInfo, info_from
-from cycler_ctl.store.segment import APPLICATION_ID, segment_paths
+from cycler_ctl.store.segment import APPLICATION_ID, open_for_reading, segment_paths
 from protocols.record import CycleSummary, EventRecord, Outcome, Row, StepSummary
 
 if TYPE_CHECKING:
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
 
 Encoded = TypeVar("Encoded")
 Record = TypeVar("Record")
-
-BUSY_S = 5.0
-"""How long a reader waits while the file changes its journal, at a run's beginning and end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +135,16 @@ class RunReader:
         """Numeric columns of the rows after a seq as float arrays, NaN where nothing was measured."""
         import numpy as np
 
+        found = self.values(names, after, limit)
+        table = np.array(found, dtype=np.float64).reshape(len(found), len(names))
+        return {name: table[:, place] for place, name in enumerate(names)}
+
+    def values(self, names: Sequence[str], after: int = 0, limit: int | None = None) -> list[tuple[Any, ...]]:
+        """Some columns of the rows after a seq, as they are stored."""
         unknown = [name for name in names if name not in ROW_COLUMNS]
         if unknown:
             raise StoreError(f"there is no column {unknown[0]!r}; there are {', '.join(ROW_COLUMNS)}")
-        found = self._read("samples", "seq", names, after, limit)
-        table = np.array(found, dtype=np.float64).reshape(len(found), len(names))
-        return {name: table[:, place] for place, name in enumerate(names)}
+        return self._read("samples", "seq", names, after, limit)
 
     def _read(
         self, table: str, key: str, columns: Sequence[str], after: int, limit: int | None
@@ -212,7 +212,7 @@ def _overview(folder: Path) -> RunOverview:
 
 def _open_segment(path: Path) -> _Segment:
     try:
-        connection = _connected(path)
+        connection = open_for_reading(path)
     except sqlite3.Error as error:
         raise StoreError(f"cannot open {path}: {error}") from error
     try:
@@ -220,25 +220,6 @@ def _open_segment(path: Path) -> _Segment:
     except StoreError:
         connection.close()
         raise
-
-
-def _connected(path: Path) -> sqlite3.Connection:
-    """Read-only, also where the power was cut while the file changed its journal: that change is taken back first."""
-    connection = _connect(path, "ro")
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_master")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
-            with closing(_connect(path, "rw")) as other:
-                other.execute("SELECT count(*) FROM sqlite_master")
-    except sqlite3.Error:
-        pass  # no database: the first question finds that out, with the file's name
-    return connection
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    address = f"{path.resolve().as_uri()}?mode={mode}"
-    return sqlite3.connect(address, uri=True, timeout=BUSY_S, check_same_thread=False)
 
 
 def _understood(decode: Callable[[Encoded], Record], stored: Encoded) -> Record:

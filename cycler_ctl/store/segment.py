@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -27,6 +28,8 @@ from protocols.record import CycleSummary, EventRecord, Outcome, Row, StepSummar
 
 APPLICATION_ID = 0x4359434C  # "CYCL", so that file(1) and we know our own
 Connect = Callable[[Path], sqlite3.Connection]
+BUSY_S = 5.0
+"""How long a reader waits while the file changes its journal, at a run's end."""
 
 
 @dataclass(slots=True)
@@ -140,6 +143,25 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Read-only, also where the power was cut while the file changed its journal: that change is taken back first."""
+    connection = _connect(path, "ro")
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
+            with closing(_connect(path, "rw")) as other:
+                other.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.Error:
+        pass  # no database: the first question finds that out, with the file's name
+    return connection
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    address = f"{path.resolve().as_uri()}?mode={mode}"
+    return sqlite3.connect(address, uri=True, timeout=BUSY_S, check_same_thread=False)
 
 
 def write_batches(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from cycler_ctl.store.segment import Batch, Ending, Numbers
-from protocols.record import CycleSummary, EventRecord, Row, StepSummary
+from protocols.record import JSON, CycleSummary, EventKind, EventRecord, Row, StepSummary
 
 
 class Waiting:
@@ -38,6 +38,11 @@ class Waiting:
         following.event += len(events)
         following.step += len(steps)
         following.cycle += len(cycles)
+
+    def note(self, utc_s: float, kind: EventKind, text: str, **more: float) -> None:
+        """The store's own remark in the record."""
+        data: dict[str, JSON] = {"source": "store", "text": text, **more}
+        self.put_others((EventRecord(self.time_s, utc_s, kind, data),))
 
     def put_checkpoint(self, checkpoint: Callable[[], str]) -> None:
         """It takes the place of the one that waits: only the newest is of use."""

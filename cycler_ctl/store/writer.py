@@ -171,16 +171,11 @@ class RunWriter:
     def _overflow(self) -> None:
         """Once a row had to be dropped every later one is: what is stored stays a prefix of what happened."""
         if not self._files.overflowed:
-            self._files.overflowed = True
-            self._note(
-                EventKind.GAP,
-                f"memory for rows that wait for the disk is full; lost from row {self._waiting.following.seq} on",
-            )
+            self._files.overflowed, lost = True, self._waiting.following.seq
+            self._note(EventKind.GAP, f"memory for rows that wait for the disk is full; lost from row {lost} on")
 
     def _note(self, kind: EventKind, text: str, **more: float) -> None:
-        """The store's own remark in the record."""
-        event = EventRecord(self._waiting.time_s, self._utc(), kind, {"source": "store", "text": text, **more})
-        self._waiting.put_others((event,))
+        self._waiting.note(self._utc(), kind, text, **more)
         self._has_work()
 
     def _work(self) -> None:
@@ -210,7 +205,7 @@ class RunWriter:
 
     def _commit(self, taken: Batch | None) -> bool:
         """Make everything durable and say so; True while there is or may come more to do."""
-        before = self._files.segment
+        before, durable = self._files.segment, self._files.durable
         began_s = self._real.now()
         waited_s = began_s - (self._since_s or began_s)
         error = self._files.save(() if taken is None else (taken,), self._closing or waited_s > self._options.urgent_s)
@@ -219,15 +214,12 @@ class RunWriter:
                 self._settled(began_s, self._files.segment - before)
             self._retrying = error is not None
             self.failed = self._overflow_error() if error is None else error
-            more = self._waiting.any if error is None else self._worth_trying()
+            more = self._waiting.any if error is None else not self._files.hopeless and began_s < self._give_up_s
             self._changed.notify_all()
             closing = self._closing
-        if error is None and taken is not None:
+        if error is None and (taken is not None or self._files.durable != durable):
             self._on_durable(self.info.run)
         return more or not closing
-
-    def _worth_trying(self) -> bool:
-        return not self._files.hopeless and self._real.now() < self._give_up_s
 
     def _settled(self, began_s: float, moves: int) -> None:
         """All that was taken is durable; what has come since has waited no longer than the commit took."""
@@ -241,9 +233,8 @@ class RunWriter:
     def _overflow_error(self) -> StoreError | None:
         if not self._files.overflowed:
             return None
-        return StoreError(
-            f"rows after {self._waiting.following.seq - 1} of {self.info.run} were lost: the disk was away too long"
-        )
+        last = self._waiting.following.seq - 1
+        return StoreError(f"rows after {last} of {self.info.run} were lost: the disk was away too long")
 
 
 def create_run(

@@ -301,7 +301,8 @@ def test_a_full_disk_keeps_the_rows_in_memory_and_says_so_until_there_is_room(tm
         connection.execute("PRAGMA max_page_count = 40" if path.name == "run.sqlite" else "PRAGMA cache_size = 100")
         return connection
 
-    with recording(tmp_path, replace(QUICK, connect=connect)) as writer:
+    told: list[str] = []
+    with recording(tmp_path, replace(QUICK, connect=connect), told.append) as writer:
         writer.append(rows(1, 10))
         assert writer.flush(5)
         (writer.run_dir / "run-2.new").mkdir()  # nor can a new segment be made
@@ -312,9 +313,11 @@ def test_a_full_disk_keeps_the_rows_in_memory_and_says_so_until_there_is_room(tm
         assert writer.durable_seq == 10
         assert writer.pending().rows == 4990
         writer.append(rows(5001, 5002))
+        told.clear()
         (writer.run_dir / "run-2.new").rmdir()
         assert writer.flush(10)
         assert (str(writer.failed), writer.durable_seq) == ("None", 5002)
+        assert told, "whoever follows the record was not told"
     with open_run(writer.run_dir) as reader:
         assert reader.rows() == rows(1, 5002)
 
