@@ -1,4 +1,4 @@
-"""Charge and energy from measured samples, and the slope of the voltage.
+"""Charge and energy from measured samples, and where a voltage was crossed.
 
 Samples are joined by straight lines. Oxidation and reduction are counted apart, so no counter ever falls; energy is
 the integral of |I·V| and goes to the direction of its current.
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from protocols.events import Sampled
 from protocols.record import Counters
-from protocols.state import Crossing, Seen, SlopeWindow
+from protocols.state import Crossing, Seen
 
 SECONDS_PER_HOUR = 3600.0
 TIME_SLACK_S = 1e-6
 """Sums of decimal sample intervals miss a duration by a rounding error; that must not cost a sample."""
-SLOPE_SAMPLES = 10
 
 
 def add_trapezoid(total: Counters, first: Sampled, last: Sampled) -> Counters:
@@ -78,26 +77,3 @@ def crossing(before: Seen, after: Seen, voltage_V: float) -> Crossing:
         before.time_s + fraction * (after.time_s - before.time_s),
         before.charge_Ah + fraction * (after.charge_Ah - before.charge_Ah),
     )
-
-
-def extend(window: SlopeWindow, time_s: float, voltage_V: float, span_s: float) -> SlopeWindow:
-    """The window with one more sample, and without those that neither the span nor the ten samples need."""
-    times, voltages = (*window.times_s, time_s), (*window.voltages_V, voltage_V)
-    drop = 0
-    while len(times) - drop > SLOPE_SAMPLES and time_s - times[drop + 1] >= span_s - TIME_SLACK_S:
-        drop += 1
-    return SlopeWindow(times[drop:], voltages[drop:])
-
-
-def slope_V_s(window: SlopeWindow, span_s: float) -> float | None:
-    """|slope| of the least-squares line; None before the window holds its span and ten samples."""
-    times = window.times_s
-    if len(times) < SLOPE_SAMPLES or times[-1] - times[0] < span_s - TIME_SLACK_S:
-        return None
-    mean_s = sum(times) / len(times)
-    mean_V = sum(window.voltages_V) / len(times)
-    offsets = [time - mean_s for time in times]
-    spread = sum([offset * offset for offset in offsets])
-    if spread == 0:
-        return None
-    return abs(sum([offset * (v - mean_V) for offset, v in zip(offsets, window.voltages_V, strict=True)]) / spread)

@@ -16,9 +16,7 @@ from protocols.charge import (
     TIME_SLACK_S,
     add_constant,
     add_trapezoid,
-    extend,
     plus,
-    slope_V_s,
     throughput_Ah,
     throughput_Wh,
 )
@@ -28,6 +26,7 @@ from protocols.looking import alone, in_whole
 from protocols.model import HoldStep, Program, RestStep, TimedStep
 from protocols.place import Doing
 from protocols.record import Counters, EventKind
+from protocols.slope import extend, slope_V_s
 from protocols.state import Beyond, Course, Execution, Limit, Live, Phase, Seen, State, Together
 from protocols.written import set_current_A, told
 

@@ -167,12 +167,25 @@ Beyond = tuple[tuple[Limit, float], ...]
 """The safety limits exceeded at the newest sample and the clock reading since when, without a break."""
 
 
+class Sums(NamedTuple):
+    """Of a window's samples, counted from an origin near them. ``updates``: samples since they were summed anew."""
+
+    origin_s: float
+    origin_V: float
+    t: float
+    v: float
+    tt: float
+    tv: float
+    updates: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class SlopeWindow:
     """Step times and voltages from which dV/dt is taken; kept only while a clause of the step watches it."""
 
     times_s: tuple[float, ...] = ()
     voltages_V: tuple[float, ...] = ()
+    sums: Sums | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Charge, energy, crossings and slopes against integrals done by hand."""
+"""Charge, energy and crossings against integrals done by hand."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from protocols.charge import (
     add_constant,
     add_trapezoid,
     crossing,
-    extend,
     plus,
-    slope_V_s,
     throughput_Ah,
     throughput_Wh,
 )
 from protocols.events import Sampled
 from protocols.record import Counters
-from protocols.state import Crossing, Seen, SlopeWindow
+from protocols.state import Crossing, Seen
 
 FINITE = st.floats(-10, 10)
 
@@ -68,37 +66,3 @@ def test_counters_add_field_by_field() -> None:
 
 def test_a_crossing_lies_on_the_line_between_two_samples() -> None:
     assert crossing(seen(10, 1.0, 2.0), seen(20, 0.0, 3.0), 0.25) == Crossing(17.5, 2.75)
-
-
-def test_the_window_keeps_its_span_and_no_more() -> None:
-    window = SlopeWindow()
-    for k in range(200):
-        window = extend(window, float(k), 1.0, 60.0)
-    assert (window.times_s[0], window.times_s[-1], len(window.times_s)) == (139.0, 199.0, 61)
-
-
-def test_the_window_keeps_ten_samples_when_they_come_slowly() -> None:
-    window = SlopeWindow()
-    for k in range(50):
-        window = extend(window, 30.0 * k, 1.0, 60.0)
-    assert len(window.times_s) == 10
-
-
-def test_the_slope_of_a_noisy_line_is_the_least_squares_one() -> None:
-    times = [float(k) for k in range(11)]
-    voltages = [3.0 - 0.01 * t + (0.002 if k % 2 else -0.002) for k, t in enumerate(times)]
-    # numpy.polyfit(times, voltages, 1)[0]
-    assert slope_V_s(SlopeWindow(tuple(times), tuple(voltages)), 10.0) == pytest.approx(0.01, rel=1e-9)
-
-
-def test_the_slope_is_a_magnitude_that_keeps_its_digits_late_in_a_long_step() -> None:
-    window = SlopeWindow()
-    for k in range(61):
-        window = extend(window, 5e6 + k, 2.0 - 1e-7 * k, 60.0)
-    assert slope_V_s(window, 60.0) == pytest.approx(1e-7, rel=1e-6)
-
-
-def test_there_is_no_slope_before_span_and_samples_are_there_or_when_time_stood_still() -> None:
-    assert slope_V_s(SlopeWindow(tuple(map(float, range(9))), (1.0,) * 9), 5.0) is None
-    assert slope_V_s(SlopeWindow(tuple(map(float, range(10))), (1.0,) * 10), 60.0) is None
-    assert slope_V_s(SlopeWindow((3.0,) * 10, (1.0,) * 10), 0.0) is None
