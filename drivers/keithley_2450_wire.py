@@ -95,5 +95,5 @@ async def take_errors(link: Link) -> tuple[tuple[int, str], ...]:
         if not entry:
             raise BadReply(":SYST:ERR?", answer.encode(), "not an entry of an event log")
         found.append((int(entry[1]), entry[2]))
-    await link.write(b"*CLS")
+    await scpi.ask(link, "*CLS;*OPC?")
     return tuple(found)

@@ -75,7 +75,10 @@ def _sense_commands(name: str) -> Iterable[tuple[str, Command]]:
     yield kept(f"{base}:AVERage:COUNt", "10", whole(1, 100))
     yield kept(f"{base}:AVERage:TCONtrol", "REP", named("REPeat", "MOVing"))
     yield kept(f"{base}:AZERo[:STATe]", "1", switch)
-    yield kept(f":CALCulate[1]:{LONG[name]}{'' if name == RES else '[:DC]'}:MATH:STATe", "0", switch)
+    yield (
+        f":CALCulate[1]:{LONG[name]}{'' if name == RES else '[:DC]'}:MATH:STATe",
+        switched(lambda s: s.with_math, name),
+    )
 
 
 def _measure_commands() -> Iterable[tuple[str, Command]]:

@@ -45,6 +45,7 @@ class Settings:
     remote: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(FUNCTIONS, False))
     readback: dict[str, bool] = field(default_factory=lambda: dict.fromkeys((VOLT, CURR), True))
     relative: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(FUNCTIONS, False))
+    with_math: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(FUNCTIONS, False))
     relative_to: dict[str, float] = field(default_factory=lambda: dict.fromkeys(FUNCTIONS, 0.0))
     overvoltage_V: float = math.inf
     count: int = 1

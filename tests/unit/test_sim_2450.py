@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from sim_hardware.cli import main
 from sim_hardware.keithley2400_abuse import CHARGE_WHILE_OFF, DUMPED, NOT_APART, OHMS, RANGE_COMPLIANCE, TWO_WIRES
 from sim_hardware.keithley2450 import Keithley2450
 from sim_hardware.keithley2450_abuse import SWITCHED_LIVE
@@ -164,6 +165,25 @@ def test_what_is_refused_changes_nothing_and_says_so(bench: Bench, message: str,
     bench.send(message)
     assert bench.code() == code
     assert bench.ask(":OUTP?;:OUTP:SMOD?") == "0;NORM"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [  # what an independent driver sends (pymeasure 0.16, Keithley2450)
+        "*RST;:stat:pres;:*CLS;",
+        ":SOUR:CURR:RANG:AUTO 0;:SOUR:CURR:RANG 0.001",
+        ":SENS:FUNC 'VOLT';:SENS:VOLT:NPLC 1.000000;",
+        ":SENS:VOLT:RANG:AUTO 1;",
+        ":SENS:RES:RSENSE 1",
+        ":SOUR:CURR:LEV 0.0002",
+        ":SENS:FUNC 'RES';:SENS:RES:NPLC 1.000000;",
+        "OUTPUT OFF",
+        ":ABOR",
+    ],
+)
+def test_what_an_independent_driver_sends_is_understood(bench: Bench, message: str) -> None:
+    bench.send(message)
+    assert bench.error() == NOTHING
 
 
 def test_what_follows_an_error_in_a_message_is_not_carried_out(bench: Bench) -> None:
@@ -452,6 +472,17 @@ def test_a_relative_offset_falsifies_what_is_read(bench: Bench) -> None:
     bench.current_source("0")
     bench.send(":SENS:VOLT:REL 1", ":SENS:VOLT:REL:STAT ON")
     assert bench.read()[1] == pytest.approx(2.7, abs=1e-3)
+
+
+def test_math_makes_something_else_of_what_is_read(bench: Bench) -> None:
+    bench.current_source("0")
+    bench.send(":CALC:VOLT:MATH:STAT ON")
+    assert bench.read()[1] == pytest.approx(270.0, abs=0.1)  # percent
+
+
+def test_a_2450_is_not_offered_on_a_serial_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keithley-2450", "--pty"]) == 1
+    assert "no serial port" in capsys.readouterr().err
 
 
 def test_the_event_log_is_a_thousand_deep_and_then_says_so(bench: Bench) -> None:

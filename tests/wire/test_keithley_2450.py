@@ -435,6 +435,7 @@ LEFT = (
     b":CALC:VOLT:MATH:STAT ON",
     b":SOUR:VOLT:READ:BACK OFF;:SOUR:CURR:READ:BACK OFF",
     b":ROUT:TERM REAR",
+    b":SOUR:VOLT:PROT PROT2",  # below the cell
     b":FORM:ASC:PREC 3",
     b":SOUR:FUNC CURR;:SOUR:CURR:RANG 1;:SOUR:CURR 0.5;:SENS:VOLT:RANG 0.2",
     b":SOUR:VOLT:RANG 200;:SOUR:VOLT 150;:SENS:CURR:RANG 1",
@@ -691,6 +692,14 @@ async def test_a_full_event_log_is_told_in_part_and_gone() -> None:
         before = len(b.sent())
         await b.channel.apply(CHARGE)
         assert not [message for message in b.sent()[before:] if message == b":SYST:ERR?"]
+
+
+async def test_resync_leaves_no_error_behind() -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        b.sim.receive(b":NONSENSE\n" * 20)
+        await b.instrument.resync()
+        assert b.sim.smu.log.errors() == 0
 
 
 async def run_until_the_connection_breaks(line: Line, address: str) -> None:
