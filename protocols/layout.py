@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from protocols.layout_tree import Branch, Comment, Leaf, Pair, Source, Tree, leaves, read_source
 from protocols.spelling import respelt
@@ -42,9 +43,9 @@ class _Writer:
         self.lines: list[str] = []
         ends = {leaf.last for leaf in leaves(source.tree)}
         headers = {leaf.first for leaf in leaves(source.tree) if leaf.is_block}
-        closing = {branch.last for branch in branches(source.tree) if branch.flow}
+        ends |= {branch.last for branch in branches(source.tree) if branch.flow}
         beside = [each for each in source.comments if not each.alone and each.line not in headers]
-        self.beside = {each.line: each for each in beside if each.line in ends | closing}
+        self.beside = {each.line: each for each in beside if each.line in ends}
         alone = [each for each in source.comments if each.alone]
         alone += [each for each in beside if each.line not in self.beside]
         blanks = [Comment("", line, 0, alone=True, gap=0) for line in source.blanks]
@@ -151,10 +152,11 @@ class _Writer:
         return line if line is None or not branch.children or len(line) <= WIDEST else None
 
     def _is_commented(self, branch: Branch) -> bool:
-        inside = range(branch.first, branch.last)
-        return any(line in inside for line in self.beside) or any(
-            each.text and branch.first < each.line <= branch.last for each in self.between
-        )
+        """Inside its braces. What stands before them has been written, so the next ones to come are the ones to ask."""
+        if any(line in self.beside for line in range(branch.first, branch.last)):
+            return True
+        inside = takewhile(lambda each: each.line <= branch.last, self.between)
+        return any(each.text and each.line > branch.first for each in inside)
 
     def _tail(self, branch: Branch, indent: int) -> None:
         """Comments below the last child that stand as far right as this branch, or further, belong to it."""

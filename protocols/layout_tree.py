@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +12,7 @@ import yaml
 import yaml.events
 import yaml.tokens
 
+COMMENT = re.compile("#[^\n]*")
 HEADER = re.compile(r"[|>][0-9+-]*[ \t]*(?P<comment>#.*)?")
 ODD_BREAK = re.compile("\r|\x85|\u2028|\u2029")
 
@@ -190,24 +192,30 @@ def _block_leaf(raw: str, first: int) -> Leaf:
 
 def _comments(text: str) -> Iterator[Comment]:
     """All of them, in order; the gaps between two tokens hold nothing else but blanks."""
+    starts = [0, *(match.end() for match in re.finditer("\n", text))]
+    return (_comment(text, starts, index) for index in _comment_starts(text))
+
+
+def _comment_starts(text: str) -> Iterator[int]:
     end = 0
     for token in yaml.scan(text, Loader=_loader()):
-        yield from _in_gap(text, end, token.start_mark.index)
-        end = max(end, token.end_mark.index)
+        start = _at(token.start_mark).index
+        yield from _in_gap(text, end, start)
+        end = max(end, _at(token.end_mark).index)
         if isinstance(token, yaml.tokens.ScalarToken) and token.style in {"|", ">"}:
-            header = HEADER.match(text, token.start_mark.index)
+            header = HEADER.match(text, start)
             if header is not None and header["comment"]:
-                yield _comment(text, header.start("comment"), header["comment"])
+                yield header.start("comment")
     yield from _in_gap(text, end, len(text))
 
 
-def _in_gap(text: str, start: int, end: int) -> Iterator[Comment]:
-    for match in re.compile("#[^\n]*").finditer(text, start, end):
-        yield _comment(text, match.start(), match.group())
+def _in_gap(text: str, start: int, end: int) -> Iterator[int]:
+    return (match.start() for match in COMMENT.finditer(text, start, end))
 
 
-def _comment(text: str, index: int, said: str) -> Comment:
-    line_start = text.rfind("\n", 0, index) + 1
-    before = text[line_start:index]
+def _comment(text: str, starts: list[int], index: int) -> Comment:
+    line = bisect_right(starts, index) - 1
+    before = text[starts[line] : index]
     gap = len(before) - len(before.rstrip())
-    return Comment(said.rstrip(), text.count("\n", 0, index), index - line_start, not before.strip(), gap)
+    end = starts[line + 1] if line + 1 < len(starts) else len(text)
+    return Comment(text[index:end].rstrip(), line, index - starts[line], not before.strip(), gap)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -268,20 +269,53 @@ def untidy(draw: st.DrawFn) -> str:
     return "\n".join(scribe.lines) + "\n"
 
 
-@given(text=untidy())
-@settings(max_examples=150, deadline=None)
-def test_meaning_and_comments_survive_any_layout_and_a_second_time_changes_nothing(text: str) -> None:
-    before = check_text(text, "p.yaml")
-    if before.program is None:
-        with pytest.raises(ConfigError):
-            formatted(text, HERE)
-        return
-    laid_out = formatted(text, HERE)
-    assert program_of(laid_out) == before.program
-    assert comments(laid_out) == comments(text)
-    assert formatted(laid_out, HERE) == laid_out
-    if not re.search("[|>]\n", text):  # blanks and empty lines are part of such a text
-        assert not re.search(r"[ \t]\n|\n\n\n|\t", laid_out)
+def test_meaning_and_comments_survive_any_layout_and_a_second_time_changes_nothing(
+    request: pytest.FixtureRequest,
+) -> None:
+    @given(text=untidy())
+    @settings(max_examples=5000 if request.config.getoption("--campaign") else 100, deadline=None)
+    def lay_out(text: str) -> None:
+        laid_out = formatted(text, HERE)
+        assert program_of(laid_out) == program_of(text)
+        assert comments(laid_out) == comments(text)
+        assert formatted(laid_out, HERE) == laid_out
+        if not re.search("[|>]\n", text):  # blanks and empty lines are part of such a text
+            assert not re.search(r"[ \t]\n|\n\n\n|\t", laid_out)
+
+    lay_out()
+
+
+def seconds_for(steps: int) -> float:
+    body = "".join(f"- rest:   {{for: {n} s , until: 1 h}}  # step {n}\n   # below {n}\n" for n in range(1, steps + 1))
+    began_s = time.process_time()
+    laid_out = formatted(f"protocol: 1\nname: long\nrecord: every 1 s\nsafety: {{}}\nsteps:\n{body}", HERE)
+    assert laid_out.count("#") == 2 * steps
+    return time.process_time() - began_s
+
+
+def test_the_time_for_a_long_file_grows_with_its_length_and_not_with_its_square(request: pytest.FixtureRequest) -> None:
+    short = 2000 if request.config.getoption("--campaign") else 250
+    assert seconds_for(5 * short) < 12 * min(seconds_for(short) for _ in range(3))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [x, x]\nb: [*a, *a]\n",
+        "[" * 5000,
+        "protocol: 1\nname: !!python/object/apply:os.system [ls]\nsteps: [rest: 1 h]\n",
+        "#\n" * 600_000,
+        "",
+    ],
+    ids=["alias", "nesting", "tag", "size", "nothing"],
+)
+def test_hostile_files_are_refused_by_the_reader_before_anything_else_sees_them(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "hostile.yaml"
+    file.write_text(text, encoding="utf-8")
+    began_s = time.process_time()
+    assert format_files([file], check_only=False) == 1
+    assert time.process_time() - began_s < 2
+    assert file.read_text(encoding="utf-8") == text
 
 
 def messy_file(folder: Path) -> Path:

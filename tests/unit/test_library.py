@@ -69,7 +69,7 @@ def test_formation_waits_for_heat_and_rest_then_cycles_twice_and_slowly(tmp_path
 
 
 def test_cccv_holds_the_cutoff_until_the_current_has_tapered_below_c_over_20(tmp_path: Path) -> None:
-    found = run("cccv", tmp_path, cell="nmc", every_s=60.0)
+    found = run("cccv", tmp_path, cell="nmc", every_s=120.0)
     assert len(found.cycles) == 100
     charges, holds, discharges = (steps_at(found, path) for path in ("1.1.cc", "1.1.cv", "1.3"))
     assert reasons(charges) == {"voltage >= 4.2 V"}
@@ -86,7 +86,7 @@ def test_cccv_holds_the_cutoff_until_the_current_has_tapered_below_c_over_20(tmp
 
 
 def test_rate_capability_gives_less_at_each_higher_rate_and_all_of_it_at_the_first_again(tmp_path: Path) -> None:
-    found = run("rate_capability", tmp_path, every_s=120.0, slow="0.1 mA/cm2")
+    found = run("rate_capability", tmp_path, every_s=240.0, slow="0.1 mA/cm2")
     assert len(found.cycles) == 25
     settled = [found.cycles[number].lithiation_mAh for number in (4, 9, 14, 19, 24)]  # the last cycle of each rate
     assert all(slower > faster for slower, faster in pairwise(settled[:4]))
