@@ -301,8 +301,8 @@ def test_a_full_disk_keeps_the_rows_in_memory_and_says_so_until_there_is_room(tm
         connection.execute("PRAGMA max_page_count = 40" if path.name == "run.sqlite" else "PRAGMA cache_size = 100")
         return connection
 
-    told: list[str] = []
-    with recording(tmp_path, replace(QUICK, connect=connect), told.append) as writer:
+    told = threading.Event()
+    with recording(tmp_path, replace(QUICK, connect=connect), lambda run: told.set()) as writer:
         writer.append(rows(1, 10))
         assert writer.flush(5)
         (writer.run_dir / "run-2.new").mkdir()  # nor can a new segment be made
@@ -317,7 +317,7 @@ def test_a_full_disk_keeps_the_rows_in_memory_and_says_so_until_there_is_room(tm
         (writer.run_dir / "run-2.new").rmdir()
         assert writer.flush(10)
         assert (str(writer.failed), writer.durable_seq) == ("None", 5002)
-        assert told, "whoever follows the record was not told"
+        assert told.wait(5), "whoever follows the record was not told"
     with open_run(writer.run_dir) as reader:
         assert reader.rows() == rows(1, 5002)
 
