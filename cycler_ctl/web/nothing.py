@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.live import ChannelStatus, InstrumentStatus
+from cycler_ctl.start import Order
 from protocols.record import Row
 
 
@@ -26,10 +25,8 @@ class NoStation:
 class NoActions:
     """StationActions, all refused."""
 
-    async def start(
-        self, channel: str, protocol_text: str, file_name: str, cell_text: str | None, overrides: Mapping[str, str]
-    ) -> str:
-        del protocol_text, file_name, cell_text, overrides
+    async def begin(self, channel: str, order: Order) -> str:
+        del order
         raise _nothing(channel)
 
     async def stop(self, channel: str, by: str) -> None:
