@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import pytest
 
@@ -263,6 +264,81 @@ async def test_a_voltage_is_held() -> None:
         reading = await b.channel.read()
         assert reading.voltage_V == pytest.approx(3.702, abs=0.005)
         assert abs(reading.current_A) < 1e-3
+
+
+@WIRES
+async def test_a_voltage_is_held_after_a_current_without_opening_the_relay(backend: str | None, terminal: bool) -> None:
+    async with bench(Battery(4.0, 500.0), backend=backend, terminal=terminal) as b:
+        assert await b.channel.apply(ConstantCurrent(200e-6, (2.5, 4.12))) is True
+        before = len(b.sent())
+        assert await b.channel.apply(ConstantVoltage(4.1, 200e-6)) is False
+        told = b";".join(b.sent()[before:])
+        assert b"OUTP" not in told
+        assert b":SENS:CURR:PROT?" in told
+        assert b":SOUR:VOLT?" in told
+        reading = await b.channel.read()
+        assert reading.voltage_V == pytest.approx(4.1, abs=0.002)
+        assert reading.current_A == pytest.approx(200e-6, rel=0.02)
+        assert await b.channel.apply(ConstantVoltage(4.05, 200e-6)) is False
+        reading = await b.channel.read()
+        assert (reading.voltage_V, reading.current_A) == pytest.approx((4.05, 100e-6), abs=0.002)
+        assert reading.flags == {Flag.FOUR_WIRE}
+
+
+class Peaks(Keithley2400):
+    """Knows the largest current the cell ever carried, after each setting of a message."""
+
+    peak_A = 0.0
+
+    def __init__(self, load: Load, now: Callable[[], float]) -> None:
+        super().__init__(load, now)
+        rewire = self.smu.rewire
+
+        def watched() -> None:
+            rewire()
+            self.peak_A = max(self.peak_A, abs(self.smu.terminals.cell_operating().current_A))
+
+        self.smu.rewire = watched  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("regulation", ["bounded", "current"])
+@pytest.mark.parametrize("limit_A", [20e-6, 100e-6, 200e-6, 5e-3])
+@pytest.mark.parametrize("voltage_V", [3.5, 3.71, 4.1])
+async def test_on_the_way_to_a_held_voltage_no_current_is_above_its_limit_or_the_steps_before(
+    regulation: Literal["bounded", "current"], limit_A: float, voltage_V: float
+) -> None:
+    async with bench(Battery(3.7, 0.5), Options(regulation=regulation), sim_class=Peaks) as b:
+        assert isinstance(b.sim, Peaks)
+        for before in (REST, CHARGE, DISCHARGE):
+            await b.channel.apply(before)
+            b.sim.peak_A = 0.0
+            await b.channel.apply(ConstantVoltage(voltage_V, limit_A))
+            before_A = 0.0 if before is REST else 200e-6
+            assert b.sim.peak_A <= 1.02 * max(limit_A, before_A) + 3e-8
+            settings = b.sim.smu.settings
+            assert settings.protection["CURR"] == pytest.approx(limit_A)
+            smallest = next(one for one in (1e-6, 10e-6, 100e-6, 1e-3, 10e-3) if one >= limit_A)
+            assert (settings.sense_range["CURR"], settings.sense_auto["CURR"]) == (smallest, False)
+
+
+async def test_a_held_voltage_is_limited_before_the_output_goes_on() -> None:
+    async with bench() as b:
+        await b.channel.apply(ConstantVoltage(4.1, 1e-3))
+        told = b";".join(b.sent())
+        last_on = told.rindex(b":OUTP ON")
+        before_on = told[told.rindex(b":SOUR:FUNC VOLT") : last_on]
+        assert before_on.count(b":SENS:CURR:PROT ") == 2  # its range's, then next to nothing
+        assert before_on.count(b":SENS:CURR:PROT?") == 2  # each read back
+        assert told.index(b":SOUR:VOLT 4.1", last_on) < told.index(b":SENS:CURR:PROT 1.0", last_on)
+
+
+async def test_resync_in_a_hold_finds_another_voltage() -> None:
+    async with bench() as b:
+        await b.channel.apply(ConstantVoltage(3.702, 1e-3))
+        await b.instrument.resync()
+        b.sim.receive(b":SOUR:VOLT 3.75\n")
+        with pytest.raises(DeviceFault, match=":SOUR:VOLT"):
+            await b.instrument.resync()
 
 
 async def test_a_cell_beyond_the_edge_is_not_driven_the_wrong_way() -> None:
