@@ -171,10 +171,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def open_bench(folder: Path, listen: str = "127.0.0.1:0", speed: float = 1.0) -> Generator[Bench]:
+def open_bench(folder: Path, listen: str = "127.0.0.1:0", speed: float = 1.0, cell: str = "c") -> Generator[Bench]:
     file = folder / "bench.toml"
     file.write_text(
-        f'speed = {speed}\n[instruments.smu1]\nmodel = "keithley-2400"\ncell = "c"\nlisten = "{listen}"\n'
+        f'speed = {speed}\n[instruments.smu1]\nmodel = "keithley-2400"\ncell = "{cell}"\nlisten = "{listen}"\n'
         'serial = "1234567"\n[instruments.oven1]\nmodel = "eurotherm"\n'
     )
     process = subprocess.Popen(

@@ -12,6 +12,7 @@ from typing import Any
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, Limits, StationSettings
 from cycler_ctl.lease import NoLease
 from cycler_ctl.live import ChannelState, ChannelStatus
+from cycler_ctl.settings import Acceptance
 from cycler_ctl.start import Order
 from cycler_ctl.station import Station
 from cycler_ctl.store.reader import open_run
@@ -40,8 +41,8 @@ class Virtual:
     data: Path
     member: ExitStack
     run: str = ""
-    highest_A: list[float] = field(default_factory=list)
-    """What the cell really carried after each command, as a magnitude."""
+    highest_A: list[float] = field(default_factory=list[float])
+    """What the cell really carried after each setting, as a magnitude."""
 
     def truth(self) -> dict[str, Any]:
         return dict(self.smu.truth())
@@ -111,7 +112,7 @@ async def open_virtual(
         limits=limits,
         temperature="unmonitored",
         regulation=regulation,
-        accept_class_c=None if regulation == "bounded" else {"who": "K. Abe", "when": "2026-11-22"},  # type: ignore[arg-type]
+        accept_class_c=Acceptance(who="K. Abe", when="2026-11-22"),
     )
     places = [Place("smu1", cell=cell, listen=listen, serial="1")]
     async with open_bench(1, clock.now, places) as bench, asyncio.TaskGroup() as group:
@@ -136,13 +137,13 @@ async def open_virtual(
 
 
 def _watch(lab: Virtual) -> None:
-    """Look at the cell itself after each command the instrument takes."""
+    """Look at the cell itself after each setting the instrument takes."""
     instrument: Any = lab.smu.line.instrument
-    receive = instrument.receive
+    smu = instrument.smu
+    rewire = smu.rewire
 
-    def watched(data: bytes) -> bytes:
-        reply: bytes = receive(data)
-        lab.highest_A.append(abs(instrument.smu.terminals.cell_operating().current_A))
-        return reply
+    def watched() -> None:
+        rewire()
+        lab.highest_A.append(abs(smu.terminals.cell_operating().current_A))
 
-    instrument.receive = watched
+    smu.rewire = watched

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -98,6 +100,94 @@ def test_a_protocol_from_the_network_reads_no_file_of_this_computer(tmp_path: Pa
     with pytest.raises(ConfigError) as refused:
         prepare(Order(Document("c.yaml", text)), spot(), 1.8e9)
     assert "SECRET" not in str(refused.value)
+
+
+CELL = "cell: {name: MG-7, area: 1 cm2, nominal_capacity: 2 mAh}\n"
+SAFETY = "safety: {voltage: -0.1 V to 2.5 V, current: 2 mA}\n"
+INCLUDING = """protocol: 1
+name: Including
+include: [cell.yaml, safety.yaml]
+record: every 10 s
+steps:
+  - lithiate: {at: 0.1 mA, until: 0.2 V, for: 1 h}
+"""
+
+
+def written(folder: Path, **texts: str) -> Path:
+    for name, text in {"p": INCLUDING, "cell": CELL, "safety": SAFETY, **texts}.items():
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return folder / "p.yaml"
+
+
+def test_an_order_carries_the_texts_of_what_it_includes_and_nothing_reads_the_files_again(tmp_path: Path) -> None:
+    order = read_order(written(tmp_path), None, {}, "K. Abe")
+    assert order.sent == {"cell.yaml": CELL, "safety.yaml": SAFETY}
+    written(tmp_path, cell="cell: {name: ANOTHER, area: 1 cm2}\n")
+    prepared = prepare(order, spot(), 1.8e9)
+    assert prepared.program.cell.name == "MG-7"
+    assert prepared.info.settings["started_by"] == prepared.by == "K. Abe"
+    documents: Any = prepared.info.settings["documents"]
+    assert [(one["name"], one["text"]) for one in documents] == [("cell.yaml", CELL), ("safety.yaml", SAFETY)]
+    assert documents[0]["sha256"] == hashlib.sha256(CELL.encode()).hexdigest()
+
+
+def test_a_cell_given_at_the_start_is_no_included_file(tmp_path: Path) -> None:
+    cell = tmp_path / "mine.yaml"
+    cell.write_text(CELL.replace("MG-7", "MG-8"), encoding="utf-8")
+    order = read_order(written(tmp_path, p=INCLUDING.replace("[cell.yaml, safety.yaml]", "safety.yaml")), cell, {})
+    assert order.sent == {"safety.yaml": SAFETY}
+    prepared = prepare(order, spot(), 1.8e9)
+    assert prepared.program.cell.name == "MG-8"
+    documents: Any = prepared.info.settings["documents"]
+    assert [one["name"] for one in documents] == ["safety.yaml", str(cell)]
+
+
+def test_a_file_that_was_not_sent_is_one_clear_error_with_its_place() -> None:
+    order = Order(Document("p.yaml", INCLUDING), sent={"cell.yaml": CELL})
+    with pytest.raises(ConfigError) as refused:
+        prepare(order, spot(), 1.8e9)
+    assert "p.yaml:3:22: error[include]: 'safety.yaml' was not sent with this protocol" in str(refused.value)
+    assert str(refused.value).count("error[") == 1
+
+
+def test_a_file_that_is_not_there_is_one_clear_error_before_anything_is_sent(tmp_path: Path) -> None:
+    file = written(tmp_path)
+    (tmp_path / "safety.yaml").unlink()
+    with pytest.raises(ConfigError) as refused:
+        read_order(file, None, {})
+    assert "p.yaml:3:22: error[include]: no file 'safety.yaml' next to this protocol" in str(refused.value)
+    assert str(refused.value).count("error[") == 1
+
+
+def test_a_file_too_long_or_wrong_that_was_sent_is_named() -> None:
+    for text, words in (("x: " + "1" * 1_100_000, "safety.yaml:"), ("safety: {voltage: 3}\n", "safety.yaml:1:19")):
+        order = Order(Document("p.yaml", INCLUDING), sent={"cell.yaml": CELL, "safety.yaml": text})
+        with pytest.raises(ConfigError) as refused:
+            prepare(order, spot(), 1.8e9)
+        assert words in str(refused.value)
+
+
+def test_every_step_of_the_record_has_a_ceiling() -> None:
+    text = """protocol: 1
+name: Full cell
+cell: {name: GN-7, nominal_capacity: 3 mAh, discharge_means: lithiate}
+record: every 10 s
+safety: {voltage: 2.6 V to 4.35 V, current: 4 mA}
+steps:
+  - repeat:
+      times: 2
+      for_each: {rate: [C/2, 1C]}
+      steps:
+        - charge: {at: $rate, until: 4.2 V, then_hold_until: C/20}
+        - gitt: {discharge: {at: C/5, for: 10 min}, rest: 20 min, until: 3.0 V}
+  - hold: {at: 3.7 V, until: 0.1 mA}
+"""
+    prepared = prepare(Order(Document("full.yaml", text)), spot(), 1.8e9)
+    assert set(prepared.ceilings) == {"1.1.cc", "1.1.cv", "1.2.p", "1.2.r", "2"}
+    for path, one in prepared.ceilings.items():
+        assert math.isfinite(one.time_s), path
+        assert path == "1.2.r" or math.isfinite(one.charge_Ah), path
+    assert prepared.hold_limit_A == pytest.approx(0.98 * 4e-3)
 
 
 def test_an_output_the_instrument_does_not_have_is_refused_with_those_it_has() -> None:

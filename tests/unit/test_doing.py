@@ -1,0 +1,84 @@
+"""What is set, in words; how many steps a program has at most; and what a setpoint becomes inside a channel's limits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from cycler_ctl.doing import doing, step_total, with_setpoint
+from cycler_ctl.errors import RefusedError
+from cycler_ctl.fittings import narrowed
+from cycler_ctl.live import ChannelState, ChannelStatus
+from cycler_ctl.remote import cell_text
+from protocols.model import (
+    CccvStep,
+    ConstantCurrent,
+    ConstantVoltage,
+    CurrentStep,
+    GittStep,
+    HoldStep,
+    NoteStep,
+    Record,
+    RepeatStep,
+    Rest,
+    RestStep,
+    Setpoint,
+    Verb,
+)
+
+WINDOW_V = (2.5, 4.4)
+CURRENT = CurrentStep("1", "charge", Verb.DELITHIATE, 1e-3, (), (), Record(), WINDOW_V)
+HOLD = HoldStep("1.cv", "charge", 4.2, 1e-3, (), (), Record())
+REST = RestStep("1", (), (), Record(), WINDOW_V)
+STATUS = ChannelStatus("a1", "smu1", ChannelState.RUNNING, "", 0.0, energised=True)
+
+
+@pytest.mark.parametrize(
+    ("setpoint", "expected"),
+    [
+        (ConstantVoltage(4.2, 1.6e-3), "hold 4.2 V, ≤ 1.6 mA"),
+        (ConstantVoltage(0.005, 250e-6), "hold 0.005 V, ≤ 0.25 mA"),
+        (ConstantCurrent(-0.3927e-3, WINDOW_V), "charge 0.3927 mA"),
+        (ConstantCurrent(20e-6, WINDOW_V), "charge 20 µA"),
+        (ConstantCurrent(0.5, WINDOW_V), "charge 0.5 A"),
+        (ConstantCurrent(2e-9, WINDOW_V), "charge 2 nA"),
+        (Rest(WINDOW_V), "charge"),
+        (None, "charge"),
+    ],
+)
+def test_what_is_set_reads_as_people_say_it(setpoint: Setpoint | None, expected: str) -> None:
+    assert doing("charge", setpoint) == expected
+
+
+def test_a_status_has_the_numbers_too_and_the_command_line_shows_the_words() -> None:
+    held = with_setpoint(STATUS, "charge", ConstantVoltage(4.2, 1.6e-3))
+    assert (held.setpoint_V, held.current_limit_A, held.setpoint_A) == (4.2, 1.6e-3, None)
+    flows = with_setpoint(STATUS, "charge", ConstantCurrent(-1e-3, WINDOW_V))
+    assert (flows.setpoint_V, flows.current_limit_A, flows.setpoint_A) == (None, None, -1e-3)
+    assert with_setpoint(STATUS, "rest", Rest(WINDOW_V)).setpoint_A == 0.0
+    assert with_setpoint(STATUS, "rest", None).setpoint_A is None
+    assert cell_text({"step": "1.cv", "what": "charge", "doing": held.doing}, "step") == "1.cv hold 4.2 V, ≤ 1.6 mA"
+    assert cell_text({"step": "1", "what": "rest"}, "step") == "1 rest"
+
+
+def test_steps_are_counted_as_the_record_has_them() -> None:
+    cccv = CccvStep("1", CURRENT, HOLD, (0,), ())
+    train = GittStep("1", CURRENT, REST, (), 5, ())
+    assert step_total((cccv, train, REST, CURRENT, HOLD, NoteStep("6", "x"))) == 2 + 10 + 3
+    assert step_total((replace(train, pulses=None),)) == 2
+    block = RepeatStep("2", 3, True, (cccv, REST))
+    assert step_total((RepeatStep("2", 1, False, (block, block)),)) == 18
+
+
+def test_a_held_voltage_is_never_moved_and_its_current_only_narrowed() -> None:
+    hold = ConstantVoltage(4.2, math.inf)
+    assert narrowed(hold, WINDOW_V, 9.8e-3) == ConstantVoltage(4.2, 9.8e-3)
+    assert narrowed(ConstantVoltage(4.2, 1e-3), WINDOW_V, 9.8e-3) == ConstantVoltage(4.2, 1e-3)
+    assert narrowed(ConstantVoltage(4.2, math.nan), WINDOW_V, 9.8e-3) == ConstantVoltage(4.2, 9.8e-3)
+    for voltage_V in (4.41, 2.49, math.nan, math.inf):
+        with pytest.raises(RefusedError, match=r"outside the channel's limits 2\.5 V to 4\.4 V"):
+            narrowed(ConstantVoltage(voltage_V, 1e-3), WINDOW_V, 9.8e-3)
+    open_ended = ConstantCurrent(1e-3, (-math.inf, 4.22))
+    assert narrowed(open_ended, WINDOW_V, 9.8e-3) == ConstantCurrent(1e-3, (2.5, 4.22))
