@@ -27,8 +27,8 @@ MOST = {"times": 100_000, "pulses": 1_000_000}
 def protocol_schema() -> JsonObject:
     return {
         "$schema": DIALECT,
-        "title": "cycler-ctl protocol",
         **_object(PROTOCOL),
+        "title": "cycler-ctl protocol",
         "$defs": _definitions(),
     }
 
@@ -39,8 +39,8 @@ def part_schema() -> JsonObject:
     part = Part("part", "", "A file that protocols include: whole sections they share.", keys)
     return {
         "$schema": DIALECT,
-        "title": "cycler-ctl cell file",
         **_object(part),
+        "title": "cycler-ctl cell file",
         "minProperties": 1,
         "$defs": _definitions(),
     }
@@ -61,6 +61,7 @@ def _ref(name: str) -> JsonObject:
 
 def _object(part: Part) -> JsonObject:
     made: JsonObject = {
+        "title": f"settings of {part.name.replace('_', ' ')}",  # what an editor offers them as
         "type": "object",
         "description": part.meaning,
         "properties": {key.name: _property(key) for key in part.keys},

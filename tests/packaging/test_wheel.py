@@ -170,7 +170,12 @@ def test_a_package_is_in_the_wheel_with_all_its_files(names: set[str], package: 
 
 @pytest.mark.parametrize(
     "name",
-    ["protocols/library/fig_s3_a.yaml", "cycler_ctl/store/schema/001.sql", "cycler_ctl/web/static/index.html"],
+    [
+        "protocols/library/fig_s3_a.yaml",
+        "protocols/library/protocol.schema.json",
+        "cycler_ctl/store/schema/001.sql",
+        "cycler_ctl/web/static/index.html",
+    ],
 )
 def test_the_files_that_are_no_modules_are_in_the_wheel(names: set[str], name: str) -> None:
     assert name in names
