@@ -38,18 +38,33 @@ async def safe_off(link: Link) -> None:
     """Off from any state, knowing nothing: what was under way is aborted, and off is read back."""
     await link.write(OFF)
     await link.clear()
-    await link.write(ABORT)
     try:
-        await switch_off(link)
-    except DeviceFault:
-        await check_language(link)  # says more, if that is why
-        raise
+        language = await scpi.ask(link, "*LANG?")
+    except (LinkTimeout, BadReply):
+        await link.clear()
+    else:
+        await _refuse(link, language)
+    await link.write(ABORT)
+    await switch_off(link)
 
 
 async def check_language(link: Link) -> None:
-    """DeviceFault unless it speaks SCPI, with what to do; in TSP its output is told to go off first."""
-    language = await _language(link)
-    if language == "SCPI":
+    """DeviceFault unless it speaks SCPI (p. B-5); one that knows no languages is told by its name."""
+    for _ in range(TRIES):
+        try:
+            language = await scpi.ask(link, "*LANG?")
+        except (LinkTimeout, BadReply):
+            await link.clear()
+            continue
+        await _refuse(link, language)
+        if language == "SCPI":
+            return
+    raise DeviceFault(f"{link.address} does not say its command set; it is {await scpi.ask(link, '*IDN?')!r}")
+
+
+async def _refuse(link: Link, language: str) -> None:
+    """DeviceFault for the other two command sets, with what to do. In TSP the output is told to go off as well."""
+    if language not in {"TSP", "SCPI2400"}:
         return
     if language == "TSP":
         await link.write(OFF_IN_TSP)
@@ -57,19 +72,6 @@ async def check_language(link: Link) -> None:
         f"{link.address} is set to the command set {language}: choose SCPI in its menu (System, Settings, Command Set) "
         "or send it *LANG SCPI, and restart it. Its output could not be confirmed off"
     )
-
-
-async def _language(link: Link) -> str:
-    """Page B-5. One that has no languages is told by its name."""
-    for _ in range(TRIES):
-        try:
-            answer = await scpi.ask(link, "*LANG?")
-        except (LinkTimeout, BadReply):
-            await link.clear()
-            continue
-        if answer in {"SCPI", "TSP", "SCPI2400"}:
-            return answer
-    raise DeviceFault(f"{link.address} does not say its command set; it is {await scpi.ask(link, '*IDN?')!r}")
 
 
 async def identity_in_step(link: Link, nonce: int) -> Identity:

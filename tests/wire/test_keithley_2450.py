@@ -429,6 +429,18 @@ async def test_safe_off_needs_no_connection_state() -> None:
         assert b":ABOR" in [message for _, message in sim.log]
 
 
+@pytest.mark.parametrize("kind", ["drop", "garble"])
+async def test_safe_off_needs_no_answer_about_the_language(kind: str) -> None:
+    clock = SystemClock()
+    sim = Keithley2450(Battery(3.7, 50.0), clock.now)
+    sim.receive(b":OUTP ON\n")
+    line = Line(sim)
+    async with serve_tcp(line) as endpoint, open_link(endpoint.address, WIRE, clock) as link:
+        line.inject(LineFault(kind, 1, b"*LANG?"))
+        await safe_off(link)
+    assert sim.truth()["relay_closed"] is False
+
+
 LEFT = (
     b':SENS:FUNC "RES"',
     b":SENS:VOLT:REL 1;:SENS:VOLT:REL:STAT ON",
