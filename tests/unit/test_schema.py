@@ -335,3 +335,35 @@ def test_every_schema_is_printed_as_json(what: str, capsys: pytest.CaptureFixtur
 def test_an_unknown_schema_is_one_message() -> None:
     with pytest.raises(ConfigError, match="it may be protocol, cell, station, mqtt, http"):
         show_schema("protocols")
+
+
+DATA = Path(__file__).parent / "data" / "protocols"
+INVALID: list[dict[str, Any]] = json.loads((DATA / "invalid.json").read_text(encoding="utf-8"))
+# What one value, seen alone, shows; the rest needs the checker.
+OF_SHAPE = {
+    *("unknown-key", "unknown-step", "missing-key", "shape", "version", "unit-missing", "unit-unknown", "number"),
+    *("mixed-and-or", "no-end", "condition", "dimension", "variable"),
+}
+NEEDS_MORE = {"at: $v_low", "until: 1.2 V or 120 % of lithiation"}
+
+
+def document_of(text: str) -> object:
+    return YAML(typ="safe", pure=True).load(text)
+
+
+def test_the_base_of_the_invalid_examples_is_valid() -> None:
+    assert faults(document_of((DATA / "base.yaml").read_text(encoding="utf-8"))) == []
+
+
+def test_every_part_of_the_language_in_one_file_is_valid() -> None:
+    everything = Path(__file__).parent / "language" / "everything.yaml"
+    assert faults(document_of(everything.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("case", INVALID, ids=lambda case: case["new"][:40] or f"without {case['old'].strip()}")
+def test_the_invalid_examples_that_are_faults_of_shape_are_refused(case: dict[str, Any]) -> None:
+    code = re.search(r"error\[([\w-]+)\]", case["first_error"][0])
+    assert code is not None
+    text = (DATA / "base.yaml").read_text(encoding="utf-8").replace(case["old"], case["new"])
+    if code[1] in OF_SHAPE and case["new"].strip() not in NEEDS_MORE:
+        assert faults(document_of(text))
