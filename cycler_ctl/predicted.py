@@ -87,12 +87,13 @@ def _table(found: Prediction) -> Iterator[str]:
 def _block_lines(block: Sequence[Sequence[Predicted]], mass_g: float | None) -> Iterator[str]:
     """The first passes and the last; between them only how many."""
     first, hidden = block[:SHOWN_FIRST], block[SHOWN_FIRST:-1]
+    if len(hidden) < 2:
+        first, hidden = block[:-1], ()
     for one_pass in first:
         yield from (_step_line(each, mass_g) for each in one_pass)
     if hidden:
         yield f"         ... {len(hidden)} more like these, {_range(hidden)}"
-    for one_pass in block[SHOWN_FIRST:][-1:]:
-        yield from (_step_line(each, mass_g) for each in one_pass)
+    yield from (_step_line(each, mass_g) for each in block[-1])
 
 
 def _range(hidden: Sequence[Sequence[Predicted]]) -> str:
@@ -167,7 +168,7 @@ def _foot(found: Prediction) -> Iterator[str]:
     yield from found.repeats_ended
     yield ended(found)
     yield (
-        f"{len(found.steps)} steps, {len(found.cycles)} whole cycles, {found.rows} rows; "
+        f"steps: {len(found.steps)}, whole cycles: {len(found.cycles)}, rows: {found.rows}; "
         f"the run file has {found.file_bytes / 1e6:.2f} MB"
     )
     if found.warnings:

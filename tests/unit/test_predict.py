@@ -99,7 +99,7 @@ def test_it_says_on_its_face_that_the_cell_is_simulated(ten_cycles: Prediction) 
     assert SIMULATED in text.splitlines()[1]
     assert "cell model nmc: graphite | NMC full cell" in text
     assert "4 mAh from 2.8 to 4.2 V (the protocol)" in text
-    assert f"30 steps, 10 whole cycles, {ten_cycles.rows} rows; the run file has" in text
+    assert f"steps: 30, whole cycles: 10, rows: {ten_cycles.rows}; the run file has" in text
 
 
 def test_the_json_has_every_step_and_no_number_that_is_none(ten_cycles: Prediction) -> None:
@@ -114,10 +114,19 @@ def test_the_json_has_every_step_and_no_number_that_is_none(ten_cycles: Predicti
     assert document["file_bytes"] > 1000
 
 
+@pytest.mark.parametrize(("times", "lines"), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 4), (9, 4)])
+def test_no_pass_is_shown_twice_and_none_is_hidden_alone(times: int, lines: int, tmp_path: Path) -> None:
+    found = predicted(
+        program_of(f"  - repeat: {{times: {times}, steps: [charge: {{at: C/2, for: 5 min}}]}}\n"), tmp_path
+    )
+    table = render(found, "p").splitlines()[6:]
+    assert table.index("") == lines
+
+
 def test_values_of_one_protocol_that_set_other_currents_are_not_taken_for_alike(tmp_path: Path) -> None:
-    steps = "".join(f"  - repeat: {{times: 4, steps: [charge: {{at: {c}, for: 5 min}}]}}\n" for c in ("1C", "2C"))
+    steps = "".join(f"  - repeat: {{times: 5, steps: [charge: {{at: {c}, for: 5 min}}]}}\n" for c in ("1C", "2C"))
     text = render(predicted(program_of(steps), tmp_path), "p")
-    assert text.count("... 1 more like these") == 2
+    assert text.count("... 2 more like these") == 2
     assert "+8 mA" in text
 
 
