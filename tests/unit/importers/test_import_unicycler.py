@@ -159,7 +159,8 @@ def test_an_open_circuit_is_a_rest() -> None:
 def test_the_sign_of_a_current_becomes_a_word(amount: dict[str, Any], word: str, current_A: float) -> None:
     step = only({"step": "constant_current", **amount, "until_time_s": 60})
     assert isinstance(step, CurrentStep)
-    assert (step.word, step.current_A) == (word, pytest.approx(current_A, rel=1e-15))
+    assert step.word == word
+    assert step.current_A == pytest.approx(current_A, rel=1e-15)
 
 
 def test_a_rate_beats_a_current_and_that_is_reported() -> None:
