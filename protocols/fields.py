@@ -17,7 +17,7 @@ from protocols.syntax import Mapping as MappingNode
 VARIABLE = re.compile(r"\$(?P<name>\S*)")
 
 
-MOST_DIAGNOSTICS = 1000
+MOST_DIAGNOSTICS = 200
 
 
 class TooMany(Exception):  # noqa: N818 - ends a check that would only go on counting

@@ -27,6 +27,9 @@ from protocols.syntax import Mapping as MappingNode
 
 SECTIONS = ("variables", "cell", "record", "safety")
 PART_KEYS = Keys("an included file", SECTIONS)
+MOST_INCLUDED = 10
+LARGEST_PART = 1 << 16
+"""Letters in an included file: a few sections, which are read whole for each protocol."""
 CELL_KEYS = Keys("a cell's file", ("cell", "safety"))
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -56,7 +59,12 @@ def gather(findings: Findings, given: Given, top: Section, beside: Beside) -> No
     """The sections of the protocol, its included files and the cell's file; a section given twice is an error."""
     given.entries.update({key: top.entries[key] for key in SECTIONS if key in top.entries})
     include = top.value("include")
-    for scalar in _names(findings, include):
+    for number, scalar in enumerate(_names(findings, include)):
+        if number == MOST_INCLUDED:
+            findings.error(
+                scalar.mark, "limit", f"more than {MOST_INCLUDED} files are included", "put sections together"
+            )
+            break
         document = _included(findings, scalar, beside)
         if document is None:
             given.complete = False
@@ -89,7 +97,10 @@ def _included(findings: Findings, scalar: Scalar, beside: Beside) -> Document | 
     fault = _include_fault(name, beside)
     if fault is None:
         try:
-            return _read(name, beside)
+            document = _read(name, beside)
+            if len(document.text) <= LARGEST_PART:
+                return document
+            fault = f"{quoted(name)} is larger than {LARGEST_PART // 1024} KiB", "include only what is shared"
         except Unreadable as error:
             fault = f"cannot read {quoted(name)}: {error}", None
     findings.error(scalar.mark, "include", *fault)

@@ -27,9 +27,9 @@ UNPRINTABLE = "delete it, and save the file as plain text (UTF-8)"
 ONE_DOCUMENT = "write one protocol in a file, without lines of '---'"
 AS_NAME = "write 'name: value'; '{', '[' and '? ' have a meaning of their own at the beginning"
 PLAIN = "delete it: every value is plain text here"
-MOST_VALUES = 80_000
+MOST_VALUES = 100_000
 MOST_JOINED = 20_000
-"""Names and values, and ``or`` and ``and`` between conditions, in one file: it shall be checked within two seconds."""
+"""Names, values, lists and settings, and ``or`` and ``and`` between conditions, in one file: it shall be checked within two seconds."""
 MOST_REPEATED = 1000
 JOINED = re.compile(r"\s(?:or|and)(?=\s)")
 # What a YAML stream may hold (YAML 1.1, 5.1); lone surrogates are not text at all.
@@ -225,16 +225,19 @@ class _Builder:
 
     def _scalar(self, event: yaml.events.ScalarEvent) -> Scalar:
         mark = self._mark(event)
-        self.values += 1
-        if self.values > MOST_VALUES:
-            message = f"the file holds more than {MOST_VALUES} names and values"
-            raise SyntaxFault(mark, "limit", message, REPEATS)
+        self._count(mark)
         line = self.source.lines[mark.line - 1]
         inner = 1 if event.style in {"'", '"'} else 0
         return Scalar(event.value, mark, inner if line.startswith(event.value, mark.column - 1 + inner) else None)
 
+    def _count(self, mark: Mark) -> None:
+        self.values += 1
+        if self.values > MOST_VALUES:
+            raise SyntaxFault(mark, "limit", f"the file holds more than {MOST_VALUES} names and values", REPEATS)
+
     def _begin(self, event: yaml.events.MappingStartEvent | yaml.events.SequenceStartEvent) -> None:
         mark = self._mark(event)
+        self._count(mark)
         if len(self.open) >= DEEPEST:
             raise SyntaxFault(mark, "limit", f"the file is nested more than {DEEPEST} levels deep", NESTED)
         self._refuse_as_key(mark)
