@@ -32,6 +32,8 @@ def look(
     condition: Condition, streaks: Streaks, seen: Seen, before: Seen | None, past: Past, *, debounce: int
 ) -> tuple[Met, Streaks]:
     """What a sample meets, and each clause's own clock after it. ``before`` is the sample it follows in a line."""
+    if not condition:
+        return (), ()
     holding = [_holds(clause, seen, past) for alternative in condition for clause in alternative.clauses]
     if not streaks and True not in holding:
         return (), ()

@@ -42,7 +42,7 @@ def pause(program: Program, state: State, event: Paused) -> Result:
         course = counted(course, passed)
     else:
         clock_s = live.seen.time_s if gaps and live.seen is not None else event.at_s - execution.zero_s
-        live = replace(live, step_total=plus(live.step_total, passed))
+        live = live._replace(step_total=plus(live.step_total, passed))
     execution = replace(execution, applied_s=event.at_s, fresh=True, clock_s=clock_s)
     paused = told(course, event, EventKind.OPERATOR, action="pause", by=event.by)
     state = State(Phase.PAUSED, course, execution, live)
@@ -64,7 +64,7 @@ def resume(program: Program, state: State, event: Resumed) -> Result:
     zero_s = event.at_s - execution.clock_s
     course = _later(counted(state.course, passed), execution, event)
     execution = replace(execution, applied_s=event.at_s, fresh=True, zero_s=zero_s)
-    live = replace(state.live, window=SlopeWindow() if watches_slope(step) else None)
+    live = state.live._replace(window=SlopeWindow() if watches_slope(step) else None)
     state = State(Phase.RUNNING, course, execution, live)
     return state, (*rows, *told_of, Apply(setpoint(step)))
 

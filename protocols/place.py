@@ -20,6 +20,8 @@ from protocols.model import (
 )
 from protocols.state import Frame, Place
 
+TIMED = (RestStep, CurrentStep, HoldStep)  # a tuple: this is asked at every sample, and a union would be made each time
+
 
 class Doing(NamedTuple):
     """The step being executed and the whole it is a part of; it has the label, note and ``abort_if`` of its whole."""
@@ -33,12 +35,12 @@ def doing(program: Program, place: Place) -> Doing | None:
     block: tuple[Step, ...] = program.steps
     for frame in place:
         step = block[frame.index]
+        if isinstance(step, TIMED):
+            return Doing(step, None)
         if isinstance(step, RepeatStep):
             block = step.steps
         elif isinstance(step, CccvStep | GittStep):
             return Doing(_as_part(step, place[-1]), step)
-        elif isinstance(step, RestStep | CurrentStep | HoldStep):
-            return Doing(step, None)
     return None
 
 

@@ -107,7 +107,7 @@ def _looked(
         sample.at_s,
         time_s,
         sample.voltage_V,
-        _current_A(step, execution, sample, number, time_s),
+        _tapered_A(execution, sample, number, time_s) if isinstance(step, HoldStep) else abs(sample.current_A),
         charge_Ah,
         throughput_Wh(total),
         sample.temperature_degC,
@@ -135,10 +135,8 @@ def _beyond(program: Program, live: Live, sample: Sampled, charge_Ah: float, *, 
     return beyond(program.safety, live.beyond, sample, charge_Ah, resting=resting, thermometer=thermometer)
 
 
-def _current_A(step: TimedStep, execution: Execution, sample: Sampled, number: int, time_s: float) -> float | None:
-    if isinstance(step, HoldStep) and not tapers(number, time_s - execution.clock_s):
-        return None
-    return abs(sample.current_A)
+def _tapered_A(execution: Execution, sample: Sampled, number: int, time_s: float) -> float | None:
+    return abs(sample.current_A) if tapers(number, time_s - execution.clock_s) else None
 
 
 def _is_gap(program: Program, step: TimedStep, since_s: float, at_s: float) -> bool:
@@ -158,7 +156,7 @@ def _leap(
     if execution.first is None:
         begun = replace(execution, fresh=False, zero_s=sample.at_s, first=sample)
         return replace(state, course=counted(state.course, passed), step=begun), gaps
-    live = replace(state.live, step_total=plus(state.live.step_total, passed))
+    live = state.live._replace(step_total=plus(state.live.step_total, passed))
     return replace(state, live=live, step=replace(execution, fresh=False)), gaps
 
 
@@ -197,7 +195,7 @@ def observe_pause(program: Program, state: State, sample: Sampled) -> Observatio
     else:
         passed = add_trapezoid(Counters(), live.sample, sample)
     limits = _beyond(program, live, sample, spent_Ah(state), resting=True)
-    live = replace(live, sample=sample, beyond=limits, unwritten=True)
+    live = live._replace(sample=sample, beyond=limits, unwritten=True)
     state = replace(state, course=counted(state.course, passed), step=replace(execution, fresh=False), live=live)
     return state, Verdict(expired(limits, sample.at_s, program.safety.for_s))
 

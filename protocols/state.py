@@ -188,9 +188,8 @@ class SlopeWindow:
     sums: Sums | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
-    """What changes with every sample."""
+class Live(NamedTuple):
+    """What changes with every sample; a tuple, because one is made for each."""
 
     sample: Sampled | None = None
     seen: Seen | None = None

@@ -25,7 +25,7 @@ def write(step: TimedStep, state: State, mark: Mark) -> Result:
     if not live.unwritten or live.sample is None or execution is None:
         return state, ()
     recorded = row(step, state, execution, live.sample, mark)
-    return replace(state, live=replace(live, recorded=recorded, unwritten=False)), (RecordRow(recorded),)
+    return replace(state, live=live._replace(recorded=recorded, unwritten=False)), (RecordRow(recorded),)
 
 
 def close(what: Doing, state: State, event: Event, closing: Closing) -> Result:
@@ -44,7 +44,7 @@ def close(what: Doing, state: State, event: Event, closing: Closing) -> Result:
     )
     course = settled(what, course, done, closing)
     abort = () if course.whole is None else live.abort  # the clocks of a whole go on from part to part
-    live = replace(live, seen=None, step_total=Counters(), until=(), train=(), abort=abort, window=None)
+    live = live._replace(seen=None, step_total=Counters(), until=(), train=(), abort=abort, window=None)
     state = replace(state, course=course, step=None, live=live)
     return state, (*rows, RecordStep(done), step_ended(done, course, event))
 
@@ -61,7 +61,7 @@ def enter(program: Program, state: State, event: Event, written: tuple[Action, .
     if step is None:
         return replace(state, course=course), written
     window = SlopeWindow() if watches_slope(step) else None
-    state = replace(state, course=course, step=_execution(state, event), live=replace(state.live, window=window))
+    state = replace(state, course=course, step=_execution(state, event), live=state.live._replace(window=window))
     begun = (*written, step_started(step, course, event))
     return state, begun if state.phase is Phase.PAUSED else (*begun, Apply(setpoint(step)))
 
