@@ -6,7 +6,7 @@ what the reader takes would teach people to ignore it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from protocols.quantities import ANY_CAPACITY, ANY_CURRENT
 from protocols.units import TABLE, Dimension
@@ -16,12 +16,16 @@ UNSIGNED = r"\+?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 VARIABLE = rf"\${NAME}"
 OPERATOR = r"(?:<=|>=|=<|=>|<|>|≤|≥)"
 CURRENTS, CAPACITIES = ANY_CURRENT.dimensions, ANY_CAPACITY.dimensions
-WATCHED = "(?:voltage|current|time|capacity|energy|temperature|dV/dt)"
 VERB = "(?:lithiate|delithiate|charge|discharge)"
-CONDITION_DIMENSIONS = (
-    *(Dimension.VOLTAGE, *CURRENTS, Dimension.TIME, *CAPACITIES),
-    *(Dimension.ENERGY, Dimension.TEMPERATURE, Dimension.SLOPE),
-)
+WATCHED: Mapping[str, Sequence[Dimension]] = {
+    "voltage": (Dimension.VOLTAGE,),
+    "current": CURRENTS,
+    "time": (Dimension.TIME,),
+    "capacity": CAPACITIES,
+    "energy": (Dimension.ENERGY,),
+    "temperature": (Dimension.TEMPERATURE,),
+    "dV/dt": (Dimension.SLOPE,),
+}
 
 
 def _unit(name: str) -> str:
@@ -59,8 +63,10 @@ def condition() -> str:
     """Alternatives joined by ``or``, or clauses joined by ``and``; both in one line belong into a list."""
     word = r"(?!(?:or|and|for|of)(?:\s|$))[^\s<>=≤≥%$]+"
     share = rf"(?:{UNSIGNED}\s*%|{VARIABLE})\s+of\s+{word}(?:\s+{word})*"
-    value = f"(?:{share}|{quantity(CONDITION_DIMENSIONS, signed=True)})"
-    clause = rf"(?:{WATCHED}\s*{OPERATOR}\s*)?{value}(?:\s+for\s+{quantity((Dimension.TIME,))})?"
+    said = [rf"{name}\s*{OPERATOR}\s*{quantity(kinds, signed=True)}" for name, kinds in WATCHED.items()]
+    bare = quantity([kind for kinds in WATCHED.values() for kind in kinds], signed=True)
+    ways = [rf"(?:capacity\s*{OPERATOR}\s*)?{share}", *said, bare]
+    clause = rf"(?:{'|'.join(ways)})(?:\s+for\s+{quantity((Dimension.TIME,))})?"
     return whole(rf"{clause}(?:(?:\s+or\s+{clause})*|(?:\s+and\s+{clause})*)")
 
 

@@ -242,6 +242,8 @@ WRONG: list[tuple[str, str, Any]] = [
     ("current", "until", "voltage == 0.2 V"),
     ("current", "until", "0.2 V and 1 h or 60 h"),
     ("current", "until", "80 %"),
+    ("current", "until", "dV/dt <= 1 mV"),
+    ("current", "until", "voltage <= 120 % of first"),
     ("current", "until", ["0.2 V", "5"]),
     ("current", "on_start_met", "stop"),
     ("hold", "at", "4.2"),
