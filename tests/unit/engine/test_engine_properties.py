@@ -95,6 +95,17 @@ def test_every_run_ends_once_and_its_record_is_whole(for_all: ForAll) -> None:
     for_all(record_is_whole)
 
 
+def rows_are_samples(bench: Bench) -> None:
+    measured = {each.at_s: each for each in bench.events if isinstance(each, Sampled)}
+    for row in bench.rows:
+        sample = measured[row.time_s]
+        assert (row.voltage_V, row.current_A) == (sample.voltage_V, sample.current_A)
+
+
+def test_every_row_is_a_real_sample(for_all: ForAll) -> None:
+    for_all(rows_are_samples)
+
+
 def off_first_and_on_last(bench: Bench) -> None:
     for answer in bench.answers:
         assert not any(isinstance(action, TurnOff) for action in answer[1:])

@@ -477,3 +477,36 @@ def test_a_stop_in_any_part_ends_the_run_with_its_row_and_its_name() -> None:
         trial.stop(count - 0.5)
         assert trial.told[-1] == f"{path} stopped by ann"
         assert progress(trial.program, trial.state).step_id == path
+
+
+# What steps remember of each other
+
+
+def test_the_previous_lithiate_is_found_across_cycles() -> None:
+    up = delithiate(capacity(1.0, PreviousOf(Verb.LITHIATE)), time(9))
+    trial = begun(repeat(2, up, lithiate(time(4))))
+    trial.samples(10 + 5 + 5 + 5)
+    assert [step.end_reason for step in trial.steps] == ["time >= 9", "time >= 4", "capacity >= 1", "time >= 4"]
+
+
+def test_a_label_means_its_last_completed_execution() -> None:
+    labelled = delithiate(voltage(">=", 1.5), label="up")
+    trial = begun(repeat(3, labelled, lithiate(capacity(1.0, LabelOf("up")), time(99))))
+    for seconds in (3, 5):
+        trial.samples(seconds)
+        trial.samples(1, voltage_V=1.6)
+        trial.samples(seconds + 1)
+    trial.samples(2)
+    trial.skip(21.5)
+    trial.samples(6)
+    ups = [step.charge_Ah for step in trial.steps if step.word == "delithiate"]
+    downs = [step.charge_Ah for step in trial.steps if step.word == "lithiate"]
+    assert downs[:2] == pytest.approx(ups[:2])
+    assert downs[2] == pytest.approx(ups[1])
+
+
+def test_a_step_has_the_same_id_in_every_pass() -> None:
+    trial = begun(repeat(3, lithiate(time(1), path="5.1"), gitt(PULSE, RELAX, pulses=2, path="5.2")))
+    trial.samples(3 * (2 + 2 * 7))
+    ids = [step.step_id for step in trial.steps]
+    assert ids == ["5.1", "5.2.1p", "5.2.1r", "5.2.2p", "5.2.2r"] * 3
