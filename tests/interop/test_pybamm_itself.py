@@ -15,7 +15,7 @@ from protocols.documents import Document
 from protocols.exporters.pybamm import to_pybamm
 from protocols.importers.pybamm import import_pybamm
 from protocols.importers.report import Imported, Refused, Request
-from protocols.model import CurrentStep, Program, RepeatStep, Watched
+from protocols.model import CccvStep, CurrentStep, Program, RepeatStep, Watched
 
 os.environ["PYBAMM_DISABLE_TELEMETRY"] = "true"
 pybamm: Any = pytest.importorskip("pybamm", reason="PyBaMM weighs 0.8 GB: it is installed for a run of its own")
@@ -231,8 +231,8 @@ experiment = pybamm.Experiment([(
         assert isinstance(cycle, RepeatStep)
         first, second = cycle.steps[:2]
         assert isinstance(first, CurrentStep)
-        assert isinstance(second, CurrentStep)
-        assert (first.note, first.record.time_s, second.record.time_s) == ("tags: slow", 60.0, 10.0)
+        assert isinstance(second, CccvStep)
+        assert (first.note, first.record.time_s, second.current.record.time_s) == ("tags: slow", 60.0, 10.0)
 
 
 def test_what_we_write_runs_in_pybamm() -> None:
