@@ -12,6 +12,11 @@ from filelock import BaseFileLock, FileLock, Timeout
 from cycler_ctl.errors import StoreError
 
 MINIMUM_FREE_BYTES = 1_000_000_000
+SYNCING_CLIENTS = (
+    "OneDrive", "Dropbox", "Google Drive", "GoogleDrive", "iCloudDrive", "Mobile Documents", "Nextcloud", "ownCloud",
+    "pCloud", "Syncthing", "Box Sync",
+)  # fmt: skip
+"""How their folders begin by default: OneDrive's is called "OneDrive - <company>", Dropbox's "Dropbox (<team>)"."""
 RESERVE_NAME = "reserve"
 _BLOCK = bytes(1 << 18)
 
@@ -69,6 +74,18 @@ def _windows_share(folder: Path) -> str | None:
         drive_remote = 4  # GetDriveTypeW, fileapi.h
         if ctypes.windll.kernel32.GetDriveTypeW(folder.drive + "\\") == drive_remote:
             return "mapped drive"
+    return None
+
+
+def syncing_client(folder: Path) -> str | None:
+    """The program whose name a folder on the way bears, if that copies files away and back while they are written.
+
+    A live run file there is safe only while nothing is restored into it: a reason to warn, not to refuse.
+    """
+    for part in folder.resolve().parts:
+        known = next((name for name in SYNCING_CLIENTS if part.casefold().startswith(name.casefold())), None)
+        if known is not None:
+            return known
     return None
 
 

@@ -15,6 +15,7 @@ from cycler_ctl.bdf import bdf_columns, bdf_values
 from cycler_ctl.errors import StoreError
 from cycler_ctl.store.export.atomic import whole_file
 from cycler_ctl.store.export.bdf_csv import export_bdf_csv
+from cycler_ctl.store.export.formats import export_run_as
 from cycler_ctl.store.export.names import metadata_path, part
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
@@ -176,6 +177,14 @@ def test_time_that_falls_is_exported_as_recorded_and_told(tmp_path: Path) -> Non
     path = export_bdf_csv(record(tmp_path, rows=rows))
     assert table(path)[2]["Test Time / s"] == "0.5"
     assert sidecar(path)["battinfo_test"]["test"]["conformance"]["deviations"][0]["type"] == "test_time"
+
+
+def test_a_format_is_chosen_by_its_name(tmp_path: Path) -> None:
+    run_dir = record(tmp_path)
+    assert export_run_as("bdf-csv", run_dir) == export_bdf_csv(run_dir)
+    assert export_run_as("bundle", run_dir, tmp_path / "out") == tmp_path / "out" / f"{INFO.run}.zip"
+    with pytest.raises(StoreError, match="no format 'xls'; there are bdf-csv, bdf-parquet, bundle"):
+        export_run_as("xls", run_dir)
 
 
 def test_a_failed_export_leaves_the_earlier_one(tmp_path: Path) -> None:

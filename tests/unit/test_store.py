@@ -18,7 +18,7 @@ from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import StoreError
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo, new_run_id
-from cycler_ctl.store.place import check_place, network_file_system, network_mount
+from cycler_ctl.store.place import check_place, network_file_system, network_mount, syncing_client
 from cycler_ctl.store.reader import find_run, list_runs, open_run, unfinished_runs
 from cycler_ctl.store.segment import open_for_writing, segment_paths
 from cycler_ctl.store.writer import RunWriter, create_run, reopen_run
@@ -428,6 +428,19 @@ def test_a_network_file_system_is_recognised_and_a_local_one_is_not() -> None:
     assert network_mount(Path("/mnt/my data/local/runs"), mounts) is None
     assert network_mount(Path("/mnt/my"), mounts) is None
     assert network_mount(Path("/home/sync"), mounts) == "fuse.sshfs"
+
+
+@pytest.mark.parametrize(
+    ("folder", "client"),
+    [
+        ("/home/ann/Dropbox (Lab)/data", "Dropbox"),
+        ("/home/ann/onedrive - University/cycler", "OneDrive"),
+        ("/srv/cycler/data", None),
+        ("/home/ann/my dropbox/data", None),
+    ],
+)
+def test_a_folder_that_a_cloud_client_copies_is_recognised(folder: str, client: str | None) -> None:
+    assert syncing_client(Path(folder)) == client
 
 
 def test_the_temporary_folder_counts_as_local(tmp_path: Path) -> None:
