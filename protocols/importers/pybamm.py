@@ -65,6 +65,8 @@ class Stops:
 
 
 def _translated(request: Request, notebook: Notebook, experiment: Experiment) -> tuple[tuple[Node, ...], Facts]:
+    for error in experiment.unknown:
+        notebook.skipped(error)
     stops = _stops(notebook, experiment)
     translator = Translator(notebook, stops.voltage, {})
     steps = folded(tuple(translator.member(member) for member in experiment.members))

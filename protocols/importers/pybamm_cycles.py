@@ -71,6 +71,8 @@ class Experiment:
     period: Json = None
     temperature: Json = None
     termination: Json = None
+    unknown: tuple[Unsupported, ...] = ()
+    """Settings that have no equivalent."""
 
 
 def from_json(text: str) -> Experiment:
@@ -79,13 +81,12 @@ def from_json(text: str) -> Experiment:
     if not isinstance(read, Mapping):
         return Experiment(_json_members(list_at(read, ""), "experiment"))
     lists = [key for key in ("cycles", "steps", "operating_conditions") if read.get(key) is not None]
-    for key in read:
-        if key not in {"cycles", "steps", *ARGUMENTS}:
-            raise Unsupported(key, f"{quoted(key)} is not known here")
+    others = [key for key in read if key not in {"cycles", "steps", *ARGUMENTS}]
+    unknown = tuple(Unsupported(key, f"{quoted(key)} is not known here") for key in others)
     if len(lists) != 1:
         raise Wrong("", "the experiment needs one of cycles, steps or operating_conditions")
     members = _json_members(list_at(read[lists[0]], lists[0]), lists[0])
-    return Experiment(members, read.get("period"), read.get("temperature"), read.get("termination"))
+    return Experiment(members, read.get("period"), read.get("temperature"), read.get("termination"), unknown)
 
 
 def _json_members(items: Sequence[Json], place: str) -> tuple[Member, ...]:
@@ -127,14 +128,16 @@ def _from_call(call: Call) -> Experiment:
     if len(call.args) > len(ARGUMENTS):
         raise Wrong(call.place, "Experiment has more arguments than are known here")
     given = dict(zip(ARGUMENTS, call.args, strict=False))
-    for key, value in call.named.items():
-        if key not in ARGUMENTS:
-            raise Unsupported(value.place, f"the argument {quoted(key)} has no equivalent in this language")
-        given[key] = value
+    given |= {key: value for key, value in call.named.items() if key in ARGUMENTS}
+    unknown = tuple(
+        Unsupported(value.place, f"the argument {quoted(key)} has no equivalent in this language")
+        for key, value in call.named.items()
+        if key not in ARGUMENTS
+    )
     if "operating_conditions" not in given:
         raise Wrong(call.place, "Experiment needs a list of steps")
     settings = {key: None if key not in given else plain(given[key]) for key in ARGUMENTS[1:]}
-    return Experiment(tuple(_members(given["operating_conditions"])), **settings)
+    return Experiment(tuple(_members(given["operating_conditions"])), **settings, unknown=unknown)
 
 
 def _members(value: Value) -> Iterator[Member]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sys
 from collections.abc import Callable
 from time import perf_counter
@@ -83,7 +84,17 @@ SCRAPS = [
 ]
 
 
+WORD = re.compile(r'"[^"]*"|[\w.]+')
+
+
 def mutated(text: str, chance: random.Random) -> str:
+    """Letters replaced anywhere, or whole words by other words, which more often stays a file of that kind."""
+    if chance.random() < 0.6:
+        words = list(WORD.finditer(text))
+        for _ in range(chance.randint(1, 2)):
+            old, new = chance.choice(words), chance.choice((chance.choice(words).group(), *SCRAPS))
+            text = text.replace(old.group(), new, 1)
+        return text
     for _ in range(chance.randint(1, 4)):
         start = chance.randrange(len(text) + 1)
         end = min(len(text), start + chance.choice((0, 0, 1, 2, 8, 40)))

@@ -318,6 +318,19 @@ def test_the_unsupported_leaves_a_note_where_that_is_wanted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Experiment(['Rest for 1 h'], cccv_handling='x')", "x.py"),
+        ('{"steps": ["Rest for 1 h"], "solver": 1}', "x.json"),
+    ],
+)
+def test_a_setting_without_equivalent_is_refused_or_reported(text: str, name: str) -> None:
+    (message,) = problems(text, name=name)
+    assert "no equivalent" in message or "not known" in message
+    assert bring(text, name=name, skip=True).lost
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("", "no experiment"),
