@@ -1,0 +1,100 @@
+"""Hostile files are refused in two seconds and 300 MB of memory; odd but plain ones are read."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import hostile_files
+import pytest
+from hostile_files import HEAD, HOSTILE, LIMIT_BYTES, MEGABYTE, readable
+
+from protocols.check import check_text, load_protocol
+
+ROOT = Path(__file__).parents[3]
+MOST_S = 2.0
+
+
+@pytest.fixture(scope="module")
+def reports() -> dict[str, tuple[float, bool, list[str]]]:
+    """What a child with little memory made of each file."""
+    ran = subprocess.run(
+        [sys.executable, str(Path(hostile_files.__file__))],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+    )
+    assert ran.returncode == 0, ran.stderr
+    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    return {name: (seconds, accepted, codes) for name, seconds, accepted, codes in lines}
+
+
+def test_every_hostile_file_is_refused_with_a_reason(reports: dict[str, tuple[float, bool, list[str]]]) -> None:
+    names = [name for source in HOSTILE for name, _ in source()]
+    harmless = {"1 MiB on one line", "spaces inside a quantity"}
+    for name in names:
+        _, accepted, codes = reports[name]
+        assert accepted is (name in harmless), (name, codes)
+        assert codes or name in harmless
+    assert len(names) > 70
+
+
+def test_odd_but_plain_files_are_read(reports: dict[str, tuple[float, bool, list[str]]]) -> None:
+    assert {name: reports[name][1] for name, _ in readable()} == {name: True for name, _ in readable()}
+
+
+def test_no_file_takes_two_seconds(reports: dict[str, tuple[float, bool, list[str]]]) -> None:
+    slowest = max((seconds, name) for name, (seconds, _, _) in reports.items() if name != "peak")
+    assert slowest[0] < MOST_S, slowest
+
+
+def test_no_file_takes_300_mb(reports: dict[str, tuple[float, bool, list[str]]]) -> None:
+    assert reports["peak"][0] < LIMIT_BYTES
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_marks_and_line_ends_change_nothing_of_what_is_read(mark: str, end: str) -> None:
+    text = f"{HEAD}  - lithiate: {{at: 1 mA, until: 0.2 V}}\n  - rest: 5 x\n"
+    (found,) = check_text(mark + text.replace("\n", end), "p").diagnostics
+    assert (found.line, found.column, found.code) == (8, 13, "unit-unknown")
+    good = text.replace("5 x", "5 h")
+    assert check_text(mark + good.replace("\n", end), "p").program == check_text(good, "p").program
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "latin-1"])
+def test_a_file_in_another_encoding_is_refused(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_bytes(f"{HEAD}  - note: 120 °C\n  - rest: 1 h\n".encode(encoding))
+    checked = load_protocol(path)
+    assert checked.program is None
+    assert {each.code for each in checked.diagnostics} <= {"file", "yaml-syntax"}
+
+
+def test_of_fifty_megabytes_one_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    with path.open("wb") as file:
+        for _ in range(50):
+            file.write(b"  - rest: 1 s\n" * (MEGABYTE // 14))
+    checked = load_protocol(path)
+    assert [each.code for each in checked.diagnostics] == ["limit"]
+    assert len(checked.text) <= MEGABYTE + 1
+
+
+def test_a_hundred_included_files_are_too_many(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("record: 1 s\n", encoding="utf-8")
+    (tmp_path / "big.yaml").write_text("#" * 70_000, encoding="utf-8")
+    many = f"protocol: 1\nname: x\ninclude: [{', '.join(['c.yaml'] * 100)}]\nsteps: [rest: 1 h]\n"
+    codes = [each.code for each in check_text(many, "p", folder=tmp_path).diagnostics]
+    assert codes.count("limit") == 1
+    assert len(codes) < 20
+    (found,) = check_text(many.replace("c.yaml, " * 99 + "c.yaml", "big.yaml"), "p", folder=tmp_path).diagnostics
+    assert (found.code, found.message) == ("include", "'big.yaml' is larger than 64 KiB")
+
+
+def test_ten_thousand_steps_load_in_two_seconds(reports: dict[str, tuple[float, bool, list[str]]]) -> None:
+    seconds, accepted, _ = reports["ten thousand steps"]
+    assert accepted
+    assert seconds < MOST_S
