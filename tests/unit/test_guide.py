@@ -115,7 +115,7 @@ def test_every_command_works_as_written(page: str, tmp_path: Path) -> None:
     for block in blocks():
         if block.page != page:
             continue
-        if block.kind == "yaml" and block.name:
+        if block.name:
             (tmp_path / block.name).write_text(block.body, encoding="utf-8")
         if block.kind == "console":
             follow(block.body, tmp_path)
