@@ -13,8 +13,29 @@ from math import inf, isfinite
 from cycler_ctl.guard import Ceilings, GuardLimits
 from cycler_ctl.instrument import Protection, Ratings
 from cycler_ctl.settings import ChannelSettings
-from protocols.forecast import Leaf, cell_capacity_Ah, default_ceilings, leaves, named_charge_Ah, named_time_s
-from protocols.model import CurrentStep, HoldStep, Program, RestStep, Safety, TimedStep, Window
+from protocols.forecast import (
+    CHARGE_MARGIN,
+    Leaf,
+    cell_capacity_Ah,
+    default_ceilings,
+    leaves,
+    lone_clauses,
+    named_charge_Ah,
+    named_time_s,
+)
+from protocols.model import (
+    CurrentStep,
+    GittStep,
+    HoldStep,
+    Op,
+    Program,
+    RestStep,
+    Safety,
+    TimedStep,
+    Watched,
+    Whole,
+    Window,
+)
 
 UNMONITORED = "unmonitored"
 ACCEPT_B_ABOVE_AH = 5.0
@@ -111,6 +132,8 @@ def _current_in_channel(path: str, current_A: float, channel: ChannelSettings) -
 def _without_ceiling(program: Program, leaf: Leaf, channel: ChannelSettings) -> Iterator[str]:
     limits, ceilings = channel.limits, leaf_ceilings(program, leaf, hold_limit_A(channel, program.safety))
     charge_Ah = min(ceilings.charge_Ah, limits.step_charge_Ah or inf)
+    if isinstance(leaf.whole, GittStep) and leaf.whole.pulses is None:  # the next pulse would be counted from zero
+        charge_Ah = min(ceilings.whole_Ah, limits.step_charge_Ah or inf)
     if charge_Ah == inf or min(ceilings.time_s, limits.step_time_s or inf) == inf:
         yield (
             f"step {leaf.step.path} has no ceiling of charge or time if its cut-off is never seen: give it 'for' or "
@@ -129,7 +152,8 @@ def ceilings_by_path(program: Program, channel: ChannelSettings) -> dict[str, Ce
     for leaf in leaves(program.steps):
         path, own = leaf.step.path, leaf_ceilings(program, leaf, hold_limit_A(channel, program.safety))
         other = found.get(path, own)
-        found[path] = Ceilings(max(own.charge_Ah, other.charge_Ah), max(own.time_s, other.time_s))
+        charge_Ah, whole_Ah = max(own.charge_Ah, other.charge_Ah), max(own.whole_Ah, other.whole_Ah)
+        found[path] = Ceilings(charge_Ah, max(own.time_s, other.time_s), whole_Ah)
     return found
 
 
@@ -143,7 +167,24 @@ def leaf_ceilings(program: Program, leaf: Leaf, hold_limit_A: float) -> Ceilings
     named_Ah = named_charge_Ah(step, whole)
     slack = HOLD_CHARGE_SLACK if isinstance(step, HoldStep) else CHARGE_SLACK
     by_name_Ah = inf if named_Ah is None else named_Ah * slack
-    return Ceilings(by_name_Ah if charge_Ah is None else charge_Ah, _late(named_s) if time_s is None else time_s)
+    whole_Ah = inf if whole is None else _together_Ah(program, whole)
+    most_Ah = by_name_Ah if charge_Ah is None else charge_Ah
+    return Ceilings(most_Ah, _late(named_s) if time_s is None else time_s, whole_Ah)
+
+
+def _together_Ah(program: Program, whole: Whole) -> float:
+    """What the parts of a step may pass together: what it names, else what the cell holds."""
+    train = isinstance(whole, GittStep)
+    ends = (*whole.until, *whole.abort_if) if isinstance(whole, GittStep) else whole.abort_if
+    named = [
+        clause.value
+        for clause in lone_clauses(ends)
+        if clause.watched is Watched.CAPACITY and clause.op is Op.AT_LEAST and clause.reference is None
+    ]
+    if named:
+        return min(named) * (CHARGE_SLACK if train else HOLD_CHARGE_SLACK)
+    capacity_Ah = cell_capacity_Ah(program)
+    return inf if capacity_Ah is None else CHARGE_MARGIN * capacity_Ah
 
 
 def _with_limit(step: TimedStep, hold_limit_A: float) -> TimedStep:

@@ -76,6 +76,14 @@ def ceilings_of(fit: Fittings, path: str) -> Ceilings:
     return found
 
 
+def goes_on(before: str, step_id: str) -> bool:
+    """Whether these are two parts of one execution of a step: n.cc and n.cv, or a train's n.1p, n.1r, n.2p ..."""
+    (whole, _, was), (same, _, part) = before.rpartition("."), step_id.rpartition(".")
+    if whole != same or was.isdecimal() or part.isdecimal():
+        return False
+    return part not in {"cc", "1p"}
+
+
 def narrowed(setpoint: Setpoint, limits_V: Window, hold_limit_A: float) -> Setpoint:
     """The setpoint inside the channel's limits. RefusedError for a voltage outside: holding another is no narrowing."""
     match setpoint:

@@ -12,8 +12,11 @@ from math import inf, isfinite
 
 from cycler_ctl import guard_hold
 from cycler_ctl.guard_hold import Held, amps
+from cycler_ctl.guard_limits import Ceilings, GuardLimits
 from cycler_ctl.instrument import Flag, Measurement, Reading
 from protocols.model import ConstantCurrent, ConstantVoltage, Rest, Setpoint, Window
+
+__all__ = ["Ceilings", "Guard", "GuardLimits", "GuardState", "GuardStep", "Severity", "Trip"]
 
 TEMPERATURE_MAX_AGE_S = 30.0
 AT_EDGE_V = 0.010  # half of the 20 mV between cut-off and window edge; more than an SMU's source plus measure error
@@ -37,56 +40,6 @@ class Trip:
     severity: Severity
     code: str
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ceilings:
-    """What one step may pass at most: charge in Ah, energised time in s."""
-
-    charge_Ah: float = inf
-    time_s: float = inf
-
-
-@dataclass(frozen=True, slots=True)
-class GuardLimits:
-    """A channel's limits for one run, in V, A, degC, Ah, s. ``bounded``: constant current from a voltage source.
-
-    ``open_samples``: readings without current at the window's edge that mean an open circuit; the engine's debounce,
-    so that a lifted lead is never taken for a cut-off.
-    """
-
-    voltage_V: Window
-    current_A: float
-    stale_s: float
-    temperature_degC: tuple[float, float] | None = None
-    step: Ceilings = Ceilings()
-    bounded: bool = True
-    open_samples: int = 2
-
-    def __post_init__(self) -> None:
-        numbers = (*self.voltage_V, self.current_A, self.stale_s, *(self.temperature_degC or ()))
-        if not all(map(isfinite, numbers)):
-            raise ValueError(f"a guard needs finite limits, not {numbers}")
-
-    def tightened(
-        self,
-        *,
-        voltage_V: Window = (-inf, inf),
-        current_A: float = inf,
-        temperature_degC: tuple[float, float] = (-inf, inf),
-    ) -> GuardLimits:
-        """The narrower of these limits and the given ones; nothing can widen."""
-        bounds = self.temperature_degC
-        return replace(
-            self,
-            voltage_V=_inside(self.voltage_V, voltage_V),
-            current_A=min(self.current_A, current_A),
-            temperature_degC=None if bounds is None else _inside(bounds, temperature_degC),
-        )
-
-
-def _inside(outer: Window, inner: Window) -> Window:
-    return max(outer[0], inner[0]), min(outer[1], inner[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +71,7 @@ class GuardState:
     time_s: float = 0.0
     low: int = 0
     held: Held = guard_hold.NEW
+    before_Ah: float = 0.0
     trip: Trip | None = None
 
 
@@ -127,11 +81,15 @@ class Guard:
 
     limits: GuardLimits
 
-    def begin_step(self, setpoint: Setpoint, ceilings: Ceilings, now_s: float) -> GuardState:
-        """Counting starts at zero; the step's own ceilings only tighten the channel's."""
-        own = self.limits.step
-        both = Ceilings(min(own.charge_Ah, ceilings.charge_Ah), min(own.time_s, ceilings.time_s))
-        return GuardState(_step(setpoint, both, bounded=self.limits.bounded), now_s)
+    def begin_step(
+        self, setpoint: Setpoint, ceilings: Ceilings, now_s: float, part_of: GuardState | None = None
+    ) -> GuardState:
+        """Counting starts at zero; the step's own ceilings only tighten the channel's.
+
+        ``part_of``: the state of the part before, where this is another part of the same step.
+        """
+        step = _step(setpoint, ceilings.within(self.limits.step), bounded=self.limits.bounded)
+        return GuardState(step, now_s, before_Ah=0.0 if part_of is None else part_of.before_Ah + part_of.charge_Ah)
 
     def turned_off(self, state: GuardState, now_s: float) -> GuardState:
         """The output was turned off within the step: its counts stand still."""
@@ -221,7 +179,7 @@ def _counted(state: GuardState, reading: Reading, *, bounded: bool) -> GuardStat
         if wrong_way or not (step.edge_V[0] < reading.voltage_V < step.edge_V[1]):
             low = state.low + 1
     charge_Ah = state.charge_Ah + worst_A * passed_s / 3600.0
-    return GuardState(step, reading.at_s, current_A, charge_Ah, state.time_s + passed_s, low, held)
+    return GuardState(step, reading.at_s, current_A, charge_Ah, state.time_s + passed_s, low, held, state.before_Ah)
 
 
 def _stale(age_s: float, stale_s: float) -> Trip | None:
@@ -253,6 +211,12 @@ def _spent(state: GuardState) -> Trip | None:
         reason = (
             f"the step may have passed {state.charge_Ah * 1e3:.5g} mAh (counted on the safe side), "
             f"more than its ceiling of {most.charge_Ah * 1e3:.5g} mAh, and no cut-off has ended it"
+        )
+        return Trip(Severity.TRIPPED, "charge", reason)
+    if not (state.before_Ah + state.charge_Ah <= most.whole_Ah):
+        passed = f"{(state.before_Ah + state.charge_Ah) * 1e3:.5g} mAh (counted on the safe side)"
+        reason = (
+            f"the step may have passed {passed} in all its parts, above its ceiling of {most.whole_Ah * 1e3:.5g} mAh"
         )
         return Trip(Severity.TRIPPED, "charge", reason)
     if not (state.time_s <= most.time_s):

@@ -11,7 +11,7 @@ from functools import partial
 
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import BadReply, InstrumentError, LinkTimeout, RefusedError, StoreError
-from cycler_ctl.fittings import End, Fittings, ceilings_of, narrowed
+from cycler_ctl.fittings import End, Fittings, ceilings_of, goes_on, narrowed
 from cycler_ctl.guard import Ceilings, GuardState, Severity
 from cycler_ctl.inbox import Inbox, Request, event_of
 from cycler_ctl.instrument import Measurement, Reading
@@ -160,8 +160,7 @@ class Runner:
             return Faulted(at_s, utc_s, "a reading came before any setpoint")
         self._guarded, trip = self._fit.guard.check(self._guarded, reading, temperature, self._fit.clock.now())
         if trip is not None:
-            kind = Tripped if trip.severity is Severity.TRIPPED else Faulted
-            return kind(at_s, utc_s, trip.reason)
+            return (Tripped if trip.severity is Severity.TRIPPED else Faulted)(at_s, utc_s, trip.reason)
         sample = Sampled(at_s, utc_s, reading.voltage_V, reading.current_A, self._fresh(temperature))
         return None if self._guarded.held.odd else sample
 
@@ -272,10 +271,11 @@ class Runner:
     def _guard_step(self, setpoint: Setpoint, step_id: str, ceilings: Ceilings) -> GuardState:
         """A new step starts the guard's counts anew; a step that goes on after a pause keeps them."""
         now_s = self._fit.clock.now()
-        if self._guarded is not None and self._guarded_step == step_id and self._resuming:
-            return self._fit.guard.turned_on(self._guarded, setpoint, now_s)
+        before, was = self._guarded, self._guarded_step
+        if before is not None and was == step_id and self._resuming:
+            return self._fit.guard.turned_on(before, setpoint, now_s)
         self._guarded_step = step_id
-        return self._fit.guard.begin_step(setpoint, ceilings, now_s)
+        return self._fit.guard.begin_step(setpoint, ceilings, now_s, before if goes_on(was, step_id) else None)
 
     async def _turn_off(self) -> None:
         """One verified attempt here; what cannot be confirmed is escalated by the station, for as long as it takes."""

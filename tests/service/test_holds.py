@@ -253,6 +253,25 @@ async def test_a_meter_that_is_stuck_in_a_hold_meets_the_guards_own_ceiling(tmp_
         assert max(lab.highest_A) <= CHARGE_A * 1.01
 
 
+async def test_a_train_whose_cutoff_never_comes_is_ended_by_what_its_pulses_passed_together(tmp_path: Path) -> None:
+    async with open_virtual(tmp_path, cell="battery", sample_every_s=60.0) as lab:
+        await lab.start(GITT.replace(", pulses: 4", ""))
+        status = await lab.ends()
+        assert status.state is ChannelState.TRIPPED
+        assert "in all its parts, above its ceiling of 3.6 mAh" in status.reason
+        assert lab.is_off()
+        assert lab.truth()["charge_C"] == pytest.approx(1.2 * 3600 * ONE_C_A, rel=0.03)
+
+
+async def test_a_hold_in_a_protocol_without_any_current_limit_takes_the_channels(tmp_path: Path) -> None:
+    async with open_virtual(tmp_path, sample_every_s=10.0) as lab:
+        await lab.start("  - hold: {at: 3.5 V, for: 10 min}\n", CELL.replace(", current: 4 mA", ""))
+        await lab.until_step("1")
+        assert lab.status().current_limit_A == pytest.approx(9.8e-3)
+        assert (await lab.ends()).state is ChannelState.FINISHED
+        assert max(lab.highest_A) <= 9.9e-3
+
+
 async def test_who_asked_and_what_was_included_are_in_the_record(tmp_path: Path) -> None:
     async with open_virtual(tmp_path) as lab:
         await lab.start("  - rest: 1 min\n")

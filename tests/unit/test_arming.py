@@ -182,6 +182,12 @@ def test_a_hold_without_any_ceiling_is_refused() -> None:
     )
 
 
+def test_a_train_that_only_a_cutoff_ends_needs_a_ceiling_for_all_its_pulses() -> None:
+    assert "step 3.p has no ceiling" in reasons(GITT, cell=Cell("c"))
+    assert reasons(replace(GITT, pulses=5), cell=Cell("c")) == ""
+    assert reasons(GITT, cell=Cell("c"), channel=with_limits(step_charge_Ah=0.02)) == ""
+
+
 def test_a_held_current_may_fall_to_its_end_and_is_bounded_by_what_it_passes_until_then() -> None:
     ceilings = ceilings_by_path(program(HOLD), CHANNEL)["1"]
     assert ceilings.charge_Ah == pytest.approx(1.2 * 4e-3)
@@ -198,6 +204,11 @@ def test_the_parts_of_a_whole_are_bounded_by_what_the_whole_names() -> None:
     assert {one.time_s for one in ceilings.values()} == {1000 * 1.02 + 60}
     train = ceilings_by_path(program(GITT), CHANNEL)
     assert set(train) == {"3.p", "3.r"}
+    assert train["3.p"].whole_Ah == pytest.approx(1.2 * 4e-3)  # all pulses together
+    named = replace(GITT, until=(LOW, until(Watched.CAPACITY, Op.AT_LEAST, 1e-3)))
+    assert ceilings_by_path(program(named), CHANNEL)["3.p"].whole_Ah == pytest.approx(1.05e-3)
+    both = replace(CCCV, abort_if=(until(Watched.CAPACITY, Op.AT_LEAST, 1e-3),))
+    assert ceilings_by_path(program(both), CHANNEL)["1.cv"].whole_Ah == pytest.approx(1.3e-3)
     assert train["3.p"].time_s == pytest.approx(360 * 1.02 + 60)
     assert train["3.p"].charge_Ah == pytest.approx(1.2 * 0.4e-3 * 360 / 3600)
 

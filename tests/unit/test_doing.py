@@ -9,7 +9,7 @@ import pytest
 
 from cycler_ctl.doing import doing, step_total, with_setpoint
 from cycler_ctl.errors import RefusedError
-from cycler_ctl.fittings import narrowed
+from cycler_ctl.fittings import goes_on, narrowed
 from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.remote import cell_text
 from protocols.model import (
@@ -70,6 +70,27 @@ def test_steps_are_counted_as_the_record_has_them() -> None:
     assert step_total((replace(train, pulses=None),)) == 2
     block = RepeatStep("2", 3, True, (cccv, REST))
     assert step_total((RepeatStep("2", 1, False, (block, block)),)) == 18
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        ("2.cc", "2.cv", True),
+        ("3.1p", "3.1r", True),
+        ("3.1r", "3.2p", True),
+        ("3.12p", "3.12r", True),
+        ("1.1.cc", "1.1.cv", True),
+        ("3.4r", "3.1p", False),  # the next pass
+        ("2.cv", "2.cc", False),
+        ("2.cv", "3.cv", False),
+        ("1.1", "1.2", False),
+        ("1", "2", False),
+        ("1.2.1p", "1.1p", False),
+        ("", "1.cv", False),
+    ],
+)
+def test_parts_of_one_execution_of_a_step_are_known_by_their_names(before: str, after: str, same: bool) -> None:
+    assert goes_on(before, after) is same
 
 
 def test_a_held_voltage_is_never_moved_and_its_current_only_narrowed() -> None:

@@ -185,7 +185,23 @@ def test_the_time_ceiling_ends_a_step_and_a_pause_does_not_count() -> None:
 
 def test_a_step_cannot_widen_the_channels_ceilings() -> None:
     state = begun(ceilings=Ceilings(charge_Ah=1.0, time_s=1e9))
-    assert state.step.ceilings == LIMITS.step
+    assert state.step.ceilings == Ceilings(0.020, 86400.0, whole_Ah=0.020)
+
+
+def test_the_parts_of_a_step_are_counted_together_and_each_for_itself() -> None:
+    guard, ceilings = Guard(replace(LIMITS, temperature_degC=None)), Ceilings(charge_Ah=1e-3, whole_Ah=1.5e-3)
+    state, codes = None, []
+    for part in range(4):
+        state = guard.begin_step(LITHIATE, ceilings, 0.0, state)
+        state, trip = guard.check(state, at(3.0, 0.6, -0.4e-3), None, 3.0)
+        codes.append(None if trip is None else trip.code)
+        assert state.before_Ah == pytest.approx(part * 0.4e-3 * 3 / 3600)
+    assert codes == [None] * 4
+    late = replace(state, before_Ah=1.4998e-3) if state is not None else begun()
+    late, trip = guard.check(replace(late, charge_Ah=0.0, at_s=3.0), at(6.0, 0.6, -0.4e-3), None, 6.0)
+    assert trip is not None
+    assert "in all its parts, above its ceiling of 1.5 mAh" in trip.reason
+    assert guard.begin_step(LITHIATE, ceilings, 0.0).before_Ah == 0.0
 
 
 def test_a_lifted_lead_faults_before_the_engine_could_take_it_for_a_cut_off() -> None:

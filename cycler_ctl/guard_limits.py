@@ -1,0 +1,70 @@
+"""The numbers a guard goes by: a channel's limits for one run and the ceilings of a step. Nothing can widen them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import inf, isfinite
+
+from protocols.model import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """What one step may pass at most: charge in Ah, energised time in s.
+
+    ``whole_Ah``: what the parts of a step of several (a current and its hold, a pulse train) may pass together.
+    """
+
+    charge_Ah: float = inf
+    time_s: float = inf
+    whole_Ah: float = inf
+
+    def within(self, outer: Ceilings) -> Ceilings:
+        """The lower of each; for a channel a step of several parts is one step."""
+        return Ceilings(
+            min(self.charge_Ah, outer.charge_Ah),
+            min(self.time_s, outer.time_s),
+            min(self.whole_Ah, outer.whole_Ah, outer.charge_Ah),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLimits:
+    """A channel's limits for one run, in V, A, degC, Ah, s. ``bounded``: constant current from a voltage source.
+
+    ``open_samples``: readings without current at the window's edge that mean an open circuit; the engine's debounce,
+    so that a lifted lead is never taken for a cut-off.
+    """
+
+    voltage_V: Window
+    current_A: float
+    stale_s: float
+    temperature_degC: tuple[float, float] | None = None
+    step: Ceilings = Ceilings()
+    bounded: bool = True
+    open_samples: int = 2
+
+    def __post_init__(self) -> None:
+        numbers = (*self.voltage_V, self.current_A, self.stale_s, *(self.temperature_degC or ()))
+        if not all(map(isfinite, numbers)):
+            raise ValueError(f"a guard needs finite limits, not {numbers}")
+
+    def tightened(
+        self,
+        *,
+        voltage_V: Window = (-inf, inf),
+        current_A: float = inf,
+        temperature_degC: tuple[float, float] = (-inf, inf),
+    ) -> GuardLimits:
+        """The narrower of these limits and the given ones; nothing can widen."""
+        bounds = self.temperature_degC
+        return replace(
+            self,
+            voltage_V=_inside(self.voltage_V, voltage_V),
+            current_A=min(self.current_A, current_A),
+            temperature_degC=None if bounds is None else _inside(bounds, temperature_degC),
+        )
+
+
+def _inside(outer: Window, inner: Window) -> Window:
+    return max(outer[0], inner[0]), min(outer[1], inner[1])
