@@ -74,10 +74,11 @@ def _part(top: Mapping[str, Json], key: str) -> Mapping[str, Json]:
 
 
 def _version(notebook: Notebook, top: Mapping[str, Json]) -> str:
-    version = text_at(_part(top, "unicycler").get("version"), "unicycler.version") or "of unknown version"
+    version = text_at(_part(top, "unicycler").get("version"), "unicycler.version") or ""
     if KNOWN_VERSION.match(version) is None:
-        notebook.changed.append(f"unicycler.version: {version!r} is read as 0.4")
-    return version[:40]
+        said = f"{version[:40]!r} is" if version else "none is given;"
+        notebook.changed.append(f"unicycler.version: {said} read as 0.4")
+    return version[:40] or "of no version"
 
 
 def _cell(notebook: Notebook, sample: Mapping[str, Json]) -> Mapping[str, str]:
