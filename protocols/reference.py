@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from protocols.units import TABLE, Dimension
-from protocols.vocabulary import PARTS, STEP_MEANINGS, Key, Kind, Part
+from protocols.vocabulary import PARTS, STEP_MEANINGS
+from protocols.vocabulary_keys import Key, Kind, Part
 
 HEAD = """\
 # Protocol reference

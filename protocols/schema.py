@@ -12,7 +12,8 @@ from typing import TypeAlias
 
 from protocols import patterns
 from protocols.units import Dimension
-from protocols.vocabulary import PARTS, PROTOCOL, SHARED, STEP_MEANINGS, STEPS, Key, Kind, Part
+from protocols.vocabulary import PARTS, PROTOCOL, SHARED, STEP_MEANINGS, STEPS
+from protocols.vocabulary_keys import Key, Kind, Part
 
 JsonObject: TypeAlias = "dict[str, JSON]"
 JSON: TypeAlias = "str | int | bool | list[JSON] | JsonObject"

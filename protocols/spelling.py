@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from protocols.layout_tree import Branch, Pair, Tree
 from protocols.units import UNITS, Dimension, normal_unit
-from protocols.vocabulary import PARTS, Kind
+from protocols.vocabulary import PARTS
+from protocols.vocabulary_keys import Kind
 
 PROSE = frozenset(key.name for part in PARTS.values() for key in part.keys if key.kind in {Kind.TEXT, Kind.FILES})
 QUANTITY = re.compile(

@@ -273,7 +273,7 @@ def test_meaning_and_comments_survive_any_layout_and_a_second_time_changes_nothi
     request: pytest.FixtureRequest,
 ) -> None:
     @given(text=untidy())
-    @settings(max_examples=5000 if request.config.getoption("--campaign") else 100, deadline=None)
+    @settings(max_examples=1500 if request.config.getoption("--campaign") else 100, deadline=None)
     def lay_out(text: str) -> None:
         laid_out = formatted(text, HERE)
         assert program_of(laid_out) == program_of(text)

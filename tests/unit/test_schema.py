@@ -23,7 +23,8 @@ from protocols.quantities import QuantityError, read_quantity
 from protocols.schema import FILE, PART_FILE, as_file, part_schema, protocol_schema
 from protocols.shipped import FOLDER, library
 from protocols.units import TABLE, Dimension
-from protocols.vocabulary import PARTS, PROTOCOL, STEPS, Key, Kind, Part
+from protocols.vocabulary import PARTS, PROTOCOL, STEPS
+from protocols.vocabulary_keys import Key, Kind, Part
 
 SCHEMA = Draft202012Validator(protocol_schema())
 CELL = Draft202012Validator(part_schema())
