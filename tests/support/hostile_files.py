@@ -20,6 +20,7 @@ safety: {voltage: -0.1 V to 2.5 V, current: 10 mA}
 steps:
 """
 MEGABYTE = 1 << 20
+NEARLY_S = 1.5
 LIMIT_BYTES = 300 << 20
 
 
@@ -212,10 +213,12 @@ def report() -> None:
     _within_limits()
     for source in (*HOSTILE, readable):
         for name, text in source():
-            # The better of two: on a busy machine a process pays for its neighbours' caches.
-            times, checked = zip(*(_timed(text) for _ in range(2)), strict=True)
-            codes = sorted({each.code for each in checked[0].diagnostics})
-            _say([name, min(times), checked[0].program is not None, codes])
+            seconds, checked = _timed(text)
+            if seconds > NEARLY_S:
+                # The better of two: on a busy machine a process pays for its neighbours' caches.
+                seconds = min(seconds, _timed(text)[0])
+            codes = sorted({each.code for each in checked.diagnostics})
+            _say([name, seconds, checked.program is not None, codes])
     _say(["peak", _peak_bytes(), False, []])
 
 
