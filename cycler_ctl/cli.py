@@ -187,10 +187,10 @@ def export(
     run_id: RunArgument,
     *,
     out: Annotated[Path | None, typer.Option("-o", "--output", help="file or folder")] = None,
-    kind: Annotated[str, typer.Option("--format", help="bdf-csv")] = "bdf-csv",
+    kind: Annotated[str, typer.Option("--format", help="bdf-csv, bdf-parquet or bundle")] = "bdf-csv",
     config: ConfigOption = None,
 ) -> None:
-    """Write a run as a Battery Data Format file with its metadata."""
+    """Write a run as a Battery Data Format file with its metadata, or as a bundle (zip) that stands alone."""
     from cycler_ctl.commands import export_run
 
     raise typer.Exit(export_run(run_id, out, kind, config))

@@ -120,12 +120,9 @@ def run_dir(run: str, config: Path | None) -> Path:
 
 
 def export_run(run: str, out: Path | None, kind: str, config: Path | None) -> int:
-    from cycler_ctl.store.export.bdf_csv import export_bdf_csv
+    from cycler_ctl.store.export.formats import export_run_as
 
-    if kind != "bdf-csv":
-        raise ConfigError(f"--format {kind!r}: this version writes bdf-csv")
-    path = export_bdf_csv(run_dir(run, config), out)
-    sys.stdout.write(f"{path}\n")
+    sys.stdout.write(f"{export_run_as(kind, run_dir(run, config), out)}\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Commands on protocol files: predict, translate from and to other programs' languages, schema, fmt."""
+"""Commands on protocol files: predict, translate from and to other programs' languages, schema, library, fmt."""
 
 from __future__ import annotations
 
@@ -75,11 +75,25 @@ def translate(
 
 
 @protocol_app.command()
-def schema(what: Annotated[str, typer.Argument(help="protocol, station, mqtt or http")]) -> None:
-    """Print the JSON Schema of protocols or station.toml, the AsyncAPI document, or the OpenAPI document."""
+def schema(
+    what: Annotated[str, typer.Argument(help="protocol, cell, station, mqtt or http")], *, out: OutOption = None
+) -> None:
+    """Print the JSON Schema of protocols, cell files or station.toml, the AsyncAPI or the OpenAPI document."""
     from cycler_ctl.schemas import show_schema
 
-    raise typer.Exit(show_schema(what))
+    raise typer.Exit(show_schema(what, out))
+
+
+@protocol_app.command(name="library")
+def show_library(
+    folder: Annotated[Path | None, typer.Argument(help="copy them here; files that exist stay as they are")] = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """List the protocols that ship with the program, or copy them to a folder of yours."""
+    from cycler_ctl.shelf import copy_library, list_library
+
+    raise typer.Exit(list_library(as_json=as_json) if folder is None else copy_library(folder))
 
 
 @protocol_app.command()

@@ -12,11 +12,19 @@ from cycler_ctl.errors import ConfigError
 from protocols.schema import as_file, part_schema, protocol_schema
 
 
-def show_schema(what: str) -> int:
-    """Print it; ConfigError where nothing has that name."""
+def show_schema(what: str, out: Path | None = None) -> int:
+    """Print it, or write it to a file; ConfigError where nothing has that name."""
     if what not in DOCUMENTS:
         raise ConfigError(f"there is no schema {what!r}: it may be {', '.join(DOCUMENTS)}")
-    sys.stdout.write(DOCUMENTS[what]())
+    text = DOCUMENTS[what]()
+    if out is None:
+        sys.stdout.write(text)
+        return 0
+    try:
+        out.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise ConfigError(f"{out} cannot be written: {error}") from error
+    sys.stdout.write(f"{out}\n")
     return 0
 
 

@@ -13,3 +13,8 @@ CELLS = "cell_"
 def library() -> Mapping[str, Path]:
     """Each shipped protocol by its name, e.g. ``fig_s3_a``, in alphabetical order."""
     return {path.stem: path for path in sorted(FOLDER.glob("*.yaml")) if not path.stem.startswith(CELLS)}
+
+
+def library_files() -> tuple[Path, ...]:
+    """All that belongs together: the protocols, the cells they include, the schemas their first lines name."""
+    return tuple(sorted((*FOLDER.glob("*.yaml"), *FOLDER.glob("*.json"))))
