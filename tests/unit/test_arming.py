@@ -219,6 +219,15 @@ def test_a_path_with_several_values_is_bounded_by_the_largest() -> None:
         ceilings = ceilings_by_path(program(RepeatStep("2", 1, False, order)), CHANNEL)
         assert ceilings["2.1"].time_s == pytest.approx(2 * 4.8e-3 / 1e-4 * 3600)
         assert ceilings["2.1"].charge_Ah == pytest.approx(4.8e-3)
+    little, much = (
+        replace(GITT, until=(until(Watched.CAPACITY, Op.AT_LEAST, value),), pulse=replace(PULSE, current_A=-value))
+        for value in (1e-4, 1e-3)
+    )
+    for both in ((little, much), (much, little)):
+        parts = RepeatStep("2", 1, False, tuple(RepeatStep("2", 1, True, (one,)) for one in both))
+        ceilings = ceilings_by_path(program(parts), CHANNEL)
+        assert ceilings["3.p"].charge_Ah == pytest.approx(1.05e-3)
+        assert ceilings["3.p"].whole_Ah == pytest.approx(1.05e-3)
 
 
 def test_class_c_needs_a_name_and_class_b_only_for_large_cells() -> None:

@@ -216,8 +216,10 @@ class Watched(Keithley2400):
         return reply
 
 
-@pytest.mark.parametrize("later", [ConstantCurrent(-5e-3, WINDOW_V), ConstantCurrent(5e-3, WINDOW_V)])
-async def test_switching_on_pushes_no_current_through_a_cell_that_relaxed_meanwhile(later: ConstantCurrent) -> None:
+@pytest.mark.parametrize(
+    "later", [ConstantCurrent(-5e-3, WINDOW_V), ConstantCurrent(5e-3, WINDOW_V), ConstantVoltage(3.5, 5e-3)]
+)
+async def test_switching_on_pushes_no_current_through_a_cell_that_relaxed_meanwhile(later: Setpoint) -> None:
     async with bench(Battery(3.7, 500.0), sim_class=Watched) as b:
         await b.channel.apply(CHARGE)  # at 3.8 V under load, 3.7 V without
         await b.channel.apply(later)
@@ -286,9 +288,9 @@ async def test_a_voltage_is_held_after_a_current_without_opening_the_relay(backe
 
 
 class Peaks(Keithley2400):
-    """Knows the largest current the cell ever carried, after each setting of a message."""
+    """Knows the outermost currents the cell ever carried, after each setting of a message."""
 
-    peak_A = 0.0
+    lowest_A = highest_A = 0.0
 
     def __init__(self, load: Load, now: Callable[[], float]) -> None:
         super().__init__(load, now)
@@ -296,7 +298,8 @@ class Peaks(Keithley2400):
 
         def watched() -> None:
             rewire()
-            self.peak_A = max(self.peak_A, abs(self.smu.terminals.cell_operating().current_A))
+            current_A = self.smu.terminals.cell_operating().current_A
+            self.lowest_A, self.highest_A = min(self.lowest_A, current_A), max(self.highest_A, current_A)
 
         self.smu.rewire = watched  # type: ignore[method-assign]
 
@@ -304,20 +307,23 @@ class Peaks(Keithley2400):
 @pytest.mark.parametrize("regulation", ["bounded", "current"])
 @pytest.mark.parametrize("limit_A", [20e-6, 100e-6, 200e-6, 5e-3])
 @pytest.mark.parametrize("voltage_V", [3.5, 3.71, 4.1])
-async def test_on_the_way_to_a_held_voltage_no_current_is_above_its_limit_or_the_steps_before(
+async def test_on_the_way_to_a_held_voltage_flows_nothing_but_the_current_before_and_the_holds_own(
     regulation: Literal["bounded", "current"], limit_A: float, voltage_V: float
 ) -> None:
     async with bench(Battery(3.7, 0.5), Options(regulation=regulation), sim_class=Peaks) as b:
         assert isinstance(b.sim, Peaks)
-        for before in (REST, CHARGE, DISCHARGE):
+        for before, before_A in ((REST, 0.0), (CHARGE, 200e-6), (DISCHARGE, -200e-6)):
             await b.channel.apply(before)
-            b.sim.peak_A = 0.0
+            b.sim.lowest_A = b.sim.highest_A = 0.0
             await b.channel.apply(ConstantVoltage(voltage_V, limit_A))
-            before_A = 0.0 if before is REST else 200e-6
-            assert b.sim.peak_A <= 1.02 * max(limit_A, before_A) + 3e-8
+            held_A = max(-limit_A, min(limit_A, (voltage_V - 3.7) / 0.5))
+            low_A, high_A = min(0.0, before_A, held_A), max(0.0, before_A, held_A)
+            smallest = next(one for one in (1e-6, 10e-6, 100e-6, 1e-3, 10e-3) if one >= limit_A)
+            next_to_nothing_A = 3e-3 * smallest
+            assert 1.02 * low_A - next_to_nothing_A <= b.sim.lowest_A
+            assert b.sim.highest_A <= 1.02 * high_A + next_to_nothing_A
             settings = b.sim.smu.settings
             assert settings.protection["CURR"] == pytest.approx(limit_A)
-            smallest = next(one for one in (1e-6, 10e-6, 100e-6, 1e-3, 10e-3) if one >= limit_A)
             assert (settings.sense_range["CURR"], settings.sense_auto["CURR"]) == (smallest, False)
 
 
