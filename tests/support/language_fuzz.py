@@ -184,6 +184,8 @@ PLACES = tuple(
     for kind in Kind
     for verb in (None, *Verb)
 )
+EACH = 9
+"""Of the places a condition can stand in, each text is read in every ninth."""
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,7 @@ def read_any_condition(text: str) -> None:
     """The target: clauses, or an error; never neither."""
     variables = {"j": Variable(read_quantity("0.1 mA")), "low": Variable(read_quantity("0.2 V"))}
     cell = Cell("c", area_cm2=1.0, active_mass_g=1e-3, nominal_capacity_Ah=1e-3, theoretical_capacity_Ah=1e-3)
-    for place in PLACES:
+    for place in PLACES[sum(map(ord, text)) % EACH :: EACH]:
         findings = Findings()
         scalar = Scalar(text, Mark(source_of("fuzz", text), 1, 1))
         try:
