@@ -197,6 +197,14 @@ async def test_a_refused_stop_says_why(lab: Any, browser: Browser) -> None:
         assert await browser.run(TILE, "a1", "Output on")
 
 
+async def test_a_hold_shows_its_voltage_and_what_it_may_take(lab: Any, browser: Browser) -> None:
+    held = replace(lab.station.statuses["a1"], step="2.1.cv", what="charge", doing="hold 4.2 V, ≤ 1.6 mA")
+    lab.station.put(held)
+    async with lab.serve() as address:
+        await browser.open(address)
+        await browser.until(TILE, "a1", "hold 4.2 V, ≤ 1.6 mA")
+
+
 async def test_what_nobody_knows_is_never_called_off(lab: Any, browser: Browser) -> None:
     lab.station.change("a2", ChannelState.CANNOT_DEENERGISE, energised=None, reason="smu2 is silent")
     async with lab.serve() as address:
