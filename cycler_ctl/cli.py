@@ -183,6 +183,21 @@ def runs(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def report(
+    run_id: Annotated[str, typer.Argument(help="run id, the beginning of one, a run's folder, or a bundle (.zip)")],
+    *,
+    html: Annotated[bool, typer.Option("--html", help="a page for a browser, in one file")] = False,
+    out: Annotated[Path | None, typer.Option("-o", "--output", help="file to write (x.txt, x.html, x.json)")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """One page that proves a run: what was run, how it ended, capacities, what happened, hashes, versions."""
+    from cycler_ctl.commands import report_run
+
+    raise typer.Exit(report_run(run_id, out, config, html=html, json_wanted=as_json))
+
+
+@app.command()
 def export(
     run_id: RunArgument,
     *,

@@ -126,6 +126,14 @@ def export_run(run: str, out: Path | None, kind: str, config: Path | None) -> in
     return 0
 
 
+def report_run(run: str, out: Path | None, config: Path | None, *, html: bool, json_wanted: bool) -> int:
+    from cycler_ctl.report.command import show_report
+
+    bundle = Path(run)
+    place = bundle if bundle.suffix == ".zip" and bundle.is_file() else run_dir(run, config)
+    return show_report(place, out, html=html, json_wanted=json_wanted)
+
+
 def plot_figure(runs: Sequence[str], out: Path, config: Path | None) -> int:
     from cycler_ctl.plot import plot_runs
 

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from cycler_ctl.errors import StoreError
+from cycler_ctl.report.facts import gather
+from cycler_ctl.report.page import report_html, report_text
 from cycler_ctl.store.export.atomic import sha256_of, whole_path
 from cycler_ctl.store.export.bdf_csv import export_bdf_csv
 from cycler_ctl.store.export.names import export_path
@@ -22,13 +24,14 @@ from cycler_ctl.store.reader import open_run
 from cycler_ctl.store.segment import segment_paths
 
 CHECKSUMS = "SHA256SUMS"
-REPORT = "report.html"
 RUN_FILE = re.compile(r"runs/[a-z0-9-]+/run(-\d+)?\.sqlite")
 _README = """Run {run} of cycler-ctl.
 
 data/          the measurements as Battery Data Format (CSV), with their metadata
 runs/          the run file itself: SQLite, every value to the last bit, with events and summaries
 protocol.yaml  the protocol as it was executed
+report.txt, report.html
+               one page on what was run, how it ended and what happened
 cell.json, plan.json, settings.json, instrument.json, versions.json
                the cell, the plan, the channel's settings, the instrument and the programs
 SHA256SUMS     checksums of all of these: sha256sum -c SHA256SUMS
@@ -44,8 +47,7 @@ _SIGN = (
 def export_bundle(run_dir: Path, out: Path | None = None) -> Path:
     """Write ``<run>.zip``; ``out`` is a file or a folder, None: ``exports`` beside ``runs``.
 
-    All of it is of one moment: the data are exported from the copy of the run file that lies beside them. A report is
-    included where one was made (``report.html`` in the run's folder).
+    All of it is of one moment: data and report are made from the copy of the run file that lies beside them.
     """
     with open_run(run_dir) as reader:
         info = reader.info
@@ -102,8 +104,10 @@ def _collect(folder: Path, run_dir: Path, info: RunInfo) -> None:
         text = json.dumps(getattr(info, name), ensure_ascii=False, indent=2)
         (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     (folder / "README.txt").write_text(_README.format(run=info.run, sign=_SIGN), encoding="utf-8")
-    if (report := run_dir / REPORT).is_file():
-        (folder / REPORT).write_bytes(report.read_bytes())
+    with open_run(copy) as reader:
+        facts = gather(reader)
+    (folder / "report.txt").write_text(report_text(facts), encoding="utf-8")
+    (folder / "report.html").write_text(report_html(facts), encoding="utf-8")
 
 
 def _snapshot(path: Path, copy: Path) -> None:

@@ -1,0 +1,66 @@
+"""``cycler-ctl report RUN``: of a run's folder, its id, or a bundle."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cycler_ctl.errors import StoreError
+from cycler_ctl.report.facts import Facts, gather
+from cycler_ctl.report.page import json_text, report_html, report_json, report_text
+from cycler_ctl.report.sections import Section
+from cycler_ctl.store.export.atomic import whole_file
+from cycler_ctl.store.export.bundle import unpack_run, verify_bundle
+from cycler_ctl.store.reader import open_run
+from protocols.record import JSON
+
+
+def show_report(run: Path, out: Path | None, *, html: bool, json_wanted: bool) -> int:
+    """1 where a bundle is not as it was written, rows are missing or the protocol does not match its hash."""
+    with run_folder(run) as folder, open_run(folder) as reader:
+        facts = gather(reader)
+    changed = verify_bundle(run) if run.suffix == ".zip" else None
+    ending = "" if out is None else out.suffix
+    html, json_wanted = html or ending == ".html", json_wanted or ending == ".json"
+    page = _page(facts, changed, html=html, json_wanted=json_wanted)
+    if out is None:
+        sys.stdout.write(page)
+    else:
+        _write(out, page)
+    return 1 if changed or facts.scan.missing or not facts.protocol_is_its_hash else 0
+
+
+@contextmanager
+def run_folder(run: Path) -> Generator[Path]:
+    """Where a run's files are; those of a bundle for as long as the block lasts."""
+    if run.suffix != ".zip":
+        yield run
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        yield unpack_run(run, Path(name))
+
+
+def _page(facts: Facts, changed: list[str] | None, *, html: bool, json_wanted: bool) -> str:
+    if json_wanted:
+        more: dict[str, JSON] = {} if changed is None else {"bundle_changed": [*changed]}
+        return json_text(report_json(facts) | more)
+    section = None if changed is None else _bundle(changed)
+    return report_html(facts, section) if html else report_text(facts, section)
+
+
+def _bundle(changed: list[str]) -> Section:
+    if not changed:
+        return Section("Bundle", (("checksums", "every file is as it was written (SHA256SUMS)"),))
+    return Section("Bundle", tuple(("CHANGED", name) for name in changed))
+
+
+def _write(out: Path, page: str) -> None:
+    try:
+        with whole_file(out) as file:
+            file.write(page)
+    except OSError as error:
+        raise StoreError(f"{out} cannot be written: {error.strerror}") from error
+    sys.stdout.write(f"{out}\n")
