@@ -212,7 +212,11 @@ def test_the_programs_say_how_they_are_used(installed: Installed, tmp_path: Path
 
 def test_the_drivers_are_listed_with_what_protects_the_cell(installed: Installed, tmp_path: Path) -> None:
     listed = json.loads(installed.said(tmp_path, "cycler-ctl", "drivers", "--json"))
-    assert {one["driver"]: one["protection"] for one in listed} == {"eurotherm": None, "keithley-2400": "B", "keithley-2450": "B"}
+    assert {one["driver"]: one["protection"] for one in listed} == {
+        "eurotherm": None,
+        "keithley-2400": "B",
+        "keithley-2450": "B",
+    }
 
 
 def test_a_shipped_protocol_is_checked_and_planned(installed: Installed, tmp_path: Path) -> None:

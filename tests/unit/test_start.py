@@ -160,7 +160,10 @@ def test_a_file_that_is_not_there_is_one_clear_error_before_anything_is_sent(tmp
 
 
 def test_a_file_too_long_or_wrong_that_was_sent_is_named() -> None:
-    for text, words in (("x: " + "1" * 1_100_000, "'safety.yaml' is larger"), ("safety: {voltage: 3}\n", "safety.yaml:1:19")):
+    for text, words in (
+        ("x: " + "1" * 1_100_000, "'safety.yaml' is larger"),
+        ("safety: {voltage: 3}\n", "safety.yaml:1:19"),
+    ):
         order = Order(Document("p.yaml", INCLUDING), sent={"cell.yaml": CELL, "safety.yaml": text})
         with pytest.raises(ConfigError) as refused:
             prepare(order, spot(), 1.8e9)

@@ -61,11 +61,11 @@ class StaleTime(Output):
 
 
 class TakesAnything(Output):
-    async def apply(self, setpoint: Setpoint) -> None:
+    async def apply(self, setpoint: Setpoint) -> bool:
         try:
-            await super().apply(setpoint)
+            return await super().apply(setpoint)
         except InstrumentError:
-            return
+            return False
 
 
 @dataclass(frozen=True, slots=True)
