@@ -3,7 +3,7 @@
 It never sleeps, reads a clock, logs or knows a driver: events carry their time, actions say what must happen.
 Actions come in the order they must be done: the output off first, then what is written, then a new setpoint.
 An event that makes no sense in the present phase changes nothing. ``at_s`` is one clock through a whole run: whoever
-goes on with a checkpoint after a restart must go on with its clock too.
+goes on with a checkpoint after a restart goes on with its clock too, by ``Interrupted`` and then ``Resumed``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from protocols.events import (
     Event,
     Faulted,
     Finish,
+    Interrupted,
     Paused,
     RecordCycle,
     RecordEvent,
@@ -33,7 +34,7 @@ from protocols.events import (
     TurnOff,
 )
 from protocols.model import Program, TimedStep
-from protocols.people import break_off, pause, resume, skip
+from protocols.people import break_off, interrupt, pause, resume, skip
 from protocols.place import Doing, doing
 from protocols.record import Mark
 from protocols.retention import sought
@@ -49,6 +50,7 @@ __all__ = [
     "Event",
     "Faulted",
     "Finish",
+    "Interrupted",
     "Paused",
     "Phase",
     "Progress",
@@ -95,6 +97,8 @@ def advance(program: Program, state: State, event: Event) -> Result:
             return pause(program, state, event)
         case Resumed() if state.phase is Phase.PAUSED:
             return resume(program, state, event)
+        case Interrupted() if state.phase is Phase.RUNNING:
+            return interrupt(program, state)
         case Skipped() if state.phase in (Phase.RUNNING, Phase.PAUSED):
             return skip(program, state, event)
         case Stopped() | Tripped() | Faulted() if state.phase is not Phase.ENDED:

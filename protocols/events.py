@@ -40,6 +40,17 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupted:
+    """Whoever drove the run is gone, and with it the current; told by whoever goes on, at the moment of the next event.
+
+    What was on from the newest sample until the output went off is unknown, and counts for nothing.
+    """
+
+    at_s: float
+    utc_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
     at_s: float
     utc_s: float
@@ -71,7 +82,7 @@ class Faulted:
     reason: str
 
 
-Event = Started | Sampled | Paused | Resumed | Skipped | Stopped | Tripped | Faulted
+Event = Started | Sampled | Paused | Resumed | Interrupted | Skipped | Stopped | Tripped | Faulted
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,18 @@ def pause(program: Program, state: State, event: Paused) -> Result:
     return state, (TurnOff(), *rows, *gaps, paused)
 
 
+def interrupt(program: Program, state: State) -> Result:
+    """Paused since the newest sample, after which nobody measured: no charge, no step time, no crossing since then."""
+    step, execution = step_at(program, state.course.place), state.step
+    if step is None or execution is None:
+        return state, ()
+    state, rows = write(step, state, Mark.NONE)
+    sample, seen, live = state.live.sample, state.live.seen, state.live._replace(beyond=())
+    if not execution.fresh and sample is not None and seen is not None:
+        execution = replace(execution, applied_s=sample.at_s, fresh=True, clock_s=seen.time_s)
+    return replace(state, phase=Phase.PAUSED, step=execution, live=live), (TurnOff(), *rows)
+
+
 def resume(program: Program, state: State, event: Resumed) -> Result:
     """The same setpoint again; charge and clocks go on from where they were, dV/dt begins anew."""
     step, execution = step_at(program, state.course.place), state.step
