@@ -27,8 +27,11 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class VoltageSource:
+    """``sink_A`` bounds the current out of the load where that is another limit than the one into it."""
+
     voltage_V: float
     limit_A: float
+    sink_A: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,13 @@ def operate(load: Load, source: Source, hint_A: float = 0.0) -> Operating:
 
 
 def _voltage_sourced(load: Load, source: VoltageSource, hint_A: float) -> Operating:
-    first_A = -source.limit_A if hint_A < 0.0 else source.limit_A
-    for current_A in (first_A, -first_A):
+    sink_A = source.limit_A if source.sink_A is None else source.sink_A
+    for is_sinking in (True, False) if hint_A < 0.0 else (False, True):
+        current_A = 0.0 - sink_A if is_sinking else source.limit_A
         voltage_V = load.voltage(current_A)
-        if (voltage_V >= source.voltage_V) if current_A < 0.0 else (voltage_V <= source.voltage_V):
+        if (voltage_V >= source.voltage_V) if is_sinking else (voltage_V <= source.voltage_V):
             return Operating(current_A, voltage_V, limited=True)
-    return Operating(load.current_for(source.voltage_V, source.limit_A), source.voltage_V, limited=False)
+    return Operating(load.current_for(source.voltage_V, max(source.limit_A, sink_A)), source.voltage_V, limited=False)
 
 
 def _current_sourced(load: Load, source: CurrentSource) -> Operating:
