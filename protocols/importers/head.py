@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from protocols.diagnostics import render
 from protocols.importers.draft import Node, comment_text, step_lines, without_idle_loops, yaml_text
+from protocols.importers.limits import section, tightest
 from protocols.importers.report import Imported, Notebook, Problem, Refused, Request
-from protocols.quantities import Dimension, QuantityError, format_number, parse_range
 from protocols.syntax import Mapping as MappingNode
 from protocols.syntax import Node as SyntaxNode
 from protocols.syntax import Scalar, parse
@@ -39,13 +39,14 @@ def whole(request: Request, notebook: Notebook, facts: Facts, steps: Sequence[No
     """The protocol's file; raises ``Refused`` where a problem was noted."""
     given = _given(request, notebook)
     cell = _cell(request, notebook, facts, given)
-    safety = _safety(notebook, facts, given)
+    own = {key: yaml_text(text) for key, text in facts.safety.items()}
+    safety = own if given is None else tightest(notebook, cell, own, given.safety)
     if notebook.problems:
         raise Refused(notebook.problems)
-    lines = [*_head(request, facts), *_section("cell", cell)]
+    lines = [*_head(request, facts), *section("cell", cell)]
     if facts.record is not None:
         lines.append(f"record: {facts.record}")
-    lines += [*_section("safety", safety), "steps:", *step_lines(without_idle_loops(steps), "  ")]
+    lines += [*section("safety", safety), "steps:", *step_lines(without_idle_loops(steps), "  ")]
     return Imported("\n".join(lines) + "\n", tuple(notebook.kept), tuple(notebook.changed), tuple(notebook.lost))
 
 
@@ -54,12 +55,6 @@ def _head(request: Request, facts: Facts) -> Iterator[str]:
     source = f"{file_name} ({facts.program}), sha256 {request.sha256}"
     yield from ("protocol: 1", f"name: {yaml_text(facts.name)}", f"source: {yaml_text(source)}")
     yield f"# imported; {comment_text('each comment below is the step as it was there')}"
-
-
-def _section(name: str, entries: Mapping[str, str]) -> Iterator[str]:
-    if entries:
-        yield f"{name}:"
-        yield from (f"  {key}: {text}" for key, text in entries.items())
 
 
 def _given(request: Request, notebook: Notebook) -> Given | None:
@@ -111,29 +106,3 @@ def _convention(means: str) -> str:
     if means == "lithiate":
         return said
     return f"{said}, so that a charge lowers the voltage: check the sign and the direction of every voltage"
-
-
-def _safety(notebook: Notebook, facts: Facts, given: Given | None) -> Mapping[str, str]:
-    """The limits of both files; where both limit the same thing the tighter voltages, else those of the cell's file."""
-    own = {key: yaml_text(text) for key, text in facts.safety.items()}
-    if given is None:
-        return own
-    both = {**own, **given.safety}
-    for key in sorted(set(own) & set(given.safety)):
-        if own[key] == given.safety[key]:
-            continue
-        if key == "voltage":
-            both[key] = _tighter(notebook, own[key], given.safety[key])
-        notebook.changed.append(f"safety.{key}: {both[key]}, from {own[key]} there and {given.safety[key]} of the cell")
-    return both
-
-
-def _tighter(notebook: Notebook, there: str, cell: str) -> str:
-    try:
-        one, other = (parse_range(text.strip('"'), Dimension.VOLTAGE) for text in (there, cell))
-    except QuantityError as error:
-        notebook.problems.append(Problem("safety.voltage", error.message))
-        return there
-    low = max(one[0].value, other[0].value)
-    high = min(one[1].value, other[1].value)
-    return f"{format_number(low, 15)} V to {format_number(high, 15)} V"

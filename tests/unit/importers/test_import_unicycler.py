@@ -336,3 +336,54 @@ def test_a_cell_file_gives_the_cell_and_tightens_the_voltages() -> None:
     assert read.safety == Safety(voltage_V=(0.1, 5.0), current_A=0.004)
     assert any("cell.nominal_capacity: 3 mAh" in line for line in imported.changed)
     assert any(line.startswith("safety.voltage: 0.1 V to 5 V") for line in imported.changed)
+
+
+LIMITS = {"max_voltage_V": 5, "min_voltage_V": -0.1, "max_current_mA": 6, "min_current_mA": -6, "max_capacity_mAh": 7}
+
+
+def with_cell(safety: str, **there: float) -> Imported:
+    cell = Document("cell.yaml", f"cell: {{name: MG-1, nominal_capacity: 3 mAh, area: 2 cm2}}\nsafety: {safety}\n")
+    data = {"record": {"time_s": 1}, "safety": there, "method": [REST]}
+    return import_unicycler(Request(Document("x.json", json.dumps(data)), cell=cell))
+
+
+def test_of_every_limit_given_twice_the_tighter_is_taken_and_reported() -> None:
+    imported = with_cell("{current: 10 mA, capacity: 5 mAh, for: 10 s}", **LIMITS, delay_s=2)
+    assert program_of(imported).safety == Safety(
+        voltage_V=(-0.1, 5.0), current_A=0.006, step_charge_Ah=0.005, for_s=2.0
+    )
+    assert "safety.current: 6 mA, from 6 mA there and 10 mA of the cell" in imported.changed
+    assert "safety.capacity: 5 mAh, from 7 mAh there and 5 mAh of the cell" in imported.changed
+    assert "safety.for: 2 s, from 2 s there and 10 s of the cell" in imported.changed
+
+
+@pytest.mark.parametrize(
+    ("safety", "current_A", "charge_Ah"),
+    [
+        ("{current: 1C, capacity: 3 mAh/cm2}", 0.003, 0.006),
+        ("{current: 4 mA/cm2, capacity: 4 mAh/cm2}", 0.006, 0.007),
+    ],
+)
+def test_the_tighter_limit_is_found_by_the_cell_s_size(safety: str, current_A: float, charge_Ah: float) -> None:
+    read = program_of(with_cell(safety, **LIMITS)).safety
+    assert read.current_A == pytest.approx(current_A)
+    assert read.step_charge_Ah == pytest.approx(charge_Ah)
+
+
+def test_limits_that_hold_at_once_are_not_given_time_by_the_other_file() -> None:
+    for imported in (
+        with_cell("{current: 10 mA, for: 10 s}", **LIMITS),
+        with_cell("{current: 10 mA}", **LIMITS, delay_s=9),
+    ):
+        assert program_of(imported).safety.for_s == program().safety.for_s
+        assert any(line.startswith("safety.for: left out") for line in imported.changed)
+
+
+def test_the_delay_of_the_only_limits_is_kept() -> None:
+    assert program_of(with_cell("{current: 10 mA, for: 10 s}")).safety.for_s == 10.0
+
+
+def test_limits_that_cannot_be_compared_are_refused() -> None:
+    with pytest.raises(Refused) as caught:
+        with_cell("{current: 1 mA/g}", **LIMITS)
+    assert "safety.current: 6 mA there and 1 mA/g of the cell's file cannot be compared" in str(caught.value)
