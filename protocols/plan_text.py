@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from protocols.advice import Finding, range_text
 from protocols.diagnostics import printable
@@ -11,6 +12,9 @@ from protocols.model import Cell
 from protocols.plan import Cycles, InstrumentLimits, Plan, PlanRepeat, PlanStep
 from protocols.quantities import format_duration, format_number
 from protocols.record import JSON
+
+SET_TO_WIDTH, ENDS_WIDTH = 46, 52
+"""What a line leaves for a current, at least, and for what ends a step."""
 
 
 def render_plan(plan: Plan, file_name: str) -> str:
@@ -72,18 +76,31 @@ def _short(seconds: float) -> str:
 
 
 def _table(plan: Plan) -> Iterator[str]:
-    yield _line("step", "cycle", "what", "set to", "ends at", "at most", "range", "points")
+    cell = plan.program.cell
+    width = max((len(_set_to(row, cell)) for row in plan.steps if row.note is None), default=0)
+    line = Line(max(width, SET_TO_WIDTH))
+    yield line.text("step", "cycle", "what", "set to", "ends at", "at most", "range", "points")
     for row in plan.rows:
-        yield _repeat_line(row) if isinstance(row, PlanRepeat) else _step_line(row, plan.program.cell)
+        if isinstance(row, PlanRepeat):
+            yield _repeat_line(row)
+        else:
+            yield from _step_lines(row, cell, line)
 
 
-def _line(step: str, cycle: str, what: str, set_to: str, ends_at: str, *rest: str) -> str:
-    at_most, range_, points = rest
-    return f"{step:<8} {cycle:<7} {what:<12} {set_to:<46} {ends_at:<52} {at_most:<9} {range_:<8} {points}"
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the table. ``width``: of its longest current."""
+
+    width: int
+
+    def text(self, step: str, cycle: str, what: str, set_to: str, ends_at: str, *rest: str) -> str:
+        at_most, range_, points = rest
+        begin = f"{step:<8} {cycle:<7} {what:<12} {set_to:<{self.width}}"
+        return f"{begin} {ends_at:<{ENDS_WIDTH}} {at_most:<9} {range_:<8} {points}"
 
 
 def _repeat_line(row: PlanRepeat) -> str:
-    cycles = "" if row.cycles is None else f"   [cycles {row.cycles.first} to {row.cycles.last}]{_first_of(row.cycles)}"
+    cycles = "" if row.cycles is None else f"   [{_cycles(row.cycles)}]{_first_of(row.cycles)}"
     values = "".join(f"   {name} = {value}" for name, value in row.values)
     stops = "" if row.stop_when is None else f"   stops when {row.stop_when}"
     what = f"repeat {row.times}x"
@@ -92,24 +109,43 @@ def _repeat_line(row: PlanRepeat) -> str:
     return f"{row.path:<8} {'':<7} {what}{cycles}{values}{stops}"
 
 
+def _cycles(cycles: Cycles) -> str:
+    one = cycles.first == cycles.last
+    return f"cycle {cycles.first}" if one else f"cycles {cycles.first} to {cycles.last}"
+
+
 def _first_of(cycles: Cycles) -> str:
     return f" (first of {cycles.rounds})" if cycles.rounds > 1 else ""
 
 
-def _step_line(row: PlanStep, cell: Cell) -> str:
+def _step_lines(row: PlanStep, cell: Cell, line: Line) -> Iterator[str]:
     if row.note is not None:
-        return f"{row.path:<8} {row.cycles.text:<7} {'note':<12} {row.note}"
+        yield f"{row.path:<8} {row.cycles.text:<7} {'note':<12} {row.note}"
+        return
     at_most = "?" if row.at_most_s is None else format_duration(row.at_most_s)
     range_ = "" if row.range_A is None else range_text(row.range_A)
-    return _line(row.path, row.cycles.text, row.what, _set_to(row, cell), _ends(row), at_most, range_, str(row.points))
+    first, *others = _wrapped(_ends(row))
+    yield line.text(row.path, row.cycles.text, row.what, _set_to(row, cell), first, at_most, range_, str(row.points))
+    yield from (line.text("", "", "", "", other, "", "", "") for other in others)
 
 
-def _ends(row: PlanStep) -> str:
-    """What ends the step; of a train also its shape."""
-    ends = " or ".join(row.ends_at)
+def _ends(row: PlanStep) -> tuple[str, ...]:
+    """The alternatives that end the step; of a train also its shape."""
     if row.train is None:
-        return ends
-    return f"{ends} ({row.train})" if ends else row.train
+        return row.ends_at
+    return (*row.ends_at[:-1], f"{row.ends_at[-1]} ({row.train})") if row.ends_at else (row.train,)
+
+
+def _wrapped(alternatives: tuple[str, ...]) -> list[str]:
+    """As many in a line as its column holds."""
+    lines = [""]
+    for each in alternatives:
+        longer = f"{lines[-1]} or {each}" if lines[-1] else each
+        if lines[-1] and len(longer) > ENDS_WIDTH:
+            lines.append(f"or {each}")
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _set_to(row: PlanStep, cell: Cell) -> str:
@@ -138,7 +174,8 @@ def _shares(current_A: float, cell: Cell) -> Iterator[str]:
 
 
 def _rate(per_hour: float) -> str:
-    return f"{format_number(per_hour, 3)}C" if per_hour > 1 else f"C/{format_number(1 / per_hour, 3)}"
+    """The shorter way to write it: C/20 and 0.75C."""
+    return min(f"C/{format_number(1 / per_hour, 3)}", f"{format_number(per_hour, 3)}C", key=len)
 
 
 def _foot(plan: Plan) -> Iterator[str]:
@@ -209,7 +246,7 @@ def _step_json(step: PlanStep) -> dict[str, JSON]:
         "voltage_V": step.hold_V,
         "current_limit_mA": _four_digits(step.limit_A),
         "for_each": dict(step.for_each) or None,
-        "ends_at": _ends(step),
+        "ends_at": " or ".join(_ends(step)),
         "at_most_s": step.at_most_s,
         "expected_s": step.expected_s,
         "points": step.points,

@@ -40,7 +40,8 @@ def current_of(program: Program) -> CurrentStep:
     return next(step for step in timed_steps(program.steps) if isinstance(step, CurrentStep))
 
 
-# The plans printed in the design, but for what it asks to add: points, what is expected, ceilings.
+# The plan printed in the design, but for what it asks to add (points, what is expected, ceilings), and with a long end
+# wrapped so that the columns to its right stay where they are.
 PLAN_D = """\
 PLAN  fig_s3_d.yaml  "Fig. S3 (d) - MgH2:AB = 99:1 at 0.05 mA/cm2"
       cell d | area 0.7854 cm2 | active mass 1.98 mg (2.52 mg/cm2) | theoretical 4.035 mAh
@@ -52,7 +53,8 @@ step     cycle   what         set to                                         end
 2                repeat 3x   [cycles 1 to 3]
 2.1      1-3     lithiate     -0.03927 mA (0.05 mA/cm2, C/103 of theor.)     voltage <= 0.2 V                                     4.28 d    0.1 mA   12332
 2.2      1-3     rest         0 A                                            10 min                                               10 min             22
-2.3      1-3     delithiate   +0.03927 mA (0.05 mA/cm2, C/103 of theor.)     voltage >= 1.2 V or capacity >= 120 % of previous lithiate 4.28 d    0.1 mA   12332
+2.3      1-3     delithiate   +0.03927 mA (0.05 mA/cm2, C/103 of theor.)     voltage >= 1.2 V                                     4.28 d    0.1 mA   12332
+                                                                             or capacity >= 120 % of previous lithiate
 2.4      1-3     rest         0 A                                            10 min                                               10 min             22
 
 at most 25.8 d in all (each full half cycle taken at 100 % of theoretical capacity; a real cell ends earlier)

@@ -38,7 +38,7 @@ def example(name: str, sample_every_s: float = 1.0) -> Program:
     return replace(program, settings=replace(program.settings, sample_every_s=sample_every_s))
 
 
-# Rows of the plans printed in the design; to their right stand the expected points, which it asks to add.
+# Rows of the plans printed in the design, but for blanks; to their right stand the expected points, which it asks to add.
 ROWS = {
     "gitt": """\
 1        0       rest         0 A                                            12 h or dV/dt <= 0.5 mV/h                            12 h
@@ -57,7 +57,7 @@ checks: all pass""",
 2.1              repeat 50x   [cycles 4 to 53] (first of 20)
 2.1.1    4-53    lithiate     -0.448 mA (C/5 = 0.57 mA/cm2, C/6.37 of theor.) voltage <= 0.2 V                                     6.37 h    1 mA
 2.1.2    4-53    delithiate   +0.448 mA (C/5 = 0.57 mA/cm2, C/6.37 of theor.) voltage >= 1.2 V                                     6.37 h    1 mA
-2.2              repeat 1x   [cycles 54 to 54] (first of 20)
+2.2              repeat 1x   [cycle 54] (first of 20)
 2.2.1    54      lithiate     -0.112 mA (C/20 = 0.143 mA/cm2, C/25.5 of theor.) voltage <= 0.2 V                                     25.5 h    1 mA
 2.2.2    54      rest         0 A                                            60 min                                               60 min
 2.2.3    54      delithiate   +0.112 mA (C/20 = 0.143 mA/cm2, C/25.5 of theor.) voltage >= 1.2 V                                     25.5 h    1 mA
@@ -91,8 +91,52 @@ def test_the_plan_reads_as_designed(name: str) -> None:
     wanted = ROWS[name].splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("step ")) + 1
     for seen, line in zip(lines[start:], wanted, strict=False):
-        assert seen.startswith(line)
-        assert seen[len(line) :].strip().isdigit() or seen == line
+        words, wanted_words = seen.split(), line.split()
+        assert words[: len(wanted_words)] == wanted_words
+        assert words[len(wanted_words) :] == [] or words[-1].isdigit()
+
+
+ENDS = "until: [0.2 V, 120 % of previous lithiate, 100 % of a_step_with_a_long_name]"
+
+
+def test_every_column_of_the_table_begins_in_one_place() -> None:
+    """However long a current is, and with what ends a step in as many lines as it needs."""
+    head = HEAD.replace("name: c,", "name: c, area: 1 cm2, active_mass: 3 mg, theoretical_capacity: 1000 mAh/g,")
+    steps = f"""\
+  - lithiate: {{at: 0.05 mA, until: 0.2 V, label: a_step_with_a_long_name}}
+  - lithiate: {{at: 0.2345 mA, {ENDS}}}
+  - rest: 1 h
+"""
+    lines = render_plan(plan(program_of(steps, head)), "p").splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("step "))
+    rows = lines[start : lines.index("", start)]
+    ends, at_most = rows[0].index("ends at"), rows[0].index("at most")
+    assert [row[ends:at_most].strip() for row in rows[1:]] == [
+        "voltage <= 0.2 V",
+        "voltage <= 0.2 V",
+        "or capacity >= 120 % of previous lithiate",
+        "or capacity >= 100 % of a_step_with_a_long_name",
+        "60 min",
+    ]
+    assert all(row[column - 1] == " " for row in rows for column in (ends, at_most) if len(row) > column)
+    assert "(C/8.53 = 0.235 mA/cm2, C/12.8 of theor.)" in rows[2]
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("1C", "1C"),
+        ("0.75C", "0.75C"),
+        ("0.05C", "C/20"),
+        ("C/3", "C/3"),
+        ("2C", "2C"),
+        ("0.5C", "C/2"),
+        ("0.3C", "0.3C"),
+    ],
+)
+def test_a_c_rate_is_shown_the_shorter_way(written: str, shown: str) -> None:
+    text = render_plan(plan(program_of(f"  - lithiate: {{at: {written}, until: 0.2 V}}\n")), "p")
+    assert f"mA ({shown})" in text
 
 
 def entries(program: Program) -> list[dict[str, JSON]]:
