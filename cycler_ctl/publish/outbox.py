@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 from cycler_ctl.errors import StoreError
 from cycler_ctl.publish import payloads
@@ -46,14 +47,17 @@ class _Tracked:
 
     run: str
     channel: str
-    lanes: dict[LaneKey, Lane]
+    lanes: dict[LaneKey, Lane] = field(default_factory=dict[LaneKey, Lane])
+    ends: dict[LaneKey, int] = field(default_factory=dict[LaneKey, int])
+    """The last numbers of epochs that are over."""
     live: bool = False
     turn: int = 0
     ended: bool = False
     digest: Digest = field(default_factory=Digest)
 
     def lane(self, stream: Stream) -> Lane:
-        return next(lane for key, lane in self.lanes.items() if key.stream is stream)
+        """Of the newest epoch."""
+        return next(lane for key, lane in reversed(self.lanes.items()) if key.stream is stream)
 
     def busy(self) -> bool:
         """Something is not acknowledged yet."""
@@ -62,7 +66,7 @@ class _Tracked:
     def undigested(self) -> bool:
         """All rows are delivered for good; what they were must still be said."""
         manifest = self.lane(Stream.MANIFESTS)
-        return self.ended and manifest.durable == 0 and not self.lane(Stream.SAMPLES).waiting
+        return self.ended and manifest.durable == 0 and not _rows_waiting(self)
 
 
 class Outbox:
@@ -191,9 +195,13 @@ class Outbox:
     def _look(self, run: str) -> None:
         file = self._file(run)
         ended = file.ended()  # before the counts: nothing follows an end
-        tracked = self._runs.get(run) or self._track(run, file)
+        tracked = self._track(run, file)
         tracked.ended = ended
         for key, lane in tracked.lanes.items():
+            if key in tracked.ends:
+                # what a broker has beyond an epoch's end the disk took back: its numbers denote nothing else for ever
+                lane.durable = max(tracked.ends[key], lane.acknowledged)
+                continue
             lane.durable = file.last(key.stream, lane.durable)
             _check_cursor(key, lane)
         if ended and not tracked.busy() and not tracked.undigested():
@@ -201,13 +209,18 @@ class Outbox:
             self._forget(run)
 
     def _track(self, run: str, file: RunFile) -> _Tracked:
-        keys = [LaneKey(run, file.epoch, stream) for stream in Stream]
-        lanes = {
-            key: Lane(self._cursors.acknowledged(key), BATCH_ROWS if key.stream is Stream.SAMPLES else 1)
-            for key in keys
-        }
-        self._runs[run] = _Tracked(run, file.channel, lanes)
-        return self._runs[run]
+        """A lane for each stream of each epoch; a run that went on has more than when it was last looked at."""
+        tracked = self._runs.setdefault(run, _Tracked(run, file.channel))
+        stretches = file.stretches()
+        for number, (stretch, stream) in enumerate(product(stretches, Stream)):
+            key = LaneKey(run, stretch.epoch, stream)
+            if key not in tracked.lanes:
+                acknowledged = max(self._cursors.acknowledged(key), stretch.before(stream))
+                tracked.lanes[key] = Lane(acknowledged, BATCH_ROWS if stream is Stream.SAMPLES else 1)
+            if number < len(Stream) * (len(stretches) - 1):
+                following = stretches[number // len(Stream) + 1]
+                tracked.ends[key] = 0 if stream is Stream.MANIFESTS else following.before(stream)
+        return tracked
 
     def _file(self, run: str) -> RunFile:
         file = self._open.pop(run, None) or self._files.open(run)

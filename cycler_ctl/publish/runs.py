@@ -10,11 +10,13 @@ from cycler_ctl.bdf import bdf_columns, bdf_values
 from cycler_ctl.errors import StoreError
 from cycler_ctl.publish.cursors import Stream
 from cycler_ctl.publish.payloads import Value
+from cycler_ctl.publish.source import Stretch
 from cycler_ctl.store.reader import RunReader, open_run
 from protocols.model import Verb
 from protocols.record import CycleSummary, EventRecord, Row
 
 _REMEMBERED = 256
+_TABLES = {Stream.SAMPLES: "samples", Stream.EVENTS: "events", Stream.SUMMARIES: "cycles"}
 Record = TypeVar("Record")
 
 
@@ -24,7 +26,12 @@ class StoredRun:
     def __init__(self, reader: RunReader) -> None:
         self._reader = reader
         self.channel = reader.info.channel
-        self.epoch = reader.info.epoch
+
+    def stretches(self) -> Sequence[Stretch]:
+        return [
+            Stretch(each.epoch, {stream: each.first[table] for stream, table in _TABLES.items()})
+            for each in self._reader.epochs
+        ]
 
     def ended(self) -> bool:
         """An interrupted run may yet be resumed."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from cycler_ctl.publish.cursors import Stream
@@ -10,13 +11,26 @@ from cycler_ctl.publish.payloads import Value
 from protocols.record import CycleSummary, EventRecord, Row
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The numbers of one epoch of a run: of each stream from ``first`` (1 where it is not said) to where the next begins."""
+
+    epoch: int
+    first: Mapping[Stream, int]
+
+    def before(self, stream: Stream) -> int:
+        return self.first.get(stream, 1) - 1
+
+
 class RunFile(Protocol):
     """One run, opened for reading. Any call may raise StoreError."""
 
     @property
     def channel(self) -> str: ...
-    @property
-    def epoch(self) -> int: ...
+    def stretches(self) -> Sequence[Stretch]:
+        """In order; a run has one for each program that went on with it."""
+        ...
+
     def ended(self) -> bool:
         """Never will there be another row or event."""
         ...

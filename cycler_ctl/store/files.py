@@ -167,9 +167,16 @@ def _first(batches: Sequence[Batch], durable: Numbers) -> Numbers:
     )
 
 
-def continued(run_dir: Path, info: RunInfo, number: int, found: Found, utc_s: float) -> Position:
-    """In the last segment, or after one of an older program in a new one: what is written stays as it was written."""
-    if found.older:
+def continued(  # noqa: PLR0917
+    run_dir: Path,
+    info: RunInfo,
+    number: int,
+    found: Found,
+    utc_s: float,
+    new_epoch: bool,  # noqa: FBT001
+) -> Position:
+    """In the last segment, or in a new one after one of an older program or epoch: what is written stays as it is."""
+    if found.older or new_epoch:
         number += 1
         build_segment(segment_path(run_dir, number), info, number, found.next, (), utc_s)
     return Position(run_dir, number, found.next)

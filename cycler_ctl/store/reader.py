@@ -22,6 +22,7 @@ from cycler_ctl.store.codec import (
     row_from,
     step_from,
 )
+from cycler_ctl.store.fetch import NEWEST, fetch, query, run_row
 from cycler_ctl.store.info import RunInfo, info_from
 from cycler_ctl.store.segment import APPLICATION_ID, open_for_reading, segment_paths
 from protocols.record import CycleSummary, EventRecord, Outcome, Row, StepSummary
@@ -57,9 +58,22 @@ class RunOverview:
 
 
 @dataclass(frozen=True, slots=True)
+class Epoch:
+    """Rows from ``first["samples"]`` on (events, steps, cycles alike) belong to this epoch, up to where the next begins.
+
+    Each program that goes on with a run begins an epoch: whatever the disk or a restored copy took back, no number of an
+    epoch ever comes to denote something else.
+    """
+
+    epoch: int
+    first: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class _Segment:
     connection: sqlite3.Connection
     first: Mapping[str, int]
+    epoch: int
 
 
 class RunReader:
@@ -70,7 +84,7 @@ class RunReader:
         self._segments: list[_Segment] = []
         try:
             self._look_for_segments()
-            self.info: RunInfo = _understood(info_from, _run_row(self._segments[0].connection))
+            self.info: RunInfo = _understood(info_from, run_row(self._segments[0].connection))
         except StoreError:
             self.close()
             raise
@@ -89,13 +103,23 @@ class RunReader:
     @property
     def state(self) -> RunState:
         self._look_for_segments()
-        return _understood(_state_from, _run_row(self._segments[-1].connection))
+        return _understood(_state_from, run_row(self._segments[-1].connection))
+
+    @property
+    def epochs(self) -> tuple[Epoch, ...]:
+        """In order; numbers go on from one to the next."""
+        self._look_for_segments()
+        found: list[Epoch] = []
+        for segment in self._segments:
+            if not found or found[-1].epoch != segment.epoch:
+                found.append(Epoch(segment.epoch, segment.first))
+        return tuple(found)
 
     @property
     def last_seq(self) -> int:
         """The newest durable row, 0 before the first."""
         self._look_for_segments()
-        newest = (_fetch(segment.connection, _NEWEST, ()) for segment in self._segments)
+        newest = (fetch(segment.connection, NEWEST, ()) for segment in self._segments)
         return max((found[0][0] for found in newest if found), default=0)
 
     def rows(self, after_seq: int = 0, limit: int | None = None) -> list[Row]:
@@ -116,7 +140,7 @@ class RunReader:
         """The engine's state as of the newest commit that had one."""
         self._look_for_segments()
         for segment in reversed(self._segments):
-            found = _fetch(segment.connection, "SELECT state FROM checkpoint", ())
+            found = fetch(segment.connection, "SELECT state FROM checkpoint", ())
             if found:
                 return str(found[0][0])
         return None
@@ -127,7 +151,7 @@ class RunReader:
         self._look_for_segments()
         last = self.rows(self.last_seq - 1)
         time_s, utc_s = (last[0].time_s, last[0].utc_s) if last else (0.0, self.info.started_utc_s)
-        commits = [_fetch(segment.connection, "SELECT utc_s FROM checkpoint", ()) for segment in self._segments]
+        commits = [fetch(segment.connection, "SELECT utc_s FROM checkpoint", ()) for segment in self._segments]
         newest_s = max((found[0][0] for found in commits if found), default=utc_s)
         return time_s + max(0.0, newest_s - utc_s), max(newest_s, utc_s)
 
@@ -154,7 +178,7 @@ class RunReader:
         found: list[tuple[Any, ...]] = []
         for segment, end in zip(self._segments, self._ends(table), strict=True):
             left = -1 if limit is None else limit - len(found)
-            found += _fetch(segment.connection, _query(table, key, columns), (after, end, left))
+            found += fetch(segment.connection, query(table, key, columns), (after, end, left))
         return found
 
     def _ends(self, table: str) -> list[int]:
@@ -216,7 +240,7 @@ def _open_segment(path: Path) -> _Segment:
     except sqlite3.Error as error:
         raise StoreError(f"cannot open {path}: {error}") from error
     try:
-        return _Segment(connection, _first_numbers(connection, path))
+        return _Segment(connection, *_first_numbers(connection, path))
     except StoreError:
         connection.close()
         raise
@@ -239,44 +263,12 @@ def _state_from(values: Mapping[str, Any]) -> RunState:
     return RunState(values["state"], outcome, values["reason"], values["ended_utc_s"])
 
 
-def _first_numbers(connection: sqlite3.Connection, path: Path) -> dict[str, int]:
-    if _fetch(connection, "PRAGMA application_id", ()) != [(APPLICATION_ID,)]:
+def _first_numbers(connection: sqlite3.Connection, path: Path) -> tuple[dict[str, int], int]:
+    if fetch(connection, "PRAGMA application_id", ()) != [(APPLICATION_ID,)]:
         raise StoreError(f"{path} was not written by cycler-ctl")
-    return _understood(_first_of, _run_row(connection))
+    return _understood(_first_of, run_row(connection))
 
 
-def _first_of(values: Mapping[str, Any]) -> dict[str, int]:
+def _first_of(values: Mapping[str, Any]) -> tuple[dict[str, int], int]:
     first = {"samples": "first_seq", "events": "first_event", "steps": "first_step", "cycles": "first_cycle"}
-    return {table: values[column] for table, column in first.items()}
-
-
-def _run_row(connection: sqlite3.Connection) -> dict[str, Any]:
-    cursor = connection.cursor()
-    cursor.row_factory = _named
-    try:
-        row: dict[str, Any] | None = cursor.execute("SELECT * FROM run").fetchone()
-    except sqlite3.Error as error:
-        raise StoreError(f"cannot read the run: {error}") from error
-    if row is None:
-        raise StoreError("the run file does not say which run it is")
-    return row
-
-
-def _named(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> dict[str, Any]:
-    return {column[0]: value for column, value in zip(cursor.description, values, strict=True)}
-
-
-_NEWEST = "SELECT seq FROM samples WHERE epoch = (SELECT epoch FROM run) ORDER BY seq DESC LIMIT 1"
-
-
-def _query(table: str, key: str, columns: Sequence[str]) -> str:
-    epoch = "epoch = (SELECT epoch FROM run) AND " if table == "samples" else ""
-    names = ", ".join(columns)
-    return f"SELECT {names} FROM {table} WHERE {epoch}{key} > ? AND {key} < ? ORDER BY {key} LIMIT ?"  # noqa: S608
-
-
-def _fetch(connection: sqlite3.Connection, sql: str, values: tuple[int, ...]) -> list[tuple[Any, ...]]:
-    try:
-        return connection.execute(sql, values).fetchall()
-    except sqlite3.Error as error:
-        raise StoreError(f"cannot read the run: {error}") from error
+    return {table: values[column] for table, column in first.items()}, values["epoch"]

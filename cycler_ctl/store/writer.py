@@ -249,8 +249,7 @@ def create_run(
 
     ``on_durable`` is called from the writer's thread and must neither wait nor raise. ``utc`` labels (the clock's).
     """
-    options = options or WriterOptions()
-    utc = utc or SystemClock().utc
+    utc, options = utc or SystemClock().utc, options or WriterOptions()
     run_dir = data_dir / "runs" / checked_run_id(info.run)
     try:
         run_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -279,17 +278,18 @@ def reopen_run(
     on_durable: Callable[[str], None],
     utc: Callable[[], float] | None = None,
     options: WriterOptions | None = None,
+    epoch: int | None = None,
 ) -> RunWriter:
-    """Go on writing to an unfinished run, after its last durable row; the run's state stays what it is until told."""
+    """Go on writing to a run after its last durable row, its state what it was; with a new ``epoch`` it is running again."""
     utc, options = utc or SystemClock().utc, options or WriterOptions()
     lock = locked(run_dir)
     try:
         with open_run(run_dir) as reader:
-            info, alive = reader.info, reader.alive
+            info, alive = replace(reader.info, epoch=epoch or reader.epochs[-1].epoch), reader.alive
         paths = segment_paths(run_dir)
         with suppress(OSError):  # a run that cannot have a reserve any more must be told as interrupted all the same
             make_reserve(run_dir, options.reserve_bytes)
-        at = continued(run_dir, info, len(paths), examine(paths[-1]), utc())
+        at = continued(run_dir, info, len(paths), examine(paths[-1]), utc(), epoch is not None)
     except (sqlite3.Error, OSError) as error:
         lock.release()
         raise StoreError(f"cannot go on in {run_dir}: {error}") from error

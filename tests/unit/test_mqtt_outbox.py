@@ -17,6 +17,7 @@ from cycler_ctl.publish.cursors import Cursors, DeadLetter, Stream
 from cycler_ctl.publish.lane import Lane
 from cycler_ctl.publish.outbox import MESSAGE_BYTES, WINDOW, Outbox, Outgoing
 from cycler_ctl.publish.payloads import Value
+from cycler_ctl.publish.source import Stretch
 from protocols.record import Counters, CycleSummary, EventKind, EventRecord, Mark, Mode, Row
 
 NOTHING = Counters()
@@ -32,10 +33,14 @@ class MemoryRun:
     """A run file without a file."""
 
     def __init__(self, rows: int = 0, events: int = 0, cycles: int = 0, *, over: bool = False) -> None:
-        self.channel, self.epoch = "a1", EPOCH
+        self.channel = "a1"
+        self.epochs = [Stretch(EPOCH, {})]
         self.counts = {Stream.SAMPLES: rows, Stream.EVENTS: events, Stream.SUMMARIES: cycles}
         self.over = over
         self.holes: set[int] = set()
+
+    def stretches(self) -> Sequence[Stretch]:
+        return self.epochs
 
     def ended(self) -> bool:
         return self.over
@@ -398,3 +403,47 @@ def test_cursors_that_cannot_be_written_are_a_store_error(tmp_path: Path) -> Non
     (tmp_path / "outbox.sqlite").write_text("not a database, and long enough to be read as one" * 30)
     with pytest.raises(StoreError, match=r"outbox\.sqlite"):
         Cursors(tmp_path / "outbox.sqlite")
+
+
+def went_on(epoch: int, first: int) -> Stretch:
+    return Stretch(epoch, {Stream.SAMPLES: first, Stream.EVENTS: first, Stream.SUMMARIES: first})
+
+
+def sent_rows(sent: Sequence[Outgoing]) -> list[tuple[int, int]]:
+    return [(each.lane.epoch, seq) for each in sent if each.leaf == "samples" for seq in seqs(each)]
+
+
+def test_a_run_that_goes_on_is_sent_under_its_new_epoch_from_there_on(tmp_path: Path) -> None:
+    run = MemoryRun(rows=3, events=3, cycles=3)
+    outbox = opened(tmp_path, MemoryRuns(r=run))
+    first = outbox.next(0.0)
+    assert first is not None
+    run.epochs.append(went_on(43, 4))
+    run.counts = dict.fromkeys(run.counts, 5)
+    run.over = True
+    outbox.durable("r")
+    outbox.acknowledged(first)
+    sent = [first, *drain(outbox)]
+    assert sent_rows(sent) == [(EPOCH, 1), (EPOCH, 2), (EPOCH, 3), (43, 4), (43, 5)]
+    (manifest,) = [json.loads(each.payload) for each in sent if each.leaf == "manifest"]
+    assert (manifest["epoch"], manifest["count"]) == (43, 5)
+    assert outbox.idle()
+    outbox.close()
+
+
+def test_numbers_that_a_disk_took_back_denote_nothing_else_once_the_run_goes_on(tmp_path: Path) -> None:
+    """The broker has rows 1 to 9; the disk lied, the file ends at 5, and the run goes on there as another epoch."""
+    run = MemoryRun(rows=9)
+    runs = MemoryRuns(r=run)
+    outbox = opened(tmp_path, runs)
+    drain(outbox)
+    outbox.close()
+    run.counts = dict.fromkeys(run.counts, 5)
+    lied = opened(tmp_path, runs)
+    assert drain(lied) == []
+    assert "an older copy was restored, or the disk lied" in lied.unreadable["r"]
+    run.epochs.append(went_on(43, 6))
+    run.counts[Stream.SAMPLES] = 7
+    lied.durable("r")
+    assert sent_rows(drain(lied)) == [(43, 6), (43, 7)]
+    lied.close()

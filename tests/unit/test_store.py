@@ -398,6 +398,32 @@ def test_an_interruption_is_told_with_when_it_began_and_how_long_nobody_watched(
         assert (reader.state.state, reader.state.ended_utc_s) == ("interrupted", last.utc_s + 12.0)
 
 
+def test_a_run_goes_on_in_a_new_epoch_and_a_new_file_with_its_numbers_and_checkpoint(tmp_path: Path) -> None:
+    with recording(tmp_path) as writer:
+        writer.append(rows(1, 5), [event("one")], checkpoint=lambda: '{"at": 5}')
+    again = reopen_run(writer.run_dir, on_durable=lambda run: None, options=QUICK)
+    again.interrupt("power cut")
+    assert again.close()
+    assert again.info.epoch == INFO.epoch
+    third = reopen_run(writer.run_dir, on_durable=lambda run: None, options=QUICK, epoch=99)
+    with open_run(writer.run_dir) as reader:
+        assert (reader.state.state, reader.checkpoint()) == ("running", '{"at": 5}')
+    third.append(rows(6, 7), [event("two")])
+    third.finish(Outcome.STOPPED, "by hand")
+    assert third.close()
+    fourth = reopen_run(writer.run_dir, on_durable=lambda run: None, options=QUICK)
+    assert (fourth.info.epoch, fourth.durable_seq) == (99, 7)
+    assert fourth.close()
+    with open_run(writer.run_dir) as reader:
+        assert reader.rows() == rows(1, 7)
+        assert [found.data["text"] for found in reader.events()] == ["one", "power cut", "two"]
+        first = {"samples": 6, "events": 3, "steps": 1, "cycles": 1}
+        assert [(each.epoch, each.first["samples"]) for each in reader.epochs] == [(INFO.epoch, 1), (99, 6)]
+        assert reader.epochs[1].first == first
+    with closing(sqlite3.connect(writer.run_dir / "run.sqlite")) as connection:
+        assert connection.execute("SELECT count(*) FROM samples").fetchone() == (5,)
+
+
 def test_a_run_is_never_written_over(tmp_path: Path) -> None:
     with recording(tmp_path):
         pass
