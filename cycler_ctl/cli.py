@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,7 @@ SetOption = Annotated[
 ChannelArgument = Annotated[str, typer.Argument(help="channel of station.toml")]
 ChannelOption = Annotated[str, typer.Option("--channel", help="channel of station.toml")]
 RunArgument = Annotated[str, typer.Argument(help="run id, the beginning of one, or a run's folder")]
+DayOption = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="a day; it counts")]
 FileArgument = Annotated[Path, typer.Argument(help="protocol file")]
 
 
@@ -175,11 +177,24 @@ def status(
 
 
 @app.command()
-def runs(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List the runs on this computer, the newest first."""
-    from cycler_ctl.commands import show_runs
+def runs(
+    *,
+    cell: Annotated[str, typer.Option("--cell", help="part of the cell's name")] = "",
+    protocol: Annotated[str, typer.Option("--protocol", help="part of the protocol's name")] = "",
+    since: DayOption = None,
+    until: DayOption = None,
+    state: Annotated[str, typer.Option("--state", help="finished, stopped, tripped, running, interrupted, ...")] = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the runs on this computer, the newest first; days are UTC, as in the run ids."""
+    from cycler_ctl.commands import data_dir_of
+    from cycler_ctl.runs import STATES, Wanted, show_runs
 
-    raise typer.Exit(show_runs(config, json_wanted=as_json))
+    if state not in {"", *STATES}:
+        raise typer.BadParameter(f"{state!r} is not one of {', '.join(STATES)}", param_hint="--state")
+    wanted = Wanted(cell, protocol, since, until, state)
+    raise typer.Exit(show_runs(data_dir_of(config), wanted, json_wanted=as_json))
 
 
 @app.command()

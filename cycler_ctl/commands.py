@@ -6,14 +6,13 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from cycler_ctl.config import Config, check_config_text, find_config, load_config
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.start import engine_settings, instrument_limits, overrides_of
-from cycler_ctl.store.reader import RunOverview, find_run, list_runs
+from cycler_ctl.store.reader import find_run
 from protocols.check import load_protocol
 from protocols.diagnostics import Diagnostic, as_json, has_errors, render_all
 from protocols.documents import Unreadable, read_document
@@ -48,36 +47,6 @@ def check_file(file: Path) -> tuple[Diagnostic, ...]:
 
 def data_dir_of(config: Path | None) -> Path:
     return load_config(find_config(config)).station.data_dir
-
-
-def show_runs(config: Path | None, *, json_wanted: bool) -> int:
-    found = list_runs(data_dir_of(config))
-    if json_wanted:
-        sys.stdout.write(json.dumps([run_json(one) for one in found], ensure_ascii=False) + "\n")
-        return 0
-    for one in found:
-        facts = run_json(one)
-        sys.stdout.write(
-            f"{facts['run']}  {facts['outcome'] or facts['state']}  {facts['rows']} rows  {facts['protocol']}\n"
-        )
-    return 0
-
-
-def run_json(overview: RunOverview) -> dict[str, object]:
-    info, state = overview.info, overview.state
-    started = datetime.fromtimestamp(info.started_utc_s, UTC).isoformat(timespec="seconds") if info else None
-    return {
-        "run": overview.run,
-        "channel": info.channel if info else None,
-        "protocol": info.protocol_name if info else None,
-        "cell": info.cell.get("name") if info else None,
-        "started": started,
-        "state": state.state if state else "unreadable",
-        "outcome": state.outcome.value if state and state.outcome else None,
-        "reason": state.reason if state else overview.trouble,
-        "rows": overview.rows,
-        "path": str(overview.path),
-    }
 
 
 def show_plan(

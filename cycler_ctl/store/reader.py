@@ -201,11 +201,15 @@ def open_run(path: Path) -> RunReader:
 
 def list_runs(data_dir: Path, beginning: str = "") -> list[RunOverview]:
     """All runs whose id has this ``beginning`` (a day, say), the newest first."""
+    return [overview_of(folder) for folder in run_folders(data_dir, beginning)]
+
+
+def run_folders(data_dir: Path, beginning: str = "") -> list[Path]:
+    """As ``list_runs``, where they are: nothing is opened."""
     runs = data_dir / "runs"
     if not runs.is_dir():
         return []
-    folders = sorted((folder for folder in runs.glob(f"{beginning}*") if segment_paths(folder)), reverse=True)
-    return [_overview(folder) for folder in folders]
+    return sorted((folder for folder in runs.glob(f"{beginning}*") if segment_paths(folder)), reverse=True)
 
 
 def unfinished_runs(data_dir: Path) -> list[RunOverview]:
@@ -226,7 +230,8 @@ def find_run(data_dir: Path, name: str) -> Path:
     raise StoreError(f"{name!r} is the beginning of {len(matches)} runs ({names}, ...): give more of it")
 
 
-def _overview(folder: Path) -> RunOverview:
+def overview_of(folder: Path) -> RunOverview:
+    """What there is to say of a run in one line; one that cannot be read says so."""
     try:
         with open_run(folder) as reader:
             return RunOverview(folder.name, folder, reader.info, reader.state, reader.last_seq)
