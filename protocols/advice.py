@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise, product
 from math import isfinite
 
-from protocols.forecast import Leaf, default_ceilings, forecast, leaves, named_time_s, taper_A, voltage_span
-from protocols.model import CurrentStep, GittStep, HoldStep, Op, Program, RestStep, TimedStep, Watched
-from protocols.quantities import format_number
+from protocols.forecast import (
+    Leaf,
+    default_ceilings,
+    forecast,
+    leaves,
+    lone_clauses,
+    named_time_s,
+    taper_A,
+    voltage_span,
+)
+from protocols.model import CccvStep, Clause, CurrentStep, GittStep, HoldStep, Op, Program, RestStep, TimedStep, Watched
+from protocols.quantities import format_duration, format_number
 
 FEWEST_POINTS = 50
 LARGEST_ERROR = 0.005
 """A current known less well than this deserves a warning, and so does the capacity that follows from it."""
+LONG_BEYOND_S = 120.0
+"""Noise is over in seconds; a current that flows on beyond its cut-off for longer was hardly meant."""
 LARGEST_END_ERROR = 0.05
 """A hold whose end current is known less well may end anywhere: the range is that of its limit."""
 
@@ -40,13 +52,59 @@ class Finding:
 def advice(program: Program, instrument: InstrumentLimits | None) -> tuple[Finding, ...]:
     """The warnings, in file order; what holds alike for several ``for_each`` values is said once."""
     span_V = voltage_span(program)
-    found = (finding for leaf in leaves(program.steps) for finding in _warnings(program, leaf, span_V, instrument))
-    return tuple(dict.fromkeys(found))
+    found = [finding for leaf in leaves(program.steps) for finding in _warnings(program, leaf, span_V, instrument)]
+    return tuple(dict.fromkeys((*found, *_turned(program))))
+
+
+def _turned(program: Program) -> Iterator[Finding]:
+    """A current turned round that ends where the voltage is already: most often a wrong word, or discharge_means."""
+    flowing = [leaf for leaf in leaves(program.steps) if not isinstance(leaf.step, RestStep) and not _holds_on(leaf)]
+    for before, after in pairwise(flowing):
+        one, other = before.step, after.step
+        if not isinstance(one, CurrentStep) or not isinstance(other, CurrentStep) or one.verb is other.verb:
+            continue
+        for reached, ends in product(_cutoffs(before), _cutoffs(after)):
+            if reached.value >= ends.value if ends.op is Op.AT_LEAST else reached.value <= ends.value:
+                words = {one.word, other.word} & {"charge", "discharge"}
+                ask = "is discharge_means right?" if words else "is the direction right?"
+                message = (
+                    f"{other.word} is over before it begins: {_said(ends)} holds where {one.word} before it "
+                    f"ends, at {_said(reached)}; {ask}"
+                )
+                yield Finding("turned", after.path, message)
+
+
+def _holds_on(leaf: Leaf) -> bool:
+    """The hold of a CCCV stays where its current came to."""
+    return isinstance(leaf.whole, CccvStep) and isinstance(leaf.step, HoldStep)
+
+
+def _cutoffs(leaf: Leaf) -> Iterator[Clause]:
+    train = leaf.whole.until if isinstance(leaf.whole, GittStep) else ()
+    return (clause for clause in lone_clauses((*leaf.step.until, *train)) if clause.watched is Watched.VOLTAGE)
+
+
+def _said(clause: Clause) -> str:
+    return f"{clause.op.value} {format_number(clause.value)} V"
+
+
+def _lingering(leaf: Leaf) -> Iterator[Finding]:
+    """'0.2 V for 10 h' is easily written for '0.2 V, at most 10 h', and means ten hours beyond 0.2 V."""
+    for alternative in leaf.step.until:
+        for clause in alternative.clauses:
+            if clause.watched is Watched.VOLTAGE and (clause.for_s or 0.0) > LONG_BEYOND_S:
+                time = format_duration(clause.for_s or 0.0)
+                message = (
+                    f"the current flows on for {time} beyond {format_number(clause.value)} V: "
+                    f"that is what {alternative.text} means; for a longest time write 'for: {time}'"
+                )
+                yield Finding("lingering", leaf.path, message)
 
 
 def _warnings(program: Program, leaf: Leaf, span_V: float, instrument: InstrumentLimits | None) -> Iterator[Finding]:
     yield from _unreachable(leaf)
     if isinstance(leaf.step, CurrentStep):
+        yield from _lingering(leaf)
         yield from _coarse(program, leaf, span_V)
     yield from _without_ceiling(program, leaf)
     if instrument is not None:

@@ -357,3 +357,46 @@ def test_a_simulated_cell_leaves_the_points_and_takes_the_time_expected_of_it(
     assert found.outcome is Outcome.FINISHED, found.reason
     assert 1 / 3 <= found.rows / planned.expected_rows <= 1.5
     assert 1 / 3 <= found.total_s / planned.expected_s <= 1.5
+
+
+FULL = """\
+protocol: 1
+name: test
+cell: {name: c, nominal_capacity: 2 mAh, discharge_means: MEANS}
+record: every 30 s or 5 mV
+safety: {voltage: -0.1 V to 5 V}
+"""
+
+
+def warned(program: Program) -> list[tuple[str, str]]:
+    return [(each.step, each.message) for each in plan(program).warnings if each.code in {"turned", "lingering"}]
+
+
+def test_a_full_cell_whose_discharge_means_the_wrong_thing_is_seen_in_its_cut_offs() -> None:
+    steps = """\
+  - charge: {at: C/2, until: 4.2 V, then_hold_until: C/20}
+  - rest: 1 h
+  - discharge: {at: C/2, until: 2.8 V}
+  - charge: {at: C/2, until: 4.2 V}
+"""
+    assert not warned(program_of(steps, FULL.replace("MEANS", "lithiate")))
+    wrong = warned(program_of(steps, FULL.replace("MEANS", "delithiate")))
+    assert [step for step, _ in wrong] == ["3", "4"]
+    why = "discharge is over before it begins: >= 2.8 V holds where charge before it ends, at <= 4.2 V"
+    assert wrong[0][1] == f"{why}; is discharge_means right?"
+
+
+def test_a_half_cell_cycled_between_its_cut_offs_is_not_warned_of() -> None:
+    assert not warned(program_of("  - lithiate: {at: 1 mA, until: 0.2 V}\n  - delithiate: {at: 1 mA, until: 1.2 V}\n"))
+    swapped = "  - lithiate: {at: 1 mA, until: 1.2 V}\n  - delithiate: {at: 1 mA, until: 0.2 V}\n"
+    ((step, message),) = warned(program_of(swapped))
+    assert step == "2"
+    assert message.endswith("ends, at <= 1.2 V; is the direction right?")
+
+
+def test_a_time_behind_a_voltage_that_was_meant_as_a_longest_time_is_pointed_out() -> None:
+    text = "  - lithiate: {at: 1 mA, until: %s}\n"
+    assert not warned(program_of(text % "voltage <= 0.2 V for 5 s or 10 h"))
+    ((step, message),) = warned(program_of(text % "0.2 V for 10 h"))
+    means = "the current flows on for 10 h beyond 0.2 V: that is what voltage <= 0.2 V for 10 h means"
+    assert (step, message) == ("1", f"{means}; for a longest time write 'for: 10 h'")
