@@ -22,7 +22,7 @@ from protocols.model import CurrentStep, Program, RestStep
 from protocols.place import doing, step_at
 from protocols.record import EventKind, Mark, Outcome
 from protocols.sampling import counted, tail
-from protocols.state import Course, Execution, Phase, SlopeWindow, State
+from protocols.state import Course, Execution, Live, Phase, SlopeWindow, State
 from protocols.steps import Result, close, enter, finish, write
 from protocols.view import setpoint
 from protocols.written import Closing, told
@@ -37,16 +37,23 @@ def pause(program: Program, state: State, event: Paused) -> Result:
         return state, ()
     passed, gaps = tail(program, step, state, event)
     state, rows = write(step, state, Mark.NONE)
-    live, course, clock_s = state.live, state.course, 0.0
+    stopped_s = _last_known_s(execution, state.live) if gaps else event.at_s
+    live, course, clock_s = state.live, _later(state.course, event.at_s - stopped_s), 0.0
+    course = replace(course, cycle_torn=course.cycle_torn or bool(gaps))
     if execution.first is None:
         course = counted(course, passed)
     else:
-        clock_s = live.seen.time_s if gaps and live.seen is not None else event.at_s - execution.zero_s
+        clock_s = stopped_s - execution.zero_s
         live = live._replace(step_total=plus(live.step_total, passed))
     execution = replace(execution, applied_s=event.at_s, fresh=True, clock_s=clock_s)
     paused = told(course, event, EventKind.OPERATOR, action="pause", by=event.by)
     state = State(Phase.PAUSED, course, execution, live)
     return state, (TurnOff(), *rows, *gaps, paused)
+
+
+def _last_known_s(execution: Execution, live: Live) -> float:
+    """Until when somebody watched: the newest sample, or the setpoint if none has come since."""
+    return execution.applied_s if execution.fresh or live.seen is None else live.seen.at_s
 
 
 def interrupt(program: Program, state: State) -> Result:
@@ -58,7 +65,9 @@ def interrupt(program: Program, state: State) -> Result:
     sample, seen, live = state.live.sample, state.live.seen, state.live._replace(beyond=())
     if not execution.fresh and sample is not None and seen is not None:
         execution = replace(execution, applied_s=sample.at_s, fresh=True, clock_s=seen.time_s)
-    return replace(state, phase=Phase.PAUSED, step=execution, live=live), (TurnOff(), *rows)
+    torn = state.course.cycle_torn or not isinstance(step, RestStep)
+    course = replace(state.course, cycle_torn=torn)
+    return State(Phase.PAUSED, course, execution, live), (TurnOff(), *rows)
 
 
 def resume(program: Program, state: State, event: Resumed) -> Result:
@@ -74,19 +83,18 @@ def resume(program: Program, state: State, event: Resumed) -> Result:
         text = f"{step.word} goes on after a pause of {paused_s / 60:.0f} min"
         told_of.append(told(state.course, event, EventKind.WARNING, step_id=step.path, message=text))
     zero_s = event.at_s - execution.clock_s
-    course = _later(counted(state.course, passed), execution, event)
+    course = _later(counted(state.course, passed), paused_s)
     execution = replace(execution, applied_s=event.at_s, fresh=True, zero_s=zero_s)
     live = state.live._replace(window=SlopeWindow() if watches_slope(step) else None)
     state = State(Phase.RUNNING, course, execution, live)
     return state, (*rows, *told_of, Apply(setpoint(step)))
 
 
-def _later(course: Course, paused: Execution, event: Resumed) -> Course:
-    """The clock of the whole stood still for as long as that of its part."""
+def _later(course: Course, by_s: float) -> Course:
+    """The clock of the whole stood still for so long."""
     if course.whole is None:
         return course
-    stopped_s = paused.applied_s if paused.first is None else paused.zero_s + paused.clock_s
-    return replace(course, whole=replace(course.whole, zero_s=course.whole.zero_s + event.at_s - stopped_s))
+    return replace(course, whole=replace(course.whole, zero_s=course.whole.zero_s + by_s))
 
 
 def skip(program: Program, state: State, event: Skipped) -> Result:

@@ -76,11 +76,11 @@ def _value(stop: StopWhen, cycle: CycleCharge) -> float | None:
 
 
 def _limit(stop: StopWhen, cycles: tuple[CycleCharge, ...]) -> float | None:
-    """None while the cycle it refers to is not complete."""
+    """None while the cycle it refers to is not complete, and if that one gave nothing."""
     if stop.of_cycle is None:
         return stop.value
-    found = (stop.value * _capacity_Ah(each, stop.verb) for each in cycles if each.cycle == stop.of_cycle)
-    return next(found, None)
+    referred_Ah = next((_capacity_Ah(each, stop.verb) for each in cycles if each.cycle == stop.of_cycle), 0.0)
+    return stop.value * referred_Ah if referred_Ah > 0 else None
 
 
 def _capacity_Ah(cycle: CycleCharge, verb: Verb) -> float:

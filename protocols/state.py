@@ -100,6 +100,8 @@ class Course:
     """Those of them that are complete."""
     cycle_skipped: bool = False
     """A person skipped a step of the open cycle: its charge says nothing about the cell."""
+    cycle_torn: bool = False
+    """For a while nobody measured the current of the open cycle: some of its charge may be missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,8 @@ class Seen(NamedTuple):
     slope_V_s: float | None
     number: int = 0
     """Samples since the setpoint was applied."""
+    against_verb: bool = False
+    """The current of a hold flows the other way than the current step it follows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ def _begin_pass(program: Program, repeat: RepeatStep, course: Course, event: Eve
         cycle_started_s=event.at_s - course.started_s,
         cycle_total=Counters(),
         cycle_skipped=False,
+        cycle_torn=False,
     )
     return course, (*ended, *_values(repeat, course, event, frame))
 
@@ -116,6 +117,8 @@ def _end_cycle(program: Program, course: Course, event: Event) -> tuple[Course, 
     if course.cycle_skipped:
         return course, (*ended, *_unusable(course, event)), False
     course = remembered(course, done)
+    if course.cycle_torn:
+        return course, ended, False
     place, stop = judged(program, course, done)
     if stop is None:
         return replace(course, place=place), ended, False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols.engine import from_json, progress, to_json
+from protocols.engine import Interrupted, from_json, progress, to_json
 from protocols.model import RepeatStep, Retention, Step, StopWhen, Verb
 from protocols.record import EventKind
 from protocols.retention import sought
@@ -253,3 +253,44 @@ def test_lithiation_is_watched_as_well_as_delithiation() -> None:
     trial = begun(repeat(9, UP, lithiate(time(2), path="5.2"), stop_when=stop), BELOW)
     cycle(trial, 1.0, 1.0)
     assert trial.events(EventKind.REPEAT_ENDED)[0].data["value"] == pytest.approx(2 * A_SECOND, rel=1e-5)
+
+
+def test_a_reference_cycle_that_gave_nothing_is_no_reference() -> None:
+    """80 % of nothing would be met by the next nothing."""
+    over, down = delithiate(voltage(">=", 1.2), path="5.1"), lithiate(time(2), path="5.2")
+    trial = begun(repeat(9, over, down, stop_when=retention("<=", 0.8, of_cycle=1)), BELOW)
+    trial.samples(1, voltage_V=1.3)
+    trial.samples(3, voltage_V=1.0)
+    assert [each.delithiation_Ah for each in trial.cycles] == [0.0]
+    assert not trial.events(EventKind.REPEAT_ENDED)
+
+
+@pytest.mark.parametrize("how", ["pause", "interruption"])
+def test_a_cycle_of_which_charge_may_be_missing_is_not_judged_but_may_be_a_reference(how: str) -> None:
+    """Nobody watched for an hour, and then the cell was found nearly at its voltage."""
+    up = delithiate(voltage(">=", 1.2), path="5.1")
+    trial = begun(repeat(9, up, stop_when=retention("<=", 0.8, of_cycle=1)), BELOW)
+    for seconds in (9, 2):
+        trial.samples(seconds)
+        newest = trial.state.live.sample
+        assert newest is not None
+        at_s = newest.at_s + 3600
+        trial.pause(at_s) if how == "pause" else trial.tell(Interrupted(at_s, at_s))
+        trial.resume(at_s)
+        trial.sample(at_s + 1, 1.3)
+    assert trial.cycles[1].delithiation_Ah < 0.5 * trial.cycles[0].delithiation_Ah
+    assert not trial.events(EventKind.REPEAT_ENDED)
+    trial.samples(2)
+    trial.samples(1, voltage_V=1.3)
+    assert trial.events(EventKind.REPEAT_ENDED)[0].data["cycle"] == 3
+
+
+def test_an_interruption_in_a_rest_leaves_its_cycle_a_measure_of_the_cell() -> None:
+    trial = begun(repeat(9, UP, rest(time(5), path="5.2"), stop_when=retention("<=", 1.5 * A_SECOND)), BELOW)
+    cycle(trial, 0.7)
+    trial.samples(1)
+    trial.tell(Interrupted(3600.0, 3600.0))
+    trial.resume(3600.0)
+    trial.samples(1)
+    trial.sample(3610.0)
+    assert trial.events(EventKind.REPEAT_ENDED)
