@@ -46,10 +46,15 @@ def in_whole(what: Doing, state: State, seen: Seen, before: Seen | None, *, debo
     of_train = train_until(what)
     train_met, train = look(of_train, live.train, so_far, earlier, past, debounce=debounce)
     own = step.until[len(of_train) :]
-    own_met, until = look(own, live.until, seen, before, past, debounce=1 if at_start else debounce)
+    own_met, until = look(own, live.until, _tapered(seen), before, past, debounce=1 if at_start else debounce)
     if at_start:
         own_met = already(own, own_met)
     return Found((*train_met, *(len(of_train) + n for n in own_met)), until, train, abort_met, abort)
+
+
+def _tapered(seen: Seen) -> Seen:
+    """A hold must not turn its verb round: a cell already beyond the voltage has nothing left to taper."""
+    return seen._replace(current_A=0.0) if seen.against_verb and seen.current_A is not None else seen
 
 
 def _is_rest_of_train(what: Doing) -> bool:

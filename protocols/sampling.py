@@ -28,7 +28,7 @@ from protocols.place import Doing
 from protocols.record import Counters, EventKind
 from protocols.slope import extend, slope_V_s
 from protocols.state import Beyond, Course, Execution, Limit, Live, Phase, Seen, State, Together
-from protocols.written import set_current_A, told
+from protocols.written import direction, set_current_A, told
 
 GAP_INTERVALS = 5
 OVERFLOW = 1e30
@@ -113,6 +113,7 @@ def _looked(
         sample.temperature_degC,
         slope,
         number,
+        isinstance(step, HoldStep) and sample.current_A * direction(step) < 0,
     )
     needed = debounce(program.settings)
     if what.whole is None:

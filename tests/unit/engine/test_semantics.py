@@ -510,3 +510,35 @@ def test_a_step_has_the_same_id_in_every_pass() -> None:
     trial.samples(3 * (2 + 2 * 7))
     ids = [step.step_id for step in trial.steps]
     assert ids == ["5.1", "5.2.1p", "5.2.1r", "5.2.2p", "5.2.2r"] * 3
+
+
+def test_time_in_which_nobody_watched_is_no_time_of_a_whole_whose_part_had_no_sample_yet() -> None:
+    """The station died between current and hold; what it missed must not abort the hold when it goes on."""
+    trial = begun(cccv(DOWN, TAPER, abort_if=when(time(20))))
+    trial.voltages(1.0, 0.5, 0.2)
+    trial.pause(3602.0)
+    trial.resume(3610.0)
+    trial.sample(3611.0, 0.2, -MA)
+    assert trial.finish is None
+    for at_s in range(3612, 3628):
+        trial.sample(float(at_s), 0.2, -MA)
+    assert trial.finish is None
+    trial.sample(3629.0, 0.2, -MA)
+    assert trial.finish is not None
+
+
+def test_a_hold_never_tapers_against_its_verb_but_ends_at_its_first_look() -> None:
+    """The cell is beyond the voltage: holding it would delithiate in a lithiation until the current fades."""
+    trial = begun(cccv(DOWN, TAPER, time(99)), hold(0.2, TAPER))
+    trial.samples(1, voltage_V=0.1)
+    trial.samples(2, voltage_V=0.2, current_A=MA)
+    assert trial.told == ["2.cc already: voltage <= 0.2", "2.cv current <= 0.0001"]
+    trial.samples(9, voltage_V=0.2, current_A=MA)
+    assert progress(trial.program, trial.state).step_id == "6"
+
+
+def test_a_current_against_the_verb_of_a_hold_still_aborts_by_its_magnitude() -> None:
+    trial = begun(cccv(DOWN, time(99), abort_if=when(current(">=", 0.9 * MA))))
+    trial.samples(1, voltage_V=0.1, current_A=0.0)
+    trial.samples(2, voltage_V=0.2, current_A=MA)
+    assert trial.finish == Finish(Outcome.ABORTED, "abort_if: current >= 0.0009")
