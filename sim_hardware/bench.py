@@ -16,6 +16,8 @@ from sim_hardware.faults import Instrument, Line
 from sim_hardware.keithley2400 import Keithley2400
 from sim_hardware.keithley2450 import Keithley2450
 from sim_hardware.keithley2450_models import FAMILY
+from sim_hardware.keithley2600 import Keithley2600
+from sim_hardware.keithley2600_models import FAMILY as FAMILY_2600
 from sim_hardware.loads import Battery, Load, open_lead, resistor, short
 from sim_hardware.nmc import NmcCell
 from sim_hardware.oven import Oven
@@ -23,7 +25,8 @@ from sim_hardware.server import Endpoint, serve_pty, serve_tcp
 
 KEITHLEY, EUROTHERM = "keithley-2400", "eurotherm"
 KEITHLEY_2450S = tuple(f"keithley-{model}" for model in FAMILY)
-SMUS = (KEITHLEY, *KEITHLEY_2450S)
+KEITHLEY_2600S = tuple(f"keithley-{model.lower()}" for model in FAMILY_2600)
+SMUS = (KEITHLEY, *KEITHLEY_2450S, *KEITHLEY_2600S)
 MODELS = (*SMUS, EUROTHERM)
 LOADS: Mapping[str, Callable[[], Load]] = {
     "nmc": NmcCell,
@@ -113,15 +116,26 @@ def make_oven(place: Place, seed: int, now: Callable[[], float]) -> Oven:
 
 def make_smu(
     place: Place, seed: int, now: Callable[[], float], oven: Oven | None = None
-) -> Keithley2400 | Keithley2450:
+) -> Keithley2400 | Keithley2450 | Keithley2600:
     own = seed_for(seed, place.name)
     serial = place.serial or str(1_000_000 + own % 9_000_000)
     oven_K = _in_kelvin(oven) if oven else None
+    if place.model in KEITHLEY_2600S:
+        model = place.model.removeprefix("keithley-").upper()
+        at_K = (oven_K(),) if oven_K else ()
+        loads = [make_load(cell, *at_K) for cell in _cells(place, FAMILY_2600[model].outputs)]
+        return Keithley2600(loads, now, seed=own, serial=serial, oven_K=oven_K, model=model)
     load = make_load(place.cell, oven_K()) if oven_K else make_load(place.cell)
     if place.model in KEITHLEY_2450S:
         model = place.model.removeprefix("keithley-")
         return Keithley2450(load, now, seed=own, serial=serial, oven_K=oven_K, model=model)
     return Keithley2400(load, now, seed=own, serial=serial, oven_K=oven_K)
+
+
+def _cells(place: Place, outputs: tuple[str, ...]) -> tuple[str, ...]:
+    """``cell = "c+e"``: one on each output; a single one hangs on every output."""
+    cells = tuple(place.cell.split("+"))
+    return cells * len(outputs) if len(cells) == 1 else cells
 
 
 def _in_kelvin(oven: Oven) -> Callable[[], float]:

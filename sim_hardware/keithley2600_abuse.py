@@ -1,0 +1,59 @@
+"""What a host did to the cell on one SMU of a simulated 2600 that no host may do: a list that must stay empty.
+
+Only the host's own acts count: a power failure or someone at the front panel leads to none.
+"""
+
+from __future__ import annotations
+
+from sim_hardware.circuit import CurrentSource, Disconnected, Terminals
+from sim_hardware.keithley2400_abuse import CHARGE_WHILE_OFF, DUMPED, NOT_APART, TWO_WIRES
+from sim_hardware.keithley2450_abuse import SWITCHED_LIVE
+from sim_hardware.keithley2600_settings import HIGH_Z, REMOTE, Settings
+
+
+class Abuse:
+    """``acts`` holds each kind once, in the order of first times. ``let_go`` is True once the host has let go of it."""
+
+    def __init__(self) -> None:
+        self.acts: list[str] = []
+        self.let_go = False
+        self._wiring: tuple[object, ...] | None = None
+
+    def add(self, act: str) -> None:
+        if act not in self.acts:
+            self.acts.append(act)
+
+    def forgive(self) -> None:
+        """The host could not know: the instrument lost power, or someone touched it."""
+        self.let_go = False
+        self._wiring = None
+
+    def look(self, settings: Settings, terminals: Terminals) -> None:
+        """After a command of the host."""
+        if settings.is_on:
+            self._look_at_on(settings, terminals)
+            return
+        self._wiring = None
+        if isinstance(terminals.source, Disconnected):
+            self.let_go = True
+        elif self.let_go:
+            self.add(NOT_APART)
+
+    def _look_at_on(self, settings: Settings, terminals: Terminals) -> None:
+        source = terminals.source
+        wiring = (settings.function, *settings.source_range.values(), *settings.measure_range.values())
+        acts = {
+            TWO_WIRES: settings.sense != REMOTE,
+            NOT_APART: settings.off_mode != HIGH_Z,
+            DUMPED: isinstance(source, CurrentSource) and terminals.lead == "good" and terminals.operating().limited,
+            SWITCHED_LIVE: self._wiring not in (None, wiring),
+        }
+        self._wiring = wiring
+        for act, done in acts.items():
+            if done:
+                self.add(act)
+
+    def look_back(self, settings: Settings, charge_C: float) -> None:
+        """After time has passed, in which ``charge_C`` flowed."""
+        if charge_C and self.let_go and not settings.is_on:
+            self.add(CHARGE_WHILE_OFF)
