@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import RunReader
+from protocols.model import Verb
 from protocols.record import JSON
 
 if TYPE_CHECKING:
@@ -31,8 +33,7 @@ class Curve:
 class CycleCapacity:
     """Of a completed cycle, in mAh per gram of active material, or in mAh where no mass is known (``per_gram`` False).
 
-    ``efficiency`` is what came out over what had gone in before: delithiation over lithiation, the other way round
-    where the electrode was built lithiated; None where nothing went in.
+    ``efficiency`` is what was given back over what had been put in before (``fills_first``); None where nothing was.
     """
 
     cycle: int
@@ -48,15 +49,39 @@ def active_mass_g(cell: Mapping[str, JSON]) -> float | None:
     return float(mass_g) if isinstance(mass_g, int | float) and mass_g > 0 else None
 
 
+def fills_first(info: RunInfo) -> Verb:
+    """What puts in the charge that the other direction gives back, as ``stop_when`` has it: by ``as_built``.
+
+    Else the direction a counted cycle begins with: the charge of a full cell, the lithiation of most half cells.
+    """
+    built = info.cell.get("as_built")
+    if built is None:
+        currents = (_counted_current_mA(step) for step in _listed(info.plan.get("steps")))
+        return Verb.DELITHIATE if next((each for each in currents if each), 0.0) > 0 else Verb.LITHIATE
+    return Verb.DELITHIATE if built == "lithiated" else Verb.LITHIATE
+
+
+def _listed(value: JSON) -> list[JSON]:
+    return value if isinstance(value, list) else []
+
+
+def _counted_current_mA(step: JSON) -> float | None:
+    """Positive where it delithiates; None in a rest, and before the first cycle."""
+    if not isinstance(step, Mapping) or step.get("cycles") == "0":
+        return None
+    current_mA = step.get("current_mA")
+    return float(current_mA) if isinstance(current_mA, int | float) else None
+
+
 def capacity_table(reader: RunReader) -> list[CycleCapacity]:
     """Every completed cycle."""
     mass_g = active_mass_g(reader.info.cell)
     scale = 1000.0 / (mass_g or 1.0)
-    lithiated = reader.info.cell.get("as_built") == "lithiated"
+    delithiates_first = fills_first(reader.info) is Verb.DELITHIATE
     table: list[CycleCapacity] = []
     for cycle in reader.cycles():
         into_Ah, out_Ah = cycle.lithiation_Ah, cycle.delithiation_Ah
-        first_Ah, second_Ah = (out_Ah, into_Ah) if lithiated else (into_Ah, out_Ah)
+        first_Ah, second_Ah = (out_Ah, into_Ah) if delithiates_first else (into_Ah, out_Ah)
         efficiency = second_Ah / first_Ah if first_Ah > 0 else None
         table.append(CycleCapacity(cycle.cycle, into_Ah * scale, out_Ah * scale, mass_g is not None, efficiency))
     return table
@@ -76,6 +101,15 @@ def curves(reader: RunReader) -> list[Curve]:
                 seen = chosen[thinned(len(chosen))]
                 found.append(Curve(int(cycle), direction, data[counter][seen] * scale, data["voltage_V"][seen]))
     return found
+
+
+def voltage_trace(reader: RunReader) -> tuple[NDArray[float64], NDArray[float64]]:
+    """Hours and volts, with the extremes of each stretch: every n-th point would show cut-offs that nobody set."""
+    from cycler_ctl.web.decimate import keep
+
+    data = reader.columns(("time_s", "voltage_V"))
+    seen = keep((data["voltage_V"],), MOST_POINTS)
+    return data["time_s"][seen] / 3600.0, data["voltage_V"][seen]
 
 
 def thinned(count: int) -> NDArray[intp]:

@@ -11,7 +11,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cycler_ctl.curves import Curve, CycleCapacity, active_mass_g, capacity_table, curves, thinned, typical_current_A
+from cycler_ctl.curves import (
+    Curve,
+    CycleCapacity,
+    active_mass_g,
+    capacity_table,
+    curves,
+    typical_current_A,
+    voltage_trace,
+)
 from cycler_ctl.errors import StoreError
 from cycler_ctl.store.reader import RunReader, open_run
 from protocols.model import Verb
@@ -145,12 +153,14 @@ def _voltage_capacity(axes: Axes, found: Sequence[Curve]) -> None:
 
 def _name_directions(axes: Axes, found: Sequence[Curve], means: Verb | None) -> None:
     """Which curve is which, written beside the first cycle's two."""
-    first = min((curve.cycle for curve in found), default=0)
-    for curve in (curve for curve in found if curve.cycle == first):
+    cycle = min((curve.cycle for curve in found), default=0)
+    first = [curve for curve in found if curve.cycle == cycle]
+    share = 10 if _cross(first) else 4
+    for curve in first:
         lithiates = curve.direction < 0
         discharges = lithiates is not (means is Verb.DELITHIATE)
         words = ("discharge" if discharges else "charge", "lithiation" if lithiates else "delithiation")
-        beside = len(curve.capacity) // 4
+        beside = len(curve.capacity) // share
         axes.annotate(
             f"{words[0]} ({words[1]})",
             (curve.capacity[beside], curve.voltage_V[beside]),
@@ -159,6 +169,12 @@ def _name_directions(axes: Axes, found: Sequence[Curve], means: Verb | None) -> 
             va="bottom" if lithiates else "top",
             fontsize=6.5,
         )
+
+
+def _cross(first: Sequence[Curve]) -> bool:
+    """Whether a full cell's charge crosses its discharge; a half cell's curves stay apart, with room between them."""
+    early_V = {curve.direction: curve.voltage_V[len(curve.voltage_V) // 4] for curve in first}
+    return len(early_V) > 1 and early_V[-1] > early_V[1]
 
 
 def _widest(found: Sequence[Curve]) -> float:
@@ -175,9 +191,8 @@ def _axis_names(axes: Axes, reader: RunReader) -> None:
 
 
 def _voltage_time(axes: Axes, reader: RunReader) -> None:
-    data = reader.columns(("time_s", "voltage_V"))
-    seen = thinned(len(data["time_s"]))
-    axes.plot(data["time_s"][seen] / 3600.0, data["voltage_V"][seen], color="tab:blue", linewidth=0.8)
+    hours, voltage_V = voltage_trace(reader)
+    axes.plot(hours, voltage_V, color="tab:blue", linewidth=0.8)
     axes.set_xlabel("Time / h")
     axes.set_ylabel("Voltage / V")
     axes.grid(visible=True, linewidth=0.3, alpha=0.6)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
 
-from cycler_ctl.curves import active_mass_g
+from cycler_ctl.curves import active_mass_g, fills_first
 from cycler_ctl.errors import StoreError
 from cycler_ctl.predicted import static_path
 from cycler_ctl.report.scan import Scan, scan
@@ -132,7 +132,7 @@ def _sha256(text: str) -> str:
 
 def _cycles(info: RunInfo, cycles: Sequence[CycleSummary]) -> Iterable[CycleFacts]:
     mass_g = active_mass_g(info.cell)
-    lithiated = info.cell.get("as_built") == "lithiated"
+    delithiates_first = fills_first(info) is Verb.DELITHIATE
     for one in cycles:
         first, second = one.lithiation_Ah, one.delithiation_Ah
         yield CycleFacts(
@@ -141,7 +141,7 @@ def _cycles(info: RunInfo, cycles: Sequence[CycleSummary]) -> Iterable[CycleFact
             delithiation_mAh=one.delithiation_Ah * 1e3,
             lithiation_mAh_per_g=None if mass_g is None else one.lithiation_Ah * 1e3 / mass_g,
             delithiation_mAh_per_g=None if mass_g is None else one.delithiation_Ah * 1e3 / mass_g,
-            efficiency=_share(first, second) if lithiated else _share(second, first),
+            efficiency=_share(first, second) if delithiates_first else _share(second, first),
             lithiation_mWh=one.lithiation_Wh * 1e3,
             delithiation_mWh=one.delithiation_Wh * 1e3,
             energy_efficiency=_energy_efficiency(info.discharge_means, one),

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from cycler_ctl.curves import capacity_table, curves
+from cycler_ctl.curves import MOST_POINTS, capacity_table, curves, voltage_trace
 from cycler_ctl.errors import StoreError
 from cycler_ctl.plot import formula, plot_fig_s3, plot_runs, title
 from cycler_ctl.store.files import WriterOptions
@@ -71,11 +71,42 @@ def test_the_efficiency_of_a_cell_built_lithiated_is_the_other_way_round(tmp_pat
         assert capacity_table(reader)[0].efficiency == pytest.approx(2.2 / 1.65)
 
 
+def _begins(current_mA: float) -> dict[str, Any]:
+    steps = [{"cycles": "0", "current_mA": -1.0}, {"cycles": "1-3", "current_mA": None}]
+    return {
+        "steps": [*steps, {"cycles": "1-3", "current_mA": current_mA}, {"cycles": "1-3", "current_mA": -current_mA}]
+    }
+
+
+@pytest.mark.parametrize(("current_mA", "efficiency"), [(0.5, 2.2 / 1.65), (-0.5, 1.65 / 2.2)])
+def test_of_a_cell_of_unknown_making_the_second_direction_of_a_cycle_gives_back(
+    tmp_path: Path, current_mA: float, efficiency: float
+) -> None:
+    """A full cell is charged first: more given back than put in would be nobody's efficiency."""
+    with open_run(record(tmp_path, replace(INFO, plan=_begins(current_mA)))) as reader:
+        assert capacity_table(reader)[0].efficiency == pytest.approx(efficiency)
+
+
 def test_without_an_active_mass_capacities_are_in_mah(tmp_path: Path) -> None:
     with open_run(record(tmp_path, replace(INFO, cell={**CELL, "active_mass_g": None}))) as reader:
         first = capacity_table(reader)[0]
     assert first.lithiation_mAh == pytest.approx(2.2)
     assert not first.per_gram
+
+
+def test_a_trace_of_many_points_keeps_what_lasted_for_one_of_them(tmp_path: Path) -> None:
+    options = WriterOptions(commit_every_s=0.01, minimum_free_bytes=0)
+    writer = create_run(tmp_path, INFO, on_durable=lambda run: None, options=options)
+    row = next(iter(cycling_rows(SHAPE)))
+    spikes = {5003: 0.1, 7771: 2.5}
+    rows = (replace(row, seq=n, time_s=float(n), voltage_V=spikes.get(n, 1.0)) for n in range(1, 10_001))
+    writer.append(list(rows))
+    assert writer.close()
+    with open_run(writer.run_dir) as reader:
+        hours, volts = voltage_trace(reader)
+    assert len(volts) <= MOST_POINTS
+    assert sorted({float(each) for each in volts}) == [0.1, 1.0, 2.5]
+    assert (hours[0], hours[-1]) == pytest.approx((1 / 3600, 10_000 / 3600))
 
 
 def test_a_title_says_composition_and_current_density(tmp_path: Path) -> None:
