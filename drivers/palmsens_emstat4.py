@@ -1,0 +1,358 @@
+"""PalmSens EmStat4 LR and HR, MultiEmStat4 and Nexus, by MethodSCRIPT over a serial port.
+
+The working electrode's lead goes to the cell's working electrode (with both of its sense leads where there are any), the
+counter and reference leads to the other: then the instrument's sign is ours. Each channel of a MultiEmStat4 is a port.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cycler_ctl.clock import real_sleep
+from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
+from cycler_ctl.instrument import (
+    Channel,
+    DriverSpec,
+    Flag,
+    Identity,
+    Instrument,
+    Link,
+    LinkDefaults,
+    Protection,
+    Ratings,
+    Reading,
+    Sensor,
+    Setpoint,
+)
+from drivers.palmsens_emstat4_ratings import MODELS, REST, Model, ratings, why
+from drivers.palmsens_emstat4_reply import Failed, answer, only_package, packages, reply_length
+from drivers.palmsens_emstat4_script import (
+    Pace,
+    Plan,
+    Report,
+    State,
+    check_cell,
+    confirm,
+    plan_for,
+    proof,
+    report_of,
+    script,
+)
+
+DEAF_S = 0.06  # after an error it hears nothing for 50 ms (palmsens/instrument.py)
+WAITS_S = (0.0, 0.2, 1.0)  # before each try to get into step
+TRIES = 3
+CLOCKS_DIFFER = 1e-3  # the instrument's and ours, at most
+LATE_S, SINGLE = 0.02, 2.0**-22  # what an answer's own time may be off by: handling, and single precision of the time
+ABORT = b"\nZ\n"  # an empty line first, for half a line may be waiting (abort_and_sync in palmsens/instrument.py)
+NOT_NOW = "0006"
+NEEDED = {"e": 38, "Z": 98, "Y": 99}  # bits of the answer to CC (comm_registry.py)
+LARGEST_ID = 100_000_000
+VERSION = re.compile(r"t(\w{6})(\d)(\d)(\d+)#(.*)")
+ENDED = {
+    State.WINDOW: "the window's edge was reached",
+    State.LEASE: "it was not asked for longer than its lease",
+    State.LIMIT: "the voltage could not be held within the limit of the current",
+}
+
+
+class Options(BaseModel):
+    """``interval_s`` between the instrument's own looks at the cell. ``lease_s``: how long it goes on without the host."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    regulation: Literal["bounded", "current"] = "bounded"
+    interval_s: float = Field(default=0.1, ge=0.05, le=5.0)
+    lease_s: float = Field(default=30.0, ge=5.0, le=600.0)
+    mains_Hz: Literal[50, 60] = 50
+
+
+@dataclass(slots=True)
+class Running:
+    """The script that runs: what for, how it is known, and how far it has been heard.
+
+    ``offset_s``: our time less its own when an answer came, at the least that was seen.
+    """
+
+    plan: Plan
+    identity: int
+    count: int
+    offset_s: float
+    at_s: float
+
+    def accept(self, report: Report, raw: bytes, asked_s: float, at_s: float) -> None:
+        """BadReply unless this was told by this script after the question: a late answer carries an earlier time."""
+        if report.script != self.identity:
+            raise BadReply("Y", raw, "told by another script")
+        reach_s = self.offset_s + CLOCKS_DIFFER * (at_s - self.at_s) + LATE_S + SINGLE * report.time_s
+        if report.count <= self.count or report.time_s + reach_s < asked_s:
+            raise BadReply("Y", raw, "the answer to an earlier question")
+        self.count = report.count
+        self.offset_s = min(at_s - report.time_s, self.offset_s + CLOCKS_DIFFER * (at_s - self.at_s))
+        self.at_s = at_s
+
+
+class Output:
+    """The one output. ``_running`` is the script we started, None while there is none and the cell is off."""
+
+    def __init__(self, link: Link, model: Model, options: Options) -> None:
+        self._link = link
+        self._model = model
+        self._options = options
+        self._pace = Pace(options.interval_s, options.lease_s, options.mains_Hz)
+        self._running: Running | None = None
+        self._ratings = ratings(model, options.lease_s, options.interval_s)
+
+    @property
+    def ratings(self) -> Ratings:
+        return self._ratings
+
+    @property
+    def is_running(self) -> bool:
+        return self._running is not None
+
+    async def read(self) -> Reading:
+        """One exchange: the running loop ends, tells its newest point, and begins anew."""
+        for _ in range(TRIES):
+            report, at_s = await self.poll()
+            if report.points > 0:
+                return _reading(report, at_s)
+            await real_sleep(self._options.interval_s)  # asked again before there was a point
+        raise DeviceFault(f"{self._link.address} makes no new points")
+
+    async def apply(self, setpoint: Setpoint) -> bool:
+        """Any doubt on the way turns the cell off and is raised. True: the cell was open for a moment."""
+        before = self._running
+        try:
+            await self._apply(setpoint)
+        except InstrumentError as error:
+            await self._off_because_of(error)
+            raise
+        return before is not None and before.plan.is_on
+
+    async def turn_off(self) -> None:
+        await switch_off(self._link)
+        self._running = None
+
+    async def poll(self) -> tuple[Report, float]:
+        """What the running script tells now; DeviceFault when it has ended, by itself or with the instrument."""
+        running = self._running
+        if running is None:
+            raise DeviceFault(f"{self._link.address} is off: no script looks at the cell")
+        asked_s = self._link.now()
+        raw = await self._asked_again()
+        at_s = self._link.now()
+        report = report_of(only_package(answer("Y", raw), raw), raw, self._model)
+        running.accept(report, raw, asked_s, at_s)
+        if report.state > State.RESTING:
+            self._running = None
+            raise self._let_go(report)
+        return report, at_s
+
+    async def _asked_again(self) -> bytes:
+        """Between two loops nobody listens to Y: it is said once more."""
+        raw = await self._link.query(b"Y\n")
+        if raw.endswith(b"Y!0006\n"):
+            await real_sleep(DEAF_S)
+            raw = await self._link.query(b"Y\n")
+        if raw.endswith(b"Y!0006\n"):
+            await real_sleep(DEAF_S)
+            self._running = None
+            raise DeviceFault(
+                f"the script on {self._link.address} has ended, but not by us: power failure, or a late host"
+            )
+        return raw
+
+    async def _apply(self, setpoint: Setpoint) -> None:
+        """Stop, load, check what was taken and what the cell is at, and only then give the word."""
+        plan = plan_for(setpoint, self._options.regulation, self._model)
+        await stop(self._link)
+        self._running = None
+        identity = secrets.randbelow(LARGEST_ID)
+        raw = await self._link.query(script(plan, identity, self._pace, self._model))
+        at_s = self._link.now()
+        *told, values = packages(answer("e", raw), raw)
+        confirm(plan, self._pace, tuple(told))
+        report = report_of(values, raw, self._model)
+        if report.script != identity:
+            raise BadReply("e", raw, "told by another script")
+        check_cell(plan, report.voltage_V)
+        self._running = Running(plan, identity, report.count, at_s - report.time_s, at_s)
+        if plan.is_on:
+            await self._give_the_word()
+
+    async def _give_the_word(self) -> None:
+        raw = await self._link.query(b"Y\n")
+        lines = answer("Y", raw)
+        if lines[-1] != "M000A":
+            raise DeviceFault(f"the script on {self._link.address} does not begin: it says {lines}")
+
+    async def _off_because_of(self, error: InstrumentError) -> None:
+        try:
+            await self.turn_off()
+        except InstrumentError as worse:
+            error.add_note(f"and it could not be confirmed off: {worse}")
+
+    def _let_go(self, report: Report) -> DeviceFault:
+        why = ENDED.get(State(report.state), "") if report.state in set(State) else f"state {report.state}"
+        return DeviceFault(
+            f"{self._link.address} has opened the cell switch by itself at {report.voltage_V:.5g} V: {why} "
+            f"(lease_s = {self._options.lease_s:g})"
+        )
+
+
+def _reading(report: Report, at_s: float) -> Reading:
+    """Driving is being at the limit of the current, as for a source that is bounded."""
+    flags = frozenset({Flag.COMPLIANCE}) if report.state == State.DRIVING else frozenset[Flag]()
+    return Reading(report.voltage_V, report.current_A, report.state != State.RESTING, flags, at_s)
+
+
+async def stop(link: Link) -> None:
+    """End whatever script runs; its ``on_finished:`` opens the switch, if it says so."""
+    try:
+        answer("Z", await link.query(b"Z\n"))
+    except Failed as failed:
+        await real_sleep(DEAF_S)
+        if failed.code != NOT_NOW:
+            raise
+
+
+async def switch_off(link: Link) -> None:
+    """Return when the instrument itself has shown that the cell is off; DeviceFault after three tries."""
+    problem: InstrumentError | None = None
+    for _ in range(TRIES):
+        try:
+            await stop(link)
+            await prove_off(link)
+        except Failed as error:
+            problem = error
+            await real_sleep(DEAF_S)
+        except (LinkTimeout, BadReply) as error:
+            problem = error
+        else:
+            return
+        await link.write(ABORT)
+        await link.clear()
+    raise DeviceFault(f"the cell on {link.address} could not be confirmed off: {problem}")
+
+
+async def prove_off(link: Link) -> None:
+    identity = secrets.randbelow(LARGEST_ID)
+    raw = await link.query(proof(identity))
+    if [value.number for value in only_package(answer("e", raw), raw)] != [identity]:
+        raise BadReply("e", raw, "told by another script")
+
+
+async def safe_off(link: Link) -> None:
+    """Off from any state, knowing nothing."""
+    await link.write(ABORT)
+    await link.clear()
+    await switch_off(link)
+
+
+async def identify(link: Link) -> tuple[Model, Identity]:
+    raw = await link.query(b"t\n")
+    found = VERSION.fullmatch(answer("t", raw)[0])
+    model = MODELS.get(found[1]) if found else None
+    if found is None or model is None:
+        raise BadReply("t", raw, "not an EmStat4, MultiEmStat4 or Nexus")
+    serial = answer("i", await link.query(b"i\n"))[0]
+    return model, Identity("PalmSens", model.name, serial[1:], f"{found[2]}.{found[3]}.{found[4]}")
+
+
+async def check_abilities(link: Link) -> None:
+    """DeviceFault for one that does not know Y, by which it is read."""
+    raw = await link.query(b"CC\n")
+    bits = answer("CC", raw)[0]
+    if not re.fullmatch(r"C[0-9A-F]+", bits):
+        raise BadReply("CC", raw)
+    missing = [name for name, bit in NEEDED.items() if not int(bits[1:], 16) >> bit & 1]
+    if missing:
+        raise DeviceFault(f"the firmware of {link.address} does not know {', '.join(missing)}: update it")
+
+
+@dataclass(frozen=True, slots=True)
+class Potentiostat:
+    """One instrument with its output ``"1"``."""
+
+    link: Link
+    identity: Identity
+    output: Output
+
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        return {"1": self.output}
+
+    @property
+    def sensors(self) -> Mapping[str, Sensor]:
+        return {}
+
+    async def resync(self) -> None:
+        """Prove that nothing is left to come, and that this instrument is still at what it was left at.
+
+        A running script is its own proof: it tells the number that only it was given, and when it tells.
+        """
+        problem: InstrumentError | None = None
+        for wait_s in WAITS_S:
+            await real_sleep(wait_s)
+            await self.link.clear()
+            try:
+                await (self.output.poll() if self.output.is_running else self._identify())
+            except (LinkTimeout, BadReply) as error:
+                problem = error
+                continue
+            return
+        raise LinkTimeout(f"{self.link.address} stays out of step: {problem}")
+
+    async def _identify(self) -> None:
+        await prove_off(self.link)
+        _, identity = await identify(self.link)
+        if identity != self.identity:
+            raise DeviceFault(f"{self.link.address} is now {identity}, and was {self.identity}")
+
+
+@asynccontextmanager
+async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
+    """Off before anything else; off again on leaving if a script runs."""
+    await safe_off(link)
+    model, identity = await identify(link)
+    await check_abilities(link)
+    output = Output(link, model, options)
+    try:
+        yield Potentiostat(link, identity, output)
+    finally:
+        if output.is_running:
+            await output.turn_off()
+
+
+def usual_ratings(options: Options) -> Ratings:
+    return ratings(MODELS["es4_hr"], options.lease_s, options.interval_s)
+
+
+DRIVER = DriverSpec(
+    title="PalmSens EmStat4, MultiEmStat4, Nexus",
+    options=Options,
+    link=LinkDefaults(timeout_s=1.0, baudrate=921_600, write_terminator=b"", strip=b"", reply_length=reply_length),
+    connect=connect,
+    outputs=("1",),
+    safe_off=safe_off,
+    protection=Protection.A,
+    ratings=usual_ratings,
+    status="experimental",
+    notes=(
+        "Rest: " + REST,
+        "Protection: " + why(Options().lease_s),
+        "regulation = bounded: at the window's edge the instrument holds it; current: it opens the cell switch",
+        "each change of the setpoint opens the cell for as long as it takes to load a script",
+        "an EmStat4 LR goes to 3 V only: not for a cell of 4 V",
+        "each channel of a MultiEmStat4 is a serial port of its own",
+        "accuracies are not from a data sheet",
+    ),
+)
