@@ -18,6 +18,8 @@ from sim_hardware.keithley2450 import Keithley2450
 from sim_hardware.keithley2450_models import FAMILY
 from sim_hardware.keithley2600 import Keithley2600
 from sim_hardware.keithley2600_models import FAMILY as FAMILY_2600
+from sim_hardware.keysightb2900 import KeysightB2900
+from sim_hardware.keysightb2900_models import FAMILY as FAMILY_B2900
 from sim_hardware.loads import Battery, Load, open_lead, resistor, short
 from sim_hardware.nmc import NmcCell
 from sim_hardware.oven import Oven
@@ -26,7 +28,8 @@ from sim_hardware.server import Endpoint, serve_pty, serve_tcp
 KEITHLEY, EUROTHERM = "keithley-2400", "eurotherm"
 KEITHLEY_2450S = tuple(f"keithley-{model}" for model in FAMILY)
 KEITHLEY_2600S = tuple(f"keithley-{model.lower()}" for model in FAMILY_2600)
-SMUS = (KEITHLEY, *KEITHLEY_2450S, *KEITHLEY_2600S)
+KEYSIGHT_B2900S = tuple(f"keysight-{model.lower()}" for model in FAMILY_B2900)
+SMUS = (KEITHLEY, *KEITHLEY_2450S, *KEITHLEY_2600S, *KEYSIGHT_B2900S)
 MODELS = (*SMUS, EUROTHERM)
 LOADS: Mapping[str, Callable[[], Load]] = {
     "nmc": NmcCell,
@@ -116,7 +119,7 @@ def make_oven(place: Place, seed: int, now: Callable[[], float]) -> Oven:
 
 def make_smu(
     place: Place, seed: int, now: Callable[[], float], oven: Oven | None = None
-) -> Keithley2400 | Keithley2450 | Keithley2600:
+) -> Keithley2400 | Keithley2450 | Keithley2600 | KeysightB2900:
     own = seed_for(seed, place.name)
     serial = place.serial or str(1_000_000 + own % 9_000_000)
     oven_K = _in_kelvin(oven) if oven else None
@@ -125,6 +128,13 @@ def make_smu(
         at_K = (oven_K(),) if oven_K else ()
         loads = [make_load(cell, *at_K) for cell in _cells(place, FAMILY_2600[model].outputs)]
         return Keithley2600(loads, now, seed=own, serial=serial, oven_K=oven_K, model=model)
+    if place.model in KEYSIGHT_B2900S:
+        model = place.model.removeprefix("keysight-").upper()
+        at_K = (oven_K(),) if oven_K else ()
+        first, *more = [make_load(cell, *at_K) for cell in _cells(place, ("1", "2")[: FAMILY_B2900[model].channels])]
+        return KeysightB2900(
+            first, now, seed=own, serial=serial, oven_K=oven_K, model=model, second=next(iter(more), None)
+        )
     load = make_load(place.cell, oven_K()) if oven_K else make_load(place.cell)
     if place.model in KEITHLEY_2450S:
         model = place.model.removeprefix("keithley-")

@@ -14,7 +14,17 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sim_hardware.bench import KEITHLEY_2450S, LOADS, MODELS, BenchFile, Place, host_and_port, open_bench, read_bench
+from sim_hardware.bench import (
+    KEITHLEY_2450S,
+    KEYSIGHT_B2900S,
+    LOADS,
+    MODELS,
+    BenchFile,
+    Place,
+    host_and_port,
+    open_bench,
+    read_bench,
+)
 from sim_hardware.cell import CELLS
 from sim_hardware.control import Control, described, serve_control
 from sim_hardware.simtime import SimTime
@@ -59,7 +69,7 @@ def _bench(options: argparse.Namespace) -> BenchFile:
     if options.file is not None:
         bench = read_bench(options.file)
     else:
-        if options.pty and options.model in KEITHLEY_2450S:
+        if options.pty and options.model in {*KEITHLEY_2450S, *KEYSIGHT_B2900S}:
             raise ValueError(f"a {options.model} has no serial port")
         listen = "pty" if options.pty else options.listen
         if listen != "pty":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from sim_hardware.cli import main
 from sim_hardware.keithley2400_abuse import (
     AUTO_CLEAR,
     CHARGE_WHILE_OFF,
@@ -410,3 +411,8 @@ def test_two_channels_are_apart_and_the_truth_holds_both() -> None:
     bench.send(":OUTP2:ON:AUTO 0;:OUTP2 ON")
     assert bench.truth("output_on") is True
     assert bench.ask(":OUTP?;:OUTP2?") == "0;1"
+
+
+def test_it_has_no_serial_port(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keysight-b2902a", "--pty"]) == 1
+    assert "has no serial port" in capsys.readouterr().err
