@@ -10,6 +10,7 @@ from protocols.model import (
     CccvStep,
     Clause,
     GittStep,
+    LabelOf,
     NoteStep,
     OnStartMet,
     PreviousOf,
@@ -64,13 +65,14 @@ CELLS = st.builds(
     below_zero=st.sampled_from([0.5, 1.0]),
     ohm=st.sampled_from([50.0, 200.0]),
 )
+REFERENCES = st.sampled_from([PreviousOf(None), PreviousOf(Verb.LITHIATE), LabelOf("down")])
 ABORTS = st.sampled_from([(), (), (), when(time(30)), when(capacity(25 * A_SECOND))])
 
 
 @st.composite
 def ends(draw: st.DrawFn, threshold: Clause) -> Ends:
     """Always a time, so that every step ends; perhaps something sooner."""
-    share = capacity(draw(st.sampled_from([0.5, 1.2])), PreviousOf(draw(st.sampled_from([None, Verb.LITHIATE]))))
+    share = capacity(draw(st.sampled_from([0.5, 1.2])), draw(REFERENCES))
     slope = clause(Watched.SLOPE, "<=", 1e-3)
     others: list[Clause | tuple[Clause, ...]] = [
         threshold,

@@ -183,6 +183,26 @@ def test_safety_is_watched_in_a_pause() -> None:
     assert trial.rows[-1].mark is Mark.PAUSED
 
 
+def test_a_cell_may_cool_down_in_a_pause_but_not_get_too_hot() -> None:
+    trial = begun(lithiate(time(99)), safety=Safety(temperature_degC=(110, 135)))
+    trial.sample(0.0, temperature_degC=120.0)
+    trial.pause(1.0)
+    trial.sample(2.0, current_A=0.0, temperature_degC=25.0)
+    assert trial.finish is None
+    trial.sample(3.0, current_A=0.0, temperature_degC=136.0)
+    assert trial.finish is not None
+
+
+def test_a_step_that_passed_too_much_trips_in_a_pause_too() -> None:
+    trial = begun(lithiate(time(99)), safety=Safety(step_charge_Ah=1.5 * A_SECOND, for_s=5))
+    trial.voltages(1.0, 1.0, 1.0)
+    trial.pause(2.5)
+    for at_s in (3.0, 7.0):
+        trial.sample(at_s, current_A=0.0)
+    assert trial.finish is not None
+    assert trial.finish.reason.startswith("step charge")
+
+
 def test_a_skip_names_who_did_it_and_goes_on_at_once() -> None:
     trial = begun(lithiate(time(99)), delithiate(time(99)))
     trial.voltages(1.0, 0.9)

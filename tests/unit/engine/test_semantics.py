@@ -126,10 +126,11 @@ def test_taper_conditions_look_at_the_current_after_five_samples_of_hold() -> No
 
 def test_taper_conditions_wait_again_after_a_pause() -> None:
     trial = begun(hold(0.2, TAPER))
-    cv(trial, 1.0, 1.0, 1.0)
-    trial.pause(2.5)
+    cv(trial, *[1.0] * 7)
+    trial.pause(6.5)
     trial.resume(10.0)
-    trial.sample(10.1, 0.2, 0.0)
+    for at_s in (10.1, 10.4, 10.8):
+        trial.sample(at_s, 0.2, 0.0)
     assert not trial.steps
     trial.sample(11.2, 0.2, 0.0)
     assert trial.steps
@@ -542,3 +543,45 @@ def test_a_current_against_the_verb_of_a_hold_still_aborts_by_its_magnitude() ->
     trial.samples(1, voltage_V=0.1, current_A=0.0)
     trial.samples(2, voltage_V=0.2, current_A=MA)
     assert trial.finish == Finish(Outcome.ABORTED, "abort_if: current >= 0.0009")
+
+
+def test_a_current_after_a_gap_in_a_hold_counts_at_once() -> None:
+    trial = begun(hold(0.2, TAPER))
+    cv(trial, 1.0, 1.0)
+    trial.sample(20.0, 0.2, 0.0)
+    assert trial.told == ["6 current <= 0.0001"]
+
+
+def test_one_reading_beyond_the_cutoff_ends_a_train_of_slow_samples_and_is_no_already() -> None:
+    trial = begun(gitt(PULSE, RELAX, voltage("<=", 0.2)), settings=Settings(sample_every_s=2.0))
+    trial.samples(1, voltage_V=0.1)
+    assert trial.told == ["3.1p voltage <= 0.2"]
+    assert not trial.events(EventKind.WARNING)
+    trial.samples(3, voltage_V=0.1)
+    assert trial.told[1:] == ["3.1r time >= 2"]
+    assert trial.state.course.past.lithiate_Ah is None
+
+
+def test_each_pulse_looks_for_the_cutoff_of_its_train_anew() -> None:
+    for cutoff in (voltage("<=", 0.2), voltage("<=", 0.2, for_s=2)):
+        trial = begun(gitt(PULSE, RELAX, cutoff, pulses=2), settings=Settings(debounce=3))
+        trial.voltages(1.0, 1.0, 0.1, 0.1, 0.5, 0.5, 0.5, 0.1, 0.1, 1.0, 1.0)
+        assert trial.told == ["3.1p time >= 3", "3.1r time >= 2", "3.2p time >= 3"]
+
+
+def test_the_clock_of_an_abort_begins_anew_in_the_next_step() -> None:
+    low = when(voltage("<=", 0.2, for_s=3))
+    steps = lithiate(time(3), abort_if=low), cccv(DOWN, TAPER, abort_if=low), lithiate(time(2), abort_if=low)
+    trial = begun(*steps)
+    trial.voltages(1.0, 1.0, 0.1, 0.1)
+    trial.voltages(0.1, 0.2, since_s=4)
+    cv(trial, 0.1)
+    trial.samples(3, voltage_V=0.1)
+    assert trial.told == ["1 time >= 3", "2.cc already: voltage <= 0.2", "2.cv current <= 0.0001", "1 time >= 2"]
+
+
+def test_a_step_that_never_had_a_sample_has_no_voltage_of_the_step_before_it() -> None:
+    trial = begun(lithiate(time(2)), delithiate(time(9)))
+    trial.samples(3)
+    trial.stop(2.5)
+    assert (trial.steps[1].start_voltage_V, trial.steps[1].end_voltage_V, trial.steps[1].ended_s) == (None, None, 2.5)

@@ -294,3 +294,13 @@ def test_an_interruption_in_a_rest_leaves_its_cycle_a_measure_of_the_cell() -> N
     trial.samples(1)
     trial.sample(3610.0)
     assert trial.events(EventKind.REPEAT_ENDED)
+
+
+def test_a_repeat_that_is_stopped_in_the_first_pass_of_its_inner_one_keeps_the_repeat_around_it_going() -> None:
+    low = retention("<=", 1.5 * A_SECOND)
+    middle = repeat(5, repeat(5, UP, path="5.1.1"), path="5.1", counts=False, stop_when=low)
+    trial = begun(repeat(2, middle, counts=False), BELOW)
+    for _ in range(2):
+        cycle(trial, 0.7)
+    assert [event.data["cycle"] for event in trial.events(EventKind.REPEAT_ENDED)] == [1, 2]
+    assert not trial.events(EventKind.WARNING)
