@@ -1,0 +1,120 @@
+"""One Test Script Processor, asked one thing at a time, and the dead-man's switch it leaves behind each answer.
+
+While an output may be on, every message ends in a wait after which the script turns all outputs off; the next message
+begins with ``abort``, which ends the wait. So the outputs go off by themselves once nobody has asked for that long. The
+output stays as it is when a script is aborted; cyckei has worked this way on 2602s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from cycler_ctl.errors import BadReply, DeviceFault, LinkTimeout
+from cycler_ctl.instrument import Link
+from drivers.keithley_2600_settings import DIGITS, HIGH_Z, number
+
+ABORT = b"abort"
+TRIES = 3
+LOWEST_NONCE, NONCES = 1000, 900_000
+# What the answers are spelled as; no prompts between them, no errors unasked.
+FORMAT = f"localnode.prompts = 0 localnode.showerrors = 0 format.data = 1 format.asciiprecision = {DIGITS}"
+# Whatever is there: a 2601 has no second SMU.
+ALL_OFF = (
+    "smua.source.offmode = smua.OUTPUT_HIGH_Z smua.source.output = smua.OUTPUT_HIGH_Z "
+    "if smub then smub.source.offmode = smub.OUTPUT_HIGH_Z smub.source.output = smub.OUTPUT_HIGH_Z end"
+)
+ALL_OFF_STATE = "o, h = smua.source.output, smua.source.offmode p, q = 0, 2 if smub then p, q = smub.source.output, smub.source.offmode end"
+
+
+def off_chunk(outputs: Iterable[str]) -> str:
+    """OUTPUT_HIGH_Z opens the relay whatever the off mode is (2600BS-901-01 Rev. F p. 9-249)."""
+    return " ".join(
+        f"smu{output}.source.offmode = smu{output}.OUTPUT_HIGH_Z smu{output}.source.output = smu{output}.OUTPUT_HIGH_Z"
+        for output in outputs
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``errors``: how many entries the error queue holds."""
+
+    errors: int
+    values: tuple[str, ...]
+
+
+class Tsp:
+    """Owner of who speaks: an abort and its chunk are not divided. ``live``: the outputs that may be on."""
+
+    def __init__(self, link: Link, outputs: Sequence[str] = (), dead_man_s: float = 0.0) -> None:
+        self.link = link
+        self.live: set[str] = set()
+        tail = " ".join(f"smu{output}.source.output = smu{output}.OUTPUT_HIGH_Z" for output in outputs)
+        self._dead_man = f" delay({dead_man_s:g}) {tail}"
+        self._turn = asyncio.Lock()
+        self._nonces = count(LOWEST_NONCE + secrets.randbelow(NONCES))
+
+    async def ask(self, chunk: str, values: Sequence[str]) -> Answer:
+        """Carry out the chunk and print the values. The answer bears the question's number at both ends."""
+        async with self._turn:
+            await self.link.write(ABORT)
+            return await self._exchange(chunk, values)
+
+    async def switch(self, off: str, state: str, values: Sequence[str]) -> Answer:
+        """Send ``off`` even when answers are out of step, then ask for the state."""
+        async with self._turn:
+            await self.link.write(ABORT)
+            await self.link.write(off.encode("ascii"))
+            return await self._exchange(state, values)
+
+    async def _exchange(self, chunk: str, values: Sequence[str]) -> Answer:
+        nonce = next(self._nonces)
+        printed = ", ".join(["n", "errorqueue.count", *values, "n"])
+        text = f"n = {nonce} {chunk} print({printed})".replace("  ", " ")
+        raw = await self.link.query((text + self._dead_man * bool(self.live)).encode("ascii"))
+        return _parsed(chunk, raw, f"{nonce:.{DIGITS - 1}e}", len(values))
+
+    async def take_error(self) -> str:
+        """The oldest entry of the error queue in words; however many there were, none is left."""
+        chunk = "k = errorqueue.count c, t = errorqueue.next() errorqueue.clear()"
+        answer = await self.ask(chunk, ("k", "c", "t"))
+        entries, code, text = answer.values
+        more = number(chunk, entries) - 1
+        return f"{number(chunk, code):.0f} {text!r}{f' and {more:.0f} more' if more > 0 else ''}"
+
+
+def _parsed(chunk: str, raw: bytes, nonce: str, values: int) -> Answer:
+    fields = raw.decode("latin-1").strip().split("\t")
+    if len(fields) != values + 3 or fields[0] != nonce or fields[-1] != nonce:
+        raise BadReply(chunk, raw, "not the answer to this question")
+    errors = number("errorqueue.count", fields[1])
+    return Answer(round(errors), tuple(fields[2:-1]))
+
+
+async def switch_off(tsp: Tsp, off: str, state: str, values: Sequence[str]) -> None:
+    """Return when the outputs were read back off and high-impedance; DeviceFault after three tries."""
+    problem = ""
+    for _ in range(TRIES):
+        try:
+            answer = await tsp.switch(off, state, values)
+            if [number(state, text) for text in answer.values] == [0.0, HIGH_Z] * (len(values) // 2):
+                return
+            problem = f"it answers {', '.join(answer.values)} to {', '.join(values)}"
+        except (LinkTimeout, BadReply) as error:
+            problem = str(error)
+        await tsp.link.clear()
+    raise DeviceFault(f"the output of {tsp.link.address} could not be confirmed off: {problem}")
+
+
+async def outputs_off(tsp: Tsp, outputs: Sequence[str]) -> None:
+    """These off, the others as they are and still watched."""
+    state = [f"smu{output}.source.{name}" for output in outputs for name in ("output", "offmode")]
+    await switch_off(tsp, off_chunk(outputs), FORMAT, state)
+
+
+async def safe_off(link: Link) -> None:
+    """All off from any state, knowing nothing: a script that runs is aborted, and off is read back."""
+    await switch_off(Tsp(link), ALL_OFF, f"{FORMAT} {ALL_OFF_STATE}", ("o", "h", "p", "q"))
