@@ -150,7 +150,7 @@ def set_to(setpoint: Setpoint) -> str:
 
 
 def _charge(charge_Ah: float, mass_g: float | None) -> str:
-    specific = f" ({charge_Ah * 1000 / mass_g:.0f} mAh/g)" if mass_g else ""
+    specific = f" ({_amount(charge_Ah * 1000 / mass_g)} mAh/g)" if mass_g else ""
     return f"{format_number(charge_Ah * 1000)} mAh{specific}"
 
 
@@ -161,9 +161,9 @@ def _volts(voltage_V: float | None) -> str:
 def _foot(found: Prediction) -> Iterator[str]:
     for one in found.cycles[:1] + found.cycles[1:][-1:]:
         unit = "mAh/g" if one.per_gram else "mAh"
-        efficiency = "" if one.efficiency is None else f", {one.efficiency * 100:.1f} %"
-        amounts = f"{_amount(one.lithiation_mAh)} {unit} lithiated, {_amount(one.delithiation_mAh)} {unit} delithiated"
-        yield f"cycle {one.cycle}: {amounts}{efficiency}"
+        efficiency = "" if one.efficiency is None else f", efficiency {one.efficiency * 100:.1f} %"
+        lithiated, delithiated = (f"{_amount(each)} {unit}" for each in (one.lithiation_mAh, one.delithiation_mAh))
+        yield f"cycle {one.cycle}: {lithiated} lithiated, {delithiated} delithiated{efficiency}"
     yield from _train_lines(found)
     yield from found.repeats_ended
     yield ended(found)
@@ -211,7 +211,8 @@ def _train_lines(found: Prediction) -> Iterator[str]:
 
 
 def _amount(capacity_mAh: float) -> str:
-    return f"{capacity_mAh:.0f}" if capacity_mAh >= 100 else format_number(capacity_mAh)
+    """Three digits: a model's numbers deserve no more."""
+    return f"{capacity_mAh:.0f}" if capacity_mAh >= 100 else format_number(capacity_mAh, 3)
 
 
 def ended(found: Prediction) -> str:

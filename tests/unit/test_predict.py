@@ -87,6 +87,17 @@ def test_a_full_cell_is_charged_and_discharged(ten_cycles: Prediction) -> None:
     assert 0.8 * 4 < last.delithiation_mAh < 4
 
 
+def test_a_full_cell_gives_back_at_most_what_its_charge_put_in(ten_cycles: Prediction) -> None:
+    assert all(0.98 < (one.efficiency or 0.0) <= 1.0001 for one in ten_cycles.cycles)
+    assert ", efficiency 9" in render(ten_cycles, "p")
+
+
+def test_a_small_charge_per_gram_is_not_shown_as_none(tmp_path: Path) -> None:
+    head = HEAD.replace("name: g,", "name: g, active_mass: 20 mg,")
+    text = render(predicted(program_of("  - charge: {at: C/2, for: 10 s}\n", head), tmp_path), "p")
+    assert "mAh (0.278 mAh/g)" in text
+
+
 def test_cycles_that_are_alike_are_shown_by_the_first_two_and_the_last(ten_cycles: Prediction) -> None:
     lines = render(ten_cycles, "p.yaml").splitlines()
     assert [line[9:17].strip() for line in lines if line.startswith("1.1 ")] == ["1", "2", "10"]
