@@ -6,8 +6,10 @@ import pytest
 
 from protocols.engine import Apply, Finish, progress, resume_setpoint
 from protocols.model import (
+    CccvStep,
     ConstantCurrent,
     ConstantVoltage,
+    CurrentStep,
     LabelOf,
     OnStartMet,
     PreviousOf,
@@ -41,6 +43,7 @@ from tests.unit.engine.conftest import (
 A_SECOND = MA / 3600
 DOWN = lithiate(voltage("<=", 0.2), time(10))
 TAPER = current("<=", 0.1 * MA)
+LOW = when(voltage("<=", 0.2, for_s=3))
 PULSE = lithiate(time(3))
 RELAX = rest(time(2))
 
@@ -569,15 +572,34 @@ def test_each_pulse_looks_for_the_cutoff_of_its_train_anew() -> None:
         assert trial.told == ["3.1p time >= 3", "3.1r time >= 2", "3.2p time >= 3"]
 
 
-def test_the_clock_of_an_abort_begins_anew_in_the_next_step() -> None:
-    low = when(voltage("<=", 0.2, for_s=3))
-    steps = lithiate(time(3), abort_if=low), cccv(DOWN, TAPER, abort_if=low), lithiate(time(2), abort_if=low)
-    trial = begun(*steps)
-    trial.voltages(1.0, 1.0, 0.1, 0.1)
-    trial.voltages(0.1, 0.2, since_s=4)
-    cv(trial, 0.1)
-    trial.samples(3, voltage_V=0.1)
-    assert trial.told == ["1 time >= 3", "2.cc already: voltage <= 0.2", "2.cv current <= 0.0001", "1 time >= 2"]
+@pytest.mark.parametrize("second", [lithiate(time(9), abort_if=LOW), cccv(DOWN, TAPER, abort_if=LOW)])
+def test_the_clock_of_an_abort_begins_anew_in_the_next_step(second: CurrentStep | CccvStep) -> None:
+    trial = begun(lithiate(time(3), abort_if=LOW), second)
+    trial.voltages(1.0, 1.0, 0.2, 0.2)
+    trial.samples(3, voltage_V=0.2, current_A=-MA)
+    assert trial.finish is None
+    trial.samples(1, voltage_V=0.2, current_A=-MA)
+    assert trial.finish == Finish(Outcome.ABORTED, "abort_if: voltage <= 0.2 for 3 s")
+
+
+def test_the_first_reading_of_a_whole_needs_no_second_one_to_abort_but_that_of_a_later_part_does() -> None:
+    whole = cccv(DOWN, time(9), abort_if=when(voltage("<=", 0.1)))
+    first, later = (begun(whole, settings=Settings(debounce=2)) for _ in range(2))
+    first.samples(1, voltage_V=0.1)
+    assert first.finish is not None
+    later.voltages(1.0, 0.2, 0.2, 0.1)
+    assert later.finish is None
+    later.samples(1, voltage_V=0.1)
+    assert later.finish is not None
+
+
+def test_a_train_left_by_a_skip_leaves_nothing_of_its_cutoff_to_the_next() -> None:
+    train = gitt(PULSE, RELAX, voltage("<=", 0.2))
+    trial = begun(train, train, settings=Settings(debounce=2))
+    trial.voltages(1.0, 0.1)
+    trial.skip(1.5)
+    trial.samples(1, voltage_V=0.1)
+    assert trial.told == ["3.1p skipped by ann"]
 
 
 def test_a_step_that_never_had_a_sample_has_no_voltage_of_the_step_before_it() -> None:
