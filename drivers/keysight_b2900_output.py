@@ -1,0 +1,212 @@
+"""One output of a B2900: how it is driven, read and switched off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from itertools import islice
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cycler_ctl.errors import DeviceFault, InstrumentError
+from cycler_ctl.instrument import Flag, Link, Ratings, Reading, Setpoint
+from drivers import scpi
+from drivers.keithley_2400_settings import Setting
+from drivers.keysight_b2900_ratings import ratings, usable
+from drivers.keysight_b2900_settings import (
+    CURR,
+    VOLT,
+    Drive,
+    check_direction,
+    drive_for,
+    parse_reading,
+    plain_functions,
+    reading_query,
+    rest_drive,
+    safe_settings,
+)
+from drivers.keysight_b2900_wire import off_state, switch_off, take_errors
+
+TOGETHER = 8  # settings in one message
+
+
+class Options(BaseModel):
+    """``nplc``: integration in power line cycles, for voltage and current alike."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    regulation: Literal["bounded", "current"] = "bounded"
+    nplc: float = Field(default=1.0, ge=0.01, le=10.0)
+
+
+class Output:
+    """One output. ``_drive`` is what it is driven as, None while it is off (and then blind: high impedance).
+
+    ``turns`` is shared by an instrument's outputs: who changes settings looks at the one error queue afterwards.
+    """
+
+    def __init__(self, link: Link, model: str, number: int, options: Options, turns: asyncio.Lock) -> None:
+        self._link = link
+        self._number = number
+        self._options = options
+        self._turns = turns
+        self._spec = usable(model, options.regulation)
+        self._safe = safe_settings(number, options.nplc)
+        self._reading = reading_query(number)
+        self._drive: Drive | None = None
+        self._seen_V = 0.0
+        self._ratings = ratings(model, options.regulation, options.nplc)
+
+    @property
+    def ratings(self) -> Ratings:
+        return self._ratings
+
+    @property
+    def is_on(self) -> bool:
+        return self._drive is not None
+
+    async def read(self) -> Reading:
+        """One exchange. With its switch open a channel may still answer, so it is not asked then."""
+        if self._drive is None:
+            raise DeviceFault(f"{self._name} is off and, at high impedance, cannot see the cell")
+        raw = await self._link.query(self._reading)
+        at_s = self._link.now()
+        sample = parse_reading(raw, self._drive)
+        if not sample.output_on:
+            self._drive = None
+            raise self._not_by_us(())
+        self._seen_V = sample.voltage_V
+        return Reading(sample.voltage_V, sample.current_A, output_on=True, flags=sample.flags, at_s=at_s)
+
+    async def apply(self, setpoint: Setpoint) -> bool:
+        """Any doubt on the way turns this output off and is raised. True: the switch opened and closed on the way."""
+        async with self._turns:
+            try:
+                opened = await self._apply(setpoint)
+                await self._expect_no_errors()
+            except InstrumentError as error:
+                await self._off_because_of(error)
+                raise
+            return opened
+
+    async def turn_off(self) -> None:
+        """Waits for no other output's settings."""
+        await switch_off(self._link, self._number)
+        self._drive = None
+
+    async def prepare(self) -> None:
+        """Take every setting that must hold before the output may go on."""
+        await self._link.write(b"*CLS")
+        await scpi.send(self._link, plain_functions(self._number))
+        await self._program(self._safe)
+        await self._expect_no_errors()
+
+    async def verify(self) -> None:
+        """DeviceFault when the channel is not as it was left: switched at its front panel, reset, tripped, rebooted.
+
+        Of one that is off only that is asked, for it is set anew before it goes on.
+        """
+        drive = self._drive
+        expected = [Setting(off_state(self._number)[0], "1" if drive else "0")]
+        if drive is not None:
+            expected += [*self._safe, drive.function_setting(), drive.level_setting(), drive.limit_setting()]
+        answers = await self._answers(expected)
+        errors = await take_errors(self._link)
+        if drive is not None and answers[0] == "0":
+            self._drive = None
+            raise self._not_by_us(errors)
+        for setting, answer in zip(expected, answers, strict=True):
+            setting.confirm(answer)
+
+    @property
+    def _name(self) -> str:
+        return f"output {self._number} of {self._link.address}"
+
+    async def _apply(self, setpoint: Setpoint) -> bool:
+        """Decided on what the cell is at now: the last sample may be minutes old."""
+        before = self._drive
+        if before is None:
+            await self._rewire(rest_drive(self._number))
+        else:
+            await self.read()
+            drive = self._drive_for(setpoint)
+            if drive.continues(before):
+                check_direction(setpoint, drive, self._seen_V)
+                await self._relevel(drive, before)
+                return False
+            if before.function == VOLT:
+                await self._rewire(rest_drive(self._number))  # a loaded cell is not where it is when switched on again
+        drive = self._drive_for(setpoint)
+        check_direction(setpoint, drive, self._seen_V)
+        if drive != self._drive:
+            await self._rewire(drive)
+        return True
+
+    def _drive_for(self, setpoint: Setpoint) -> Drive:
+        return drive_for(setpoint, self._number, self._options.regulation, self._spec, self._seen_V)
+
+    async def _rewire(self, drive: Drive) -> None:
+        """Another function or range: off, told at a level where no current flows, on, looked at, and only then set."""
+        await self.turn_off()
+        await self.prepare()
+        quiet = drive.quiet(self._seen_V)
+        await self._program(quiet.settings())
+        await self._expect_no_errors()
+        self._drive = quiet
+        await self._switch_on()
+        reading = await self.read()
+        if drive.function == CURR and reading.flags & {Flag.COMPLIANCE, Flag.OVERVOLTAGE_PROTECTION}:
+            raise DeviceFault(
+                f"{self._name} is at its limit of {drive.limit:g} V at 0 A: a lead is open, or the cell is above"
+            )
+        if drive != quiet:
+            await self._relevel(drive, quiet)
+
+    async def _relevel(self, drive: Drive, before: Drive) -> None:
+        """A smaller limit goes first, a larger one last, so that neither setting's current is ever exceeded."""
+        level, limit = drive.level_setting(), drive.limit_setting()
+        await self._program((limit, level) if drive.limit < before.limit else (level, limit))
+        self._drive = drive
+
+    async def _switch_on(self) -> None:
+        header = off_state(self._number)[0]
+        await self._link.write(f"{header} ON".encode())
+        if await scpi.ask(self._link, f"{header}?") != "1":
+            raise DeviceFault(f"{self._name} does not go on: look at its display (interlock, temperature)")
+
+    async def _program(self, settings: Iterable[Setting]) -> None:
+        left = iter(settings)
+        while group := tuple(islice(left, TOGETHER)):
+            await scpi.send(self._link, (setting.command for setting in group))
+            # a header stands twice where a level is set to 0 first: the last one holds
+            wanted = {setting.header: setting for setting in group}
+            answers = await scpi.ask_all(self._link, wanted)
+            for setting, answer in zip(wanted.values(), answers, strict=True):
+                setting.confirm(answer)
+
+    async def _answers(self, settings: Iterable[Setting]) -> list[str]:
+        headers, answers = iter([setting.header for setting in settings]), list[str]()
+        while group := tuple(islice(headers, TOGETHER)):
+            answers += await scpi.ask_all(self._link, group)
+        return answers
+
+    async def _expect_no_errors(self) -> None:
+        errors = await take_errors(self._link)
+        if errors:
+            raise DeviceFault(f"{self._link.address} refuses{_listed(errors)}")
+
+    async def _off_because_of(self, error: InstrumentError) -> None:
+        try:
+            await self.turn_off()
+        except InstrumentError as worse:
+            error.add_note(f"and it could not be confirmed off: {worse}")
+
+    def _not_by_us(self, errors: Iterable[tuple[int, str]]) -> DeviceFault:
+        return DeviceFault(
+            f"{self._name} is off, but not by us: front panel, protection, reset or power failure{_listed(errors)}"
+        )
+
+
+def _listed(errors: Iterable[tuple[int, str]]) -> str:
+    return "".join(f"; it reports {code} {text!r}" for code, text in errors)
