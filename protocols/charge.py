@@ -29,7 +29,7 @@ def add_trapezoid(total: Counters, first: Sampled, last: Sampled) -> Counters:
 def _add_turning(total: Counters, first: Sampled, last: Sampled, half_h: float) -> Counters:
     """The current changes its sign on the way: each direction gets its triangle up to the zero."""
     before = half_h * first.current_A / (first.current_A - last.current_A)
-    after = half_h - before
+    after = half_h * last.current_A / (last.current_A - first.current_A)  # half_h - before may be less than nothing
     half_way = _add(total, first.current_A * before, abs(first.current_A * first.voltage_V) * before)
     return _add(half_way, last.current_A * after, abs(last.current_A * last.voltage_V) * after)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from protocols.charge import (
@@ -46,6 +46,7 @@ def test_a_current_that_turns_on_the_way_gives_each_direction_its_triangle() -> 
     assert throughput_Wh(total) == pytest.approx(throughput_Ah(total))
 
 
+@example(1.28125, -3.5e-92, 1.5, 0.0, 1.0)
 @given(FINITE, FINITE, st.floats(0, 1e4), FINITE, FINITE)
 def test_net_charge_is_the_trapezoid_whatever_the_signs(
     first_A: float, last_A: float, duration_s: float, first_V: float, last_V: float
