@@ -23,13 +23,15 @@ from sim_hardware.keysightb2900_models import FAMILY as FAMILY_B2900
 from sim_hardware.loads import Battery, Load, open_lead, resistor, short
 from sim_hardware.nmc import NmcCell
 from sim_hardware.oven import Oven
+from sim_hardware.palmsens_emstat4 import EmStat4
 from sim_hardware.server import Endpoint, serve_pty, serve_tcp
 
 KEITHLEY, EUROTHERM = "keithley-2400", "eurotherm"
 KEITHLEY_2450S = tuple(f"keithley-{model}" for model in FAMILY)
 KEITHLEY_2600S = tuple(f"keithley-{model.lower()}" for model in FAMILY_2600)
 KEYSIGHT_B2900S = tuple(f"keysight-{model.lower()}" for model in FAMILY_B2900)
-SMUS = (KEITHLEY, *KEITHLEY_2450S, *KEITHLEY_2600S, *KEYSIGHT_B2900S)
+PALMSENS = {"palmsens-emstat4": "emstat4-hr", "palmsens-emstat4-lr": "emstat4-lr", "palmsens-nexus": "nexus"}
+SMUS = (KEITHLEY, *KEITHLEY_2450S, *KEITHLEY_2600S, *KEYSIGHT_B2900S, *PALMSENS)
 MODELS = (*SMUS, EUROTHERM)
 LOADS: Mapping[str, Callable[[], Load]] = {
     "nmc": NmcCell,
@@ -119,7 +121,7 @@ def make_oven(place: Place, seed: int, now: Callable[[], float]) -> Oven:
 
 def make_smu(
     place: Place, seed: int, now: Callable[[], float], oven: Oven | None = None
-) -> Keithley2400 | Keithley2450 | Keithley2600 | KeysightB2900:
+) -> Keithley2400 | Keithley2450 | Keithley2600 | KeysightB2900 | EmStat4:
     own = seed_for(seed, place.name)
     serial = place.serial or str(1_000_000 + own % 9_000_000)
     oven_K = _in_kelvin(oven) if oven else None
@@ -136,6 +138,8 @@ def make_smu(
             first, now, seed=own, serial=serial, oven_K=oven_K, model=model, second=next(iter(more), None)
         )
     load = make_load(place.cell, oven_K()) if oven_K else make_load(place.cell)
+    if place.model in PALMSENS:
+        return EmStat4(load, now, seed=own, serial=serial, oven_K=oven_K, model=PALMSENS[place.model])
     if place.model in KEITHLEY_2450S:
         model = place.model.removeprefix("keithley-")
         return Keithley2450(load, now, seed=own, serial=serial, oven_K=oven_K, model=model)
