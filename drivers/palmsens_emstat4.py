@@ -149,12 +149,19 @@ class Output:
         asked_s = self._link.now()
         raw = await self._asked_again()
         at_s = self._link.now()
-        report = report_of(only_package(answer("Y", raw), raw), raw, self._model)
+        report = report_of(only_package(self._heard(raw), raw), raw, self._model)
         running.accept(report, raw, asked_s, at_s)
         if report.state > State.RESTING:
             self._running = None
             raise self._let_go(report)
         return report, at_s
+
+    def _heard(self, raw: bytes) -> list[str]:
+        try:
+            return answer("Y", raw)
+        except Failed:
+            self._running = None
+            raise
 
     async def _asked_again(self) -> bytes:
         """Between two loops nobody listens to Y: it is said once more."""

@@ -83,7 +83,7 @@ def answer(question: str, raw: bytes) -> list[str]:
     lines = raw.decode("latin-1").removesuffix("\n").split("\n")
     while len(lines) > 1 and (not lines[0] or lines[0][0] in BY_ITSELF):
         lines.pop(0)
-    if not lines[0].startswith(question[0]):
+    if not lines[0].startswith((question[0], "!")):
         raise BadReply(question[:20], raw, "the answer to another question")
     for line in lines:
         if found := ERROR.fullmatch(line):
@@ -95,8 +95,8 @@ class Failed(DeviceFault):
     """The instrument answered with an error number."""
 
     def __init__(self, question: str, code: str, where: str) -> None:
-        name = question if len(question) < 4 else "a script"
-        super().__init__(f"{name!r} failed with {code}{where} ({WORDS.get(code, 'see the MethodSCRIPT manual, A')})")
+        meaning = WORDS.get(code, "see the MethodSCRIPT manual, appendix A")
+        super().__init__(f"{f'its script, after {question!r},' if where else repr(question)} failed: {code}{where}, {meaning}")
         self.code = code
 
 

@@ -105,6 +105,7 @@ class EmStat4:
             return {
                 "output_on": self.cell.is_on,
                 "relay_closed": not isinstance(terminals.source, Disconnected),
+                "off_mode": "HIMP",  # its switch opens
                 "running": self.is_running,
                 "mode": self.cell.mode,
                 "current_A": point.current_A,

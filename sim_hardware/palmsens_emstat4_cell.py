@@ -106,7 +106,7 @@ class Electrodes:
 
     def left(self) -> None:
         """No script runs any more."""
-        self._look(LEFT_ON, harmful=self.is_on and not self.welded)
+        self._look(LEFT_ON, harmful=self.is_on)
 
     def potential(self) -> Value:
         point = self.terminals.operating()
@@ -136,7 +136,7 @@ class Electrodes:
             self.terminals.drive(wanted)
 
     def _look(self, act: str, *, harmful: bool) -> None:
-        if harmful and act not in self.abuse:
+        if harmful and not self.welded and act not in self.abuse:
             self.abuse.append(act)
 
 

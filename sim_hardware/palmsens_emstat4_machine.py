@@ -27,7 +27,7 @@ COMPUTE: dict[str, Callable[[float, float], float]] = {
     "add_var": operator.add,
     "sub_var": operator.sub,
     "mul_var": operator.mul,
-    "div_var": operator.truediv,
+    "div_var": lambda one, other: one / other,
 }
 ENDLESS = 100_000  # statements without any time passing: the instrument would be stuck
 
