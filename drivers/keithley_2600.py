@@ -49,7 +49,7 @@ from drivers.keithley_2600_settings import (
     safe_settings,
     window_of,
 )
-from drivers.keithley_2600_wire import ABORT, FORMAT, Tsp, outputs_off, safe_off
+from drivers.keithley_2600_wire import ABORT, ERROR_VALUES, ERRORS, FORMAT, Tsp, outputs_off, safe_off, told_errors
 
 WAITS_S = (0.0, 0.2, 1.0)  # before each try to get into step: answers slower than a drain's quiet stay behind
 TOGETHER = 8  # settings in one message
@@ -97,7 +97,7 @@ class Output:
             raise DeviceFault(f"{self._where()} is off and, at high impedance, cannot see the cell")
         answer = await self._tsp.ask(reading_chunk(self._smu, drive), (*MEASURED, *MEASURED))
         at_s = self._tsp.link.now()
-        sample = parse_reading(answer.values)
+        sample = parse_reading(answer)
         if sample is None:
             raise self._not_by_us()
         self._check(sample, drive)
@@ -176,11 +176,12 @@ class Output:
         left = iter(settings)
         while group := tuple(islice(left, TOGETHER)):
             told = " ".join(setting.command(self._smu) for setting in group)
-            answer = await self._tsp.ask(told, [f"{self._smu}.{setting.name}" for setting in group])
-            if answer.errors:
-                raise DeviceFault(f"{self._where()} refuses; it reports {await self._tsp.take_error()}")
-            for setting, text in zip(group, answer.values, strict=True):
-                setting.confirm(text)
+            names = [f"{self._smu}.{setting.name}" for setting in group]
+            *answers, entries, code, text = await self._tsp.ask(f"{told} {ERRORS}", (*names, *ERROR_VALUES))
+            if errors := told_errors((entries, code, text)):
+                raise DeviceFault(f"{self._where()} refuses; it reports {errors}")
+            for setting, answer in zip(group, answers, strict=True):
+                setting.confirm(answer)
 
     def _check(self, sample: Sample, drive: Drive) -> None:
         """DeviceFault when the output is not as it was left."""
@@ -236,8 +237,8 @@ class SourceMeter:
             except (LinkTimeout, BadReply) as error:
                 problem = str(error)
                 continue
-            if answer.values != (self.identity.model, self.identity.serial):
-                raise DeviceFault(f"{link.address} is now {' '.join(answer.values)}, and was {self.identity}")
+            if answer != (self.identity.model, self.identity.serial):
+                raise DeviceFault(f"{link.address} is now {' '.join(answer)}, and was {self.identity}")
             return
         raise LinkTimeout(f"{link.address} stays out of step: {problem}")
 
@@ -249,7 +250,7 @@ async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
     names = outputs_of(identity.model)
     tsp = Tsp(link, names, options.dead_man_s)
     outputs = {name: Output(tsp, name, identity.model, options) for name in names}
-    await tsp.ask(f"{FORMAT} errorqueue.clear()", ())
+    await tsp.ask(FORMAT, ())
     for output in outputs.values():
         await output.prepare()
     try:

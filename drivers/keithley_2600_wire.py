@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import count
 
 from cycler_ctl.errors import BadReply, DeviceFault, LinkTimeout
@@ -22,6 +21,9 @@ TRIES = 3
 LOWEST_NONCE, NONCES = 1000, 900_000
 # What the answers are spelled as; no prompts between them, no errors unasked.
 FORMAT = f"localnode.prompts = 0 localnode.showerrors = 0 format.data = 1 format.asciiprecision = {DIGITS}"
+# After a chunk: how many errors it made, and the first.
+ERRORS = "k = errorqueue.count c, t = errorqueue.next()"
+ERROR_VALUES = ("k", "c", "t")
 # Whatever is there: a 2601 has no second SMU.
 ALL_OFF = (
     "smua.source.offmode = smua.OUTPUT_HIGH_Z smua.source.output = smua.OUTPUT_HIGH_Z "
@@ -38,14 +40,6 @@ def off_chunk(outputs: Iterable[str]) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """``errors``: how many entries the error queue holds."""
-
-    errors: int
-    values: tuple[str, ...]
-
-
 class Tsp:
     """Owner of who speaks: an abort and its chunk are not divided. ``live``: the outputs that may be on."""
 
@@ -57,41 +51,43 @@ class Tsp:
         self._turn = asyncio.Lock()
         self._nonces = count(LOWEST_NONCE + secrets.randbelow(NONCES))
 
-    async def ask(self, chunk: str, values: Sequence[str]) -> Answer:
-        """Carry out the chunk and print the values. The answer bears the question's number at both ends."""
+    async def ask(self, chunk: str, values: Sequence[str]) -> tuple[str, ...]:
+        """Carry out the chunk and print the values. The answer bears the question's number at both ends.
+
+        What stands in the error queue before is forgotten: an abort may leave something there (cyckei clears it too).
+        """
         async with self._turn:
             await self.link.write(ABORT)
             return await self._exchange(chunk, values)
 
-    async def switch(self, off: str, state: str, values: Sequence[str]) -> Answer:
+    async def switch(self, off: str, state: str, values: Sequence[str]) -> tuple[str, ...]:
         """Send ``off`` even when answers are out of step, then ask for the state."""
         async with self._turn:
             await self.link.write(ABORT)
             await self.link.write(off.encode("ascii"))
             return await self._exchange(state, values)
 
-    async def _exchange(self, chunk: str, values: Sequence[str]) -> Answer:
+    async def _exchange(self, chunk: str, values: Sequence[str]) -> tuple[str, ...]:
         nonce = next(self._nonces)
-        printed = ", ".join(["n", "errorqueue.count", *values, "n"])
-        text = f"n = {nonce} {chunk} print({printed})".replace("  ", " ")
+        text = f"n = {nonce} errorqueue.clear() {chunk} print({', '.join(['n', *values, 'n'])})"
         raw = await self.link.query((text + self._dead_man * bool(self.live)).encode("ascii"))
         return _parsed(chunk, raw, f"{nonce:.{DIGITS - 1}e}", len(values))
 
-    async def take_error(self) -> str:
-        """The oldest entry of the error queue in words; however many there were, none is left."""
-        chunk = "k = errorqueue.count c, t = errorqueue.next() errorqueue.clear()"
-        answer = await self.ask(chunk, ("k", "c", "t"))
-        entries, code, text = answer.values
-        more = number(chunk, entries) - 1
-        return f"{number(chunk, code):.0f} {text!r}{f' and {more:.0f} more' if more > 0 else ''}"
 
-
-def _parsed(chunk: str, raw: bytes, nonce: str, values: int) -> Answer:
+def _parsed(chunk: str, raw: bytes, nonce: str, values: int) -> tuple[str, ...]:
     fields = raw.decode("latin-1").strip().split("\t")
-    if len(fields) != values + 3 or fields[0] != nonce or fields[-1] != nonce:
+    if len(fields) != values + 2 or fields[0] != nonce or fields[-1] != nonce:
         raise BadReply(chunk, raw, "not the answer to this question")
-    errors = number("errorqueue.count", fields[1])
-    return Answer(round(errors), tuple(fields[2:-1]))
+    return tuple(fields[1:-1])
+
+
+def told_errors(values: Sequence[str]) -> str:
+    """What ERRORS answered, in words; empty when there was none."""
+    entries, code, text = values
+    more = number("errorqueue.count", entries) - 1
+    if more < 0:
+        return ""
+    return f"{number('errorqueue.next()', code):.0f} {text!r}{f' and {more:.0f} more' if more else ''}"
 
 
 async def switch_off(tsp: Tsp, off: str, state: str, values: Sequence[str]) -> None:
@@ -100,9 +96,9 @@ async def switch_off(tsp: Tsp, off: str, state: str, values: Sequence[str]) -> N
     for _ in range(TRIES):
         try:
             answer = await tsp.switch(off, state, values)
-            if [number(state, text) for text in answer.values] == [0.0, HIGH_Z] * (len(values) // 2):
+            if [number(state, text) for text in answer] == [0.0, HIGH_Z] * (len(values) // 2):
                 return
-            problem = f"it answers {', '.join(answer.values)} to {', '.join(values)}"
+            problem = f"it answers {', '.join(answer)} to {', '.join(values)}"
         except (LinkTimeout, BadReply) as error:
             problem = str(error)
         await tsp.link.clear()

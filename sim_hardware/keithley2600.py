@@ -123,7 +123,10 @@ class Keithley2600:
         self.log.append((self._now(), line))
         text = line.decode("latin-1")
         if text == "abort":
-            # Harmful way: what was sent before it and is still to be done is lost with the script that ran.
+            # Harmful way: what was sent before it and is still to be done is lost with the script that ran, and an
+            # entry is left in the error queue (why else does cyckei clear that after each abort).
+            if self._running is not None:
+                self._node.fail(RUNTIME, "TSP Runtime error: script aborted")
             self._queue.clear()
             self._running = self._script = None
         else:

@@ -562,14 +562,29 @@ async def test_a_setting_that_was_not_taken_is_found_by_reading_back() -> None:
         assert b.is_off()
 
 
-async def test_a_full_error_queue_is_told_in_part_and_gone() -> None:
+class Fussy(Keithley2600):
+    """Takes no limit for the discharge."""
+
+    def receive(self, data: bytes) -> bytes:
+        return super().receive(data.replace(b"limiti = 5.0", b"limiti = 0.0"))
+
+
+async def test_a_refused_setting_is_told_with_the_instruments_own_words() -> None:
+    async with bench(sim_class=Fussy) as b:
+        await b.channel.apply(CHARGE)
+        with pytest.raises(DeviceFault, match=r"output a of .* refuses; it reports 1102 'Parameter too small'"):
+            await b.channel.apply(ConstantCurrent(-500e-6, WINDOW_V))
+        assert b.is_off()
+
+
+async def test_a_full_error_queue_of_others_stops_nothing_and_is_gone() -> None:
     async with bench() as b:
         await b.channel.apply(CHARGE)
         b.sim.receive(b"abort\n" + b"nonsense(\n" * 1200)
-        with pytest.raises(DeviceFault, match=r"refuses; it reports -285 .* and 255 more"):
-            await b.channel.apply(DISCHARGE)
-        assert b.is_off()
-        await b.channel.apply(CHARGE)
+        assert b.sim.truth()["errors"] == 256
+        await b.channel.apply(DISCHARGE)
+        assert (await b.channel.read()).current_A == pytest.approx(-200e-6, rel=0.01)
+        assert b.sim.truth()["errors"] == 0
 
 
 # The wire
