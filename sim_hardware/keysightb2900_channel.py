@@ -92,7 +92,8 @@ class Channel:
             self.abuse.add(SWITCHED_ON_BY_READING)
             self.rewire()
 
-    def after_reading(self) -> None:
+    def after_triggered(self) -> None:
+        """Automatic output off: when what a trigger began is over; a spot measurement is not of that kind."""
         if self.settings.auto_off and self.output:
             self.switch(on=False)
             self.rewire()
@@ -100,7 +101,6 @@ class Channel:
     def measure(self, time_s: float) -> Sample:
         self.before_reading()
         self.last = self.meter.sample(self.settings, self.terminals, time_s)
-        self.after_reading()
         return self.last
 
     def is_limited(self, quantity: str) -> bool:

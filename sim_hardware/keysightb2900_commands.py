@@ -74,11 +74,11 @@ def _sense_commands(name: str) -> Iterable[tuple[str, Command]]:
 
 def _reading_commands() -> Iterable[tuple[str, Command]]:
     yield ":READ[:SCALar]", Command(query=do.read())
-    yield ":MEASure", Command(query=do.read())
+    yield ":MEASure", Command(query=do.measure())
     yield ":FETCh[:SCALar]", Command(query=do.fetch())
     for element, spelled in READ_BY_ELEMENT.items():
         yield f":READ[:SCALar]:{spelled}", Command(query=do.read(element))
-        yield f":MEASure:{spelled}", Command(query=do.read(element))
+        yield f":MEASure:{spelled}", Command(query=do.measure(element))
         yield f":FETCh[:SCALar]:{spelled}", Command(query=do.fetch(element))
     yield ":FETCh[:SCALar]:STATus", Command(query=do.fetch("STAT"))
     for layer in ("[:ALL]", ":ACQuire", ":TRANsient"):

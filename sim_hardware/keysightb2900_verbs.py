@@ -207,12 +207,22 @@ def _listed(box: Box, arguments: tuple[str, ...]) -> list[Channel]:
     return [box.channels[number] for number in channel_list(arguments, len(box.channels))]
 
 
-def read(*elements: str) -> Step:
-    """:READ? and :MEASure? alike: a new measurement of each channel in the list; all elements chosen, or these."""
+def measure(*elements: str) -> Step:
+    """A spot measurement of each channel in the list; all elements chosen, or these."""
 
     def ask(box: Box, _channel: Channel, arguments: tuple[str, ...]) -> str:
         samples = [channel.measure(box.time_s) for channel in _listed(box, arguments)]
         return spell(samples, elements or box.elements)
+
+    return ask
+
+
+def read(*elements: str) -> Step:
+    """:INITiate and :FETCh? in one (2961 4-83)."""
+
+    def ask(box: Box, channel: Channel, arguments: tuple[str, ...]) -> str:
+        initiate(box, channel, arguments)
+        return spell([one.last for one in _listed(box, arguments)], elements or box.elements)
 
     return ask
 
@@ -229,6 +239,7 @@ def fetch(*elements: str) -> Step:
 def initiate(box: Box, _channel: Channel, arguments: tuple[str, ...]) -> None:
     for channel in _listed(box, arguments):
         channel.measure(box.time_s)
+        channel.after_triggered()
 
 
 def abort(box: Box, _channel: Channel, arguments: tuple[str, ...]) -> None:

@@ -113,9 +113,11 @@ def test_with_automatic_output_on_a_reading_switches_it_on(message: str) -> None
     assert bench.ask(":OUTP?") == "0"
 
 
-def test_with_automatic_output_off_it_is_on_for_the_reading_only(bench: Bench) -> None:
-    bench.ask(":MEAS?")
+def test_with_automatic_output_off_it_is_on_for_a_triggered_reading_only(bench: Bench) -> None:
+    bench.ask(":READ?")
     assert bench.ask(":OUTP?") == "0"
+    bench.ask(":MEAS?")
+    assert bench.ask(":OUTP?") == "1"
 
 
 @pytest.mark.parametrize(
