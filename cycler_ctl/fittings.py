@@ -16,6 +16,8 @@ from cycler_ctl.store.writer import Pending
 from protocols.model import ConstantCurrent, ConstantVoltage, Rest, Setpoint, Window
 from protocols.record import CycleSummary, EventRecord, Outcome, Row, StepSummary
 
+SETTLE_S = 0.1  # a new setpoint's first sample is taken when it has settled: 100 ms or 3 sample periods
+
 
 class Recorder(Protocol):
     """The run's writer, as far as a run needs it."""
@@ -61,9 +63,9 @@ class Fittings:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a run ended and whether off was confirmed by read-back."""
+    """How a run ended and whether off was confirmed by read-back. ``outcome`` None: it stays interrupted."""
 
-    outcome: Outcome
+    outcome: Outcome | None
     reason: str
     off_confirmed: bool
 

@@ -6,16 +6,18 @@ At each sample: guard, then engine, then the output, then the record; turning of
 from __future__ import annotations
 
 import asyncio
-import math
 from functools import partial
 
+from cycler_ctl.cellcheck import at_rest
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import BadReply, InstrumentError, LinkTimeout, RefusedError, StoreError
 from cycler_ctl.fittings import End, Fittings, ceilings_of, goes_on, narrowed
+from cycler_ctl.going_on import Remains
 from cycler_ctl.guard import Ceilings, GuardState, Severity
 from cycler_ctl.inbox import Inbox, Request, event_of
 from cycler_ctl.instrument import Measurement, Reading
-from cycler_ctl.lease import lease_for
+from cycler_ctl.output import APPLY_S, Output
+from cycler_ctl.pacing import Pace
 from cycler_ctl.to_its_end import to_its_end
 from protocols import engine
 from protocols.events import (
@@ -24,6 +26,7 @@ from protocols.events import (
     Event,
     Faulted,
     Finish,
+    Interrupted,
     RecordCycle,
     RecordEvent,
     RecordRow,
@@ -39,14 +42,11 @@ from protocols.record import JSON, EventKind, EventRecord
 from protocols.state import State
 from protocols.view import progress
 
-SETTLE_S = 0.1  # a new setpoint's first sample is taken when it has settled: 100 ms or 3 sample periods
 STALE_TEMPERATURE_S = 30.0
 WITHOUT_DISK_S = 60.0  # how long a run goes on from memory when nothing can be made durable (reliability F16)
-# Real seconds. From a hung instrument's first missed answer: 1 (the link's) + 1.2 + 1.5 to the alarm (reliability F1: 5).
-RESYNC_S = 1.2
-OFF_S = 1.5
-APPLY_S = 10.0  # a slow serial line takes two seconds; while it does nobody can be heard
+RESYNC_S = 1.2  # real seconds, see output.OFF_S
 REWIRED = "the output was off for a moment: another range or regulation"
+BEFORE = "the cell at rest before the interrupted run goes on"
 TOLERATED = 3  # in a row: the third lost or unreadable answer ends the run (reliability F3, F5)
 
 TOLERANT: tuple[type[InstrumentError], ...] = (LinkTimeout, BadReply)
@@ -54,24 +54,24 @@ TOLERANT: tuple[type[InstrumentError], ...] = (LinkTimeout, BadReply)
 
 
 class Runner:
-    """Drives one program on one channel from start to a confirmed off."""
+    """Drives one program on one channel from start to a confirmed off, or on from where it was interrupted."""
 
-    def __init__(self, program: Program, fittings: Fittings) -> None:
+    def __init__(self, program: Program, fittings: Fittings, remains: Remains | None = None) -> None:
         self._program = program
         self._fit = fittings
-        self._state = engine.begin(program)
+        self._remains = remains
+        self._state = engine.begin(program) if remains is None else remains.state
         self._start_s = 0.0
-        self._due_s = 0.0
-        self._settling = False
+        self._pace = Pace(fittings.sample_every_s)
         self._misses = 0
         self._guarded: GuardState | None = None
         self._end: Finish | None = None
-        self._off_confirmed = True
+        self._output = Output(fittings)
         self._inbox = Inbox()
-        self._lease_s = lease_for(fittings.sample_every_s)
         self._guarded_step = ""
         self._resuming = False
-        self._applied: Setpoint | None = None
+        self.going: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Done once the run is under way, with nothing, or with why an interrupted one does not go on."""
 
     @property
     def state(self) -> State:
@@ -80,12 +80,12 @@ class Runner:
 
     @property
     def energised(self) -> bool:
-        return not self._off_confirmed
+        return not self._output.off_confirmed
 
     @property
     def setpoint(self) -> Setpoint | None:
         """What the instrument was told and has accepted; None while it is off."""
-        return None if self._off_confirmed else self._applied
+        return None if self._output.off_confirmed else self._output.applied
 
     @property
     def end(self) -> Finish | None:
@@ -102,29 +102,63 @@ class Runner:
             try:
                 return await self._run()
             except BaseException:
-                if not self._off_confirmed:
+                if not self._output.off_confirmed:
                     await to_its_end(self._turn_off())
                 raise
             finally:
                 self._inbox.close()
+                self._is_going("the run is over")
+
+    def _is_going(self, why_not: str) -> None:
+        if not self.going.done():
+            self.going.set_result(why_not)
 
     async def _run(self) -> End:
-        self._start_s = self._fit.clock.now()
-        if self._fit.started_by:
-            self._tell(EventKind.OPERATOR, action="start", by=self._fit.started_by)
-        await self._handle(Started(0.0, self._fit.clock.utc()))
+        refusal = await (self._start() if self._remains is None else self._go_on(self._remains))
+        self._is_going(refusal or "")
+        if refusal is not None:
+            self._tell(EventKind.NOTE, text=f"not gone on with: {refusal}")
+            return End(None, refusal, self._output.off_confirmed)
         while self._end is None:
             if self._inbox:
                 await self._carry_out(self._inbox.take())
                 continue
-            await self._fit.clock.sleep_until(self._due_s, self._inbox.wake)
+            await self._fit.clock.sleep_until(self._pace.due_s, self._inbox.wake)
             self._inbox.wake.clear()
-            if self._off_confirmed:
-                self._due_s = self._fit.clock.now() + self._fit.sample_every_s  # paused: an open relay shows no cell
+            if self._output.off_confirmed:
+                self._pace.wait(self._fit.clock.now())  # paused: an open relay shows no cell
                 await real_sleep(0.0)  # virtual time may come here without ever waiting
-            elif self._fit.clock.now() >= self._due_s:
+            elif self._fit.clock.now() >= self._pace.due_s:
                 await self._sample()
-        return End(self._end.outcome, self._end.reason, self._off_confirmed)
+        return End(self._end.outcome, self._end.reason, self._output.off_confirmed)
+
+    async def _start(self) -> None:
+        self._start_s = self._fit.clock.now()
+        if self._fit.started_by:
+            self._tell(EventKind.OPERATOR, action="start", by=self._fit.started_by)
+        await self._handle(Started(0.0, self._fit.clock.utc()))
+
+    async def _go_on(self, remains: Remains) -> str | None:
+        """Where the run was, on its own clock; why not, with the output off, where the cell is not as it must be."""
+        gap_s = max(0.0, self._fit.clock.utc() - remains.alive_utc_s)
+        self._start_s = self._fit.clock.now() - remains.alive_s - gap_s
+        await self._handle(Interrupted(*self._moment()))
+        untold_s = max(0.0, self._fit.clock.utc() - remains.told_utc_s)
+        self._tell(EventKind.GAP, reason="nobody went on with the interrupted run", gap_s=untold_s)
+        if self._end is not None:
+            return None  # off could not be confirmed
+        try:
+            found = await at_rest(self._fit, self._output, self._program, remains.state, lambda: bool(self._inbox))
+        except (InstrumentError, RefusedError, StoreError, TimeoutError) as error:
+            await self._turn_off()
+            return str(error) or f"the instrument took longer than {APPLY_S:.0f} s"
+        self._tell(EventKind.NOTE, text=BEFORE, voltage_V=found.voltage_V, last_voltage_V=found.last_V)
+        if found.objection is not None:
+            await self._turn_off()
+            return found.objection
+        self._guarded, self._guarded_step = found.guarded, progress(self._program, self._state).step_id
+        await self._handle(Resumed(*self._moment(), self._fit.started_by))
+        return None
 
     async def _carry_out(self, request: Request) -> None:
         try:
@@ -142,15 +176,10 @@ class Runner:
             await self._handle(Faulted(*self._moment(), str(error)))
             return
         self._misses = 0
-        self._schedule_next(reading.at_s)
+        self._pace.read(reading.at_s, self._fit.clock.now())
         if (event := self._judged(reading)) is not None:
             await self._handle(event)
-        self._renew()
-
-    def _renew(self) -> None:
-        """Work was done. Never after off: a lease without an output would lapse and take the whole station down."""
-        if not self._off_confirmed:
-            self._fit.lease.renew(self._fit.name, self._lease_s)
+        self._output.renew()
 
     def _judged(self, reading: Reading) -> Event | None:
         """What the guard makes of a reading: only what it passes becomes a sample, and what it doubts is dropped."""
@@ -172,8 +201,8 @@ class Runner:
     async def _missed(self, error: InstrumentError) -> None:
         """One reading is lost; prove that the next answer belongs to the next question, or end the run."""
         self._misses += 1
-        self._renew()  # what is lost is the instrument's answer, not the station: the lease is there for that one
-        self._due_s = self._fit.clock.now() + self._fit.sample_every_s
+        self._output.renew()  # what is lost is the instrument's answer, not the station: the lease is there for that one
+        self._pace.wait(self._fit.clock.now())
         if self._misses >= TOLERATED:
             await self._handle(Faulted(*self._moment(), f"{TOLERATED} readings in a row failed, last: {error}"))
             return
@@ -188,16 +217,6 @@ class Runner:
             await self._missed(error)
         except InstrumentError as fault:
             await self._handle(Faulted(*self._moment(), str(fault)))
-
-    def _schedule_next(self, read_at_s: float) -> None:
-        """Absolute deadlines: a grid from the step's first sample, so that lateness never adds up."""
-        every_s = self._fit.sample_every_s
-        if self._settling:
-            self._settling = False
-            self._due_s = read_at_s + every_s
-            return
-        behind = max(0.0, self._fit.clock.now() - self._due_s)
-        self._due_s += every_s * (1 + math.floor(behind / every_s))
 
     def _moment(self) -> tuple[float, float]:
         return self._fit.clock.now() - self._start_s, self._fit.clock.utc()
@@ -222,7 +241,7 @@ class Runner:
 
     def _trouble(self, actions: tuple[Action, ...]) -> str | None:
         """What ends a run that the engine would go on with."""
-        if actions and isinstance(actions[0], TurnOff) and not self._off_confirmed:
+        if actions and isinstance(actions[0], TurnOff) and not self._output.off_confirmed:
             return "off was not confirmed"
         if self._fit.recorder.pending().lag_s > WITHOUT_DISK_S:
             return f"no record, no current: {self._fit.recorder.failed or 'the disk has not answered for a minute'}"
@@ -245,28 +264,15 @@ class Runner:
         try:
             allowed = narrowed(setpoint, self._fit.limits_V, self._fit.hold_limit_A)
             ceilings = ceilings_of(self._fit, now.path)
-            async with asyncio.timeout(APPLY_S):
-                await self._energise(allowed)
+            opened_s = await self._output.apply(allowed)
         except (InstrumentError, RefusedError, StoreError, TimeoutError) as error:
             why = str(error) or f"it took longer than {APPLY_S:.0f} s"
             await self._handle(Faulted(*self._moment(), f"the setpoint was not accepted: {why}"))
             return
-        self._applied = allowed
+        if opened_s is not None:
+            self._tell(EventKind.NOTE, text=REWIRED, took_s=round(opened_s, 3))
         self._guarded = self._guard_step(allowed, now.step_id, ceilings)
-        self._settling = True
-        self._due_s = self._fit.clock.now() + min(SETTLE_S, 3 * self._fit.sample_every_s)
-
-    async def _energise(self, setpoint: Setpoint) -> None:
-        """On disk first, then at the instrument."""
-        lease_s = self._lease_s + APPLY_S
-        was_on, began_s = not self._off_confirmed, self._fit.clock.now()
-        if self._off_confirmed:
-            await self._fit.lease.will_energise(self._fit.name, self._fit.safe_off, lease_s)
-            self._off_confirmed = False
-        self._fit.lease.renew(self._fit.name, lease_s)
-        opened = await self._fit.channel.apply(setpoint)
-        if opened and was_on:
-            self._tell(EventKind.NOTE, text=REWIRED, took_s=round(self._fit.clock.now() - began_s, 3))
+        self._pace.settle(self._fit.clock.now())
 
     def _guard_step(self, setpoint: Setpoint, step_id: str, ceilings: Ceilings) -> GuardState:
         """A new step starts the guard's counts anew; a step that goes on after a pause keeps them."""
@@ -278,18 +284,9 @@ class Runner:
         return self._fit.guard.begin_step(setpoint, ceilings, now_s, before if goes_on(was, step_id) else None)
 
     async def _turn_off(self) -> None:
-        """One verified attempt here; what cannot be confirmed is escalated by the station, for as long as it takes."""
-        self._renew()
-        try:
-            async with asyncio.timeout(OFF_S):
-                await self._fit.channel.turn_off()
-        except (InstrumentError, TimeoutError) as error:
-            self._off_confirmed = False
-            why = str(error) or f"no confirmation within {OFF_S} s"
+        why = await self._output.turn_off()
+        if why is not None:
             self._tell(EventKind.FAULT, reason=f"off was not confirmed: {why}")
-        else:
-            self._off_confirmed = True
-            self._fit.lease.release(self._fit.name)
         if self._guarded is not None:
             self._guarded = self._fit.guard.turned_off(self._guarded, self._fit.clock.now())
         self._fit.changed()

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from cycler_ctl.clock import Clock
 from cycler_ctl.config import ChannelSettings
 from cycler_ctl.doing import step_total, with_setpoint
-from cycler_ctl.errors import InstrumentError, RefusedError, StoreError
+from cycler_ctl.errors import InstrumentError, RefusedError
+from cycler_ctl.escalation import strike_out, until_off
 from cycler_ctl.fittings import End
 from cycler_ctl.host import InstrumentHost
 from cycler_ctl.lease import Lease
@@ -32,7 +33,6 @@ LATCHED = frozenset(
 )
 CANCELLED = "the service ended during the run"
 ACT_S = 10.0  # a request is carried out within a reading and, at worst, a setpoint
-TRYING_LEASE_S = 20.0  # renewed at each try to reconnect and turn off; a try takes half of that at worst
 CLOSE_S = 30.0  # a slow disk may take this long for the last commit; the output is off long before
 
 
@@ -135,17 +135,28 @@ class Slot:
         if state in ACTIVE:
             raise RefusedError(f"channel {self.name} is {state}: stop it first")
         if state in LATCHED:
+            either = f"'cycler-ctl resume {self.name}' or " if state is ChannelState.INTERRUPTED else ""
             raise RefusedError(
                 f"channel {self.name} is {state} ({self._base.reason}): look at the cell, then "
-                f"'cycler-ctl acknowledge {self.name}'"
+                f"{either}'cycler-ctl acknowledge {self.name}'"
             )
 
-    def interrupted(self, info: RunInfo, reason: str) -> None:
-        """A run of an earlier session never ended."""
-        cell = info.cell.get("name")
-        self._base = replace(
-            self._base, run=info.run, protocol=info.protocol_name, cell=None if cell is None else str(cell)
-        )
+    def refuse_unless_interrupted(self) -> str:
+        """The run that may go on here; RefusedError where there is none, or somebody was faster."""
+        run = self._base.run
+        if self._beginning:
+            raise RefusedError(f"channel {self.name}: another run is just beginning")
+        if self._base.state is not ChannelState.INTERRUPTED or run is None:
+            raise RefusedError(f"channel {self.name} is {self._base.state}: there is nothing to resume")
+        return run
+
+    def interrupted(self, run: str, info: RunInfo | None, reason: str) -> None:
+        """A run of an earlier session never ended. ``info`` None: its record cannot be read."""
+        if info is not None:
+            cell = info.cell.get("name")
+            name = None if cell is None else str(cell)
+            self._base = replace(self._base, protocol=info.protocol_name, cell=name)
+        self._base = replace(self._base, run=run)
         self._set(ChannelState.INTERRUPTED, reason)
 
     async def confirm_left_over(self) -> None:
@@ -154,7 +165,7 @@ class Slot:
         self._set(ChannelState.CANNOT_DEENERGISE, "off could not be confirmed when the service was away; trying")
         self.host.hurry()
         await self.host.online()
-        await self._strike_out()
+        await strike_out(self.name, self._lease)
         run = "" if before.run is None else f" during run {before.run}"
         self._set(ChannelState.FAULTED, f"the output may have stayed on after the service ended{run}; it is off now")
 
@@ -173,7 +184,8 @@ class Slot:
             finally:
                 kept = await asyncio.to_thread(current.writer.close, CLOSE_S)
             if kept:
-                self._set(ChannelState(end.outcome.value), end.reason)
+                state = ChannelState.INTERRUPTED if end.outcome is None else ChannelState(end.outcome.value)
+                self._set(state, end.reason)
             else:
                 self._set(ChannelState.FAULTED, f"{end.reason}; its last rows are NOT on disk: {current.writer.failed}")
         finally:
@@ -183,7 +195,7 @@ class Slot:
         end = await self._outcome(current)
         if not end.off_confirmed:
             await self._until_off(end)
-        await self._strike_out()
+        await strike_out(self.name, self._lease)
         return end
 
     async def _outcome(self, current: CurrentRun) -> End:
@@ -199,28 +211,31 @@ class Slot:
             end = End(Outcome.FAULTED, f"internal error: {error!r}", off_confirmed=not current.runner.energised)
         if not end.off_confirmed:
             end = replace(end, outcome=Outcome.FAULTED, reason=f"{end.reason}; off could not be confirmed")
-        current.writer.finish(end.outcome, end.reason)
+        if end.outcome is None:
+            current.writer.interrupt(end.reason)
+        else:
+            current.writer.finish(end.outcome, end.reason)
         return end
 
     async def _until_off(self, end: End) -> None:
-        """The loudest state there is, until off was read back: to reconnect is to turn off first."""
+        """The loudest state there is, until off was read back."""
         reason = f"{end.reason}: the cell may still be energised. Trying every 0.5 s; disconnect it"
         log.error("channel %s: %s", self.name, reason)
         self._set(ChannelState.CANNOT_DEENERGISE, reason)
-        self.host.drop()
-        self.host.hurry()
-        while self.host.status().link != "connected":
-            self._lease.renew(self.name, TRYING_LEASE_S)
-            await self.host.next_try()
-        self._lease.release(self.name)
-        log.warning("channel %s: off is confirmed now", self.name)
+        await until_off(self.name, self.host, self._lease)
 
-    async def _strike_out(self) -> None:
-        """Off was read back: a register that cannot be written only costs one more safe-off, and no other run."""
-        try:
-            await self._lease.is_off(self.name)
-        except StoreError as error:
-            log.warning("channel %s is off, but the register still names it: %s", self.name, error)
+    async def going(self) -> None:
+        """Return when an interrupted run goes on; RefusedError with why it does not, InstrumentError if it ended at once."""
+        current = self._current
+        if current is None:
+            return
+        why_not = await current.runner.going
+        end = current.runner.end
+        if end is not None and end.outcome in {Outcome.FAULTED, Outcome.TRIPPED}:
+            raise InstrumentError(f"channel {self.name}: {end.reason}")
+        if why_not:
+            await self._ended.wait()
+            raise RefusedError(f"run {current.run} does not go on: {why_not}")
 
     async def ask(self, action: str, by: str) -> None:
         """Return when it was carried out; InstrumentError when the instrument did not do it."""
@@ -259,19 +274,20 @@ class Slot:
         if self._current is not None:
             await self._ended.wait()
 
-    def acknowledge(self, by: str) -> None:
-        """A person has looked: the channel may be used again. Never while off is not confirmed."""
+    def acknowledge(self, by: str) -> str | None:
+        """A person has looked: the channel may be used again. Never while off is not confirmed. The run it was about."""
         state = self._base.state
         if state is ChannelState.CANNOT_DEENERGISE:
             raise RefusedError(f"channel {self.name}: off is not confirmed; nobody can acknowledge that away")
         if state not in LATCHED:
             raise RefusedError(f"channel {self.name} is {state}: there is nothing to acknowledge")
         log.warning("channel %s: %s acknowledged by %s", self.name, state, by)
-        self._current = None
+        self._current, run = None, self._base.run
         self._base = ChannelStatus(
             self.name, self.settings.instrument, ChannelState.IDLE, f"acknowledged by {by}", self._clock.utc(), None
         )
         self._changed(self.status())
+        return run
 
     def changed(self) -> None:
         """Tell the observers what is true now."""

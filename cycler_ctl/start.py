@@ -137,7 +137,8 @@ def prepare(order: Order, spot: Spot, utc_s: float, run: str | None = None) -> P
     if reasons:
         raise RefusedError(f"channel {spot.channel} cannot run {order.protocol.name}:\n- " + "\n- ".join(reasons))
     info = run_info(spot, checked, plan, utc_s, run)
-    info = replace(info, settings={**info.settings, "started_by": order.by})
+    asked = {"started_by": order.by, "order": order_json(order), "program_sha256": program_sha256(program)}
+    info = replace(info, settings={**info.settings, **asked})
     guard = Guard(guard_limits(spot.settings, spot.ratings, program.safety))
     most_A = hold_limit_A(spot.settings, program.safety)
     return Prepared(program, info, guard, ceilings_by_path(program, spot.settings), most_A, order.by)
@@ -208,6 +209,17 @@ def settings_json(spot: Spot, checked: Checked, program: Program) -> dict[str, J
         "variables": [list(pair) for pair in program.variables],
         "documents": [{"name": one.name, "text": one.text, "sha256": sha256(one.text)} for one in checked.documents],
     }
+
+
+def order_json(order: Order) -> dict[str, JSON]:
+    """What it takes, beside the texts, to ask for the same again."""
+    cell = None if order.cell is None else order.cell.name
+    return {"file": order.protocol.name, "overrides": dict(order.overrides), "cell": cell}
+
+
+def program_sha256(program: Program) -> str:
+    """Of the steps as they were understood: another version might read the same text differently."""
+    return sha256(repr(replace(program, settings=Settings())))
 
 
 def sha256(text: str) -> str:

@@ -6,28 +6,28 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from cycler_ctl.clock import Clock, real_sleep
 from cycler_ctl.config import Config
-from cycler_ctl.errors import InstrumentError, RefusedError, StoreError
+from cycler_ctl.errors import InstrumentError, RefusedError
 from cycler_ctl.fittings import Fittings
+from cycler_ctl.going_on import prepare_again, read_remains, reopen
 from cycler_ctl.host import InstrumentHost, Wiring
 from cycler_ctl.instrument import Measurement
 from cycler_ctl.lease import Lease
-from cycler_ctl.live import ChannelStatus, InstrumentStatus, Observer
+from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus, Observer
 from cycler_ctl.plugins import load_driver
+from cycler_ctl.recovery import LeftOpen, acknowledge_run, left_open
 from cycler_ctl.runner import Runner
 from cycler_ctl.sensing import Sensing
 from cycler_ctl.slot import ACTIVE, CurrentRun, Slot
-from cycler_ctl.start import Order, Prepared, prepare, spot_of, versions
-from cycler_ctl.store.info import RunInfo
-from cycler_ctl.store.reader import unfinished_runs
-from cycler_ctl.store.writer import RunWriter, create_run, reopen_run
+from cycler_ctl.start import Order, Prepared, Spot, prepare, spot_of, versions
+from cycler_ctl.store.writer import RunWriter, create_run
 from protocols.record import JSON, Outcome, Row
 
 log = logging.getLogger(__name__)
 
-INTERRUPTED = "the service or the PC stopped during the run"
 STOP_S = 7.0  # at the end of the service: less than the guardian's patience
 ANSWER_S = 3.0  # for an instrument to prove, before a run, that it is there and set as it was left
 
@@ -71,9 +71,9 @@ class Station:
             self._own.append(group.create_task(host.run(), name=f"instrument {name}"))
         for name in self._sensing.names:
             self._own.append(group.create_task(self._sensing.watch(name), name=f"sensor {name}"))
-        for info in await asyncio.to_thread(self._interrupt_unfinished):
-            if info.channel in self._slots:
-                self._slots[info.channel].interrupted(info, INTERRUPTED)
+        for found in await asyncio.to_thread(self._left_open):
+            if found.channel in self._slots:
+                self._slots[found.channel].interrupted(found.run, found.info, found.reason)
         for name, entry in self._lease.left_over.items():
             if name not in self._slots:
                 log.error(
@@ -103,30 +103,19 @@ class Station:
             task.cancel()
         return not unsure
 
-    def _interrupt_unfinished(self) -> list[RunInfo]:
-        """Runs that never ended were interrupted: the cell rests, and a person decides."""
-        found: list[RunInfo] = []
-        for overview in unfinished_runs(self.config.station.data_dir):
-            try:
-                writer = reopen_run(overview.path, on_durable=self._durable, utc=self._clock.utc)
-            except StoreError as error:
-                log.warning("run %s: %s", overview.run, error)
-                continue
-            writer.interrupt(INTERRUPTED)
-            writer.close()
-            found.append(writer.info)
-        return found
+    def _left_open(self) -> list[LeftOpen]:
+        return list(left_open(self.config.station.data_dir, on_durable=self._durable, utc=self._clock.utc))
+
+    def _run_dir(self, run: str) -> Path:
+        return self.config.station.data_dir / "runs" / run
 
     async def begin(self, channel: str, order: Order, run: str | None = None) -> str:
         """Check everything, then begin; returns the run's id. ConfigError or RefusedError: nothing was energised."""
         slot = self._slot(channel)
         self._free_group(slot)
         with slot.beginning():
-            spot = spot_of(channel, self.config, slot.host.spec, slot.host.connected())
-            prepared = await asyncio.to_thread(prepare, order, spot, self._clock.utc(), run)
-            if prepared.guard.limits.temperature_degC is not None and slot.settings.temperature in self._sensing.names:
-                await self._sensing.refuse_blind(slot.settings.temperature)
-            await self._prove_it_answers(slot)
+            prepared = await asyncio.to_thread(prepare, order, self._spot(slot), self._clock.utc(), run)
+            await self._ready(slot, prepared)
             writer = await asyncio.to_thread(self._create_run, prepared)
         try:
             group = self._free_group(slot)
@@ -138,6 +127,36 @@ class Station:
         slot.begin(CurrentRun(prepared.info.run, prepared.program, runner, writer), group)
         await real_sleep(0.0)  # one turn of the loop: the run is under way, and on a virtual clock has joined it
         return prepared.info.run
+
+    async def _go_on(self, slot: Slot, by: str) -> None:
+        """Everything a start asks for, and that all is as it was; the cell itself is looked at by the run's own task."""
+        run = slot.refuse_unless_interrupted()
+        self._open_group()
+        with slot.beginning():
+            remains = await asyncio.to_thread(read_remains, self._run_dir(run))
+            spot = self._spot(slot)
+            prepared = await asyncio.to_thread(prepare_again, remains, spot, self._clock.utc(), by)
+            await self._ready(slot, prepared)
+            writer = await asyncio.to_thread(reopen, self._run_dir(run), self._durable, self._clock.utc)
+        try:
+            slot.refuse_unless_interrupted()
+            group = self._open_group()
+        except RefusedError:
+            writer.interrupt("the station was ending")
+            await asyncio.to_thread(writer.close)
+            raise
+        runner = Runner(prepared.program, self._fittings(slot, prepared, writer), remains)
+        slot.begin(CurrentRun(run, prepared.program, runner, writer), group)
+        await slot.going()
+
+    def _spot(self, slot: Slot) -> Spot:
+        return spot_of(slot.name, self.config, slot.host.spec, slot.host.connected())
+
+    async def _ready(self, slot: Slot, prepared: Prepared) -> None:
+        """The sensor sees and the instrument answers, or RefusedError."""
+        if prepared.guard.limits.temperature_degC is not None and slot.settings.temperature in self._sensing.names:
+            await self._sensing.refuse_blind(slot.settings.temperature)
+        await self._prove_it_answers(slot)
 
     async def _prove_it_answers(self, slot: Slot) -> None:
         """A cable pulled since it was last used is a refusal now, and would be the loudest alarm a moment later."""
@@ -157,6 +176,9 @@ class Station:
     def _free_group(self, slot: Slot) -> asyncio.TaskGroup:
         """Where the channel's run may begin now, or RefusedError."""
         slot.refuse_if_busy()
+        return self._open_group()
+
+    def _open_group(self) -> asyncio.TaskGroup:
         if self._group is None or self._closing:
             raise RefusedError("the station is starting or stopping: try again in a moment")
         return self._group
@@ -193,13 +215,23 @@ class Station:
         await self._slot(channel).ask("pause", by)
 
     async def resume(self, channel: str, by: str) -> None:
-        await self._slot(channel).ask("resume", by)
+        """Go on with a paused or interrupted run. RefusedError: the cell, the instrument or the record is not as it was."""
+        slot = self._slot(channel)
+        if slot.status().state is ChannelState.INTERRUPTED:
+            await self._go_on(slot, by)
+        else:
+            await slot.ask("resume", by)
 
     async def skip(self, channel: str, by: str) -> None:
         await self._slot(channel).ask("skip", by)
 
     async def acknowledge(self, channel: str, by: str) -> None:
-        self._slot(channel).acknowledge(by)
+        """The channel is free whatever the disk says; the run's record tells who looked, and when, if it can."""
+        run = self._slot(channel).acknowledge(by)
+        if run is not None:
+            await asyncio.to_thread(
+                acknowledge_run, self._run_dir(run), by, on_durable=self._durable, utc=self._clock.utc
+            )
 
     async def ended(self, channel: str) -> None:
         """Return when the channel's run, if any, has ended and its record is closed."""

@@ -110,8 +110,7 @@ class RunWriter:
             self._has_work()
 
     def finish(self, outcome: Outcome, reason: str) -> None:
-        """The run is over; written with whatever still waits, at once."""
-        self._end(Ending("ended", outcome, reason, self._utc()))
+        self.end(Ending("ended", outcome, reason, self._utc()))
 
     def interrupt(self, reason: str) -> None:
         """The run stopped without an outcome when it last gave a sign of life; from then until now there is a gap."""
@@ -119,8 +118,9 @@ class RunWriter:
         with self._changed:
             alive = self._alive if self._waiting.following == self._began else None
             since_s = now_s if alive is None else min(alive[1], now_s)
-            self._note(EventKind.GAP, reason, gap_s=now_s - since_s)
-        self._end(Ending("interrupted", None, reason, since_s))
+            if now_s > since_s:
+                self._note(EventKind.GAP, reason, gap_s=now_s - since_s)
+        self.end(Ending("interrupted", None, reason, since_s))
 
     def pending(self) -> Pending:
         with self._changed:
@@ -151,7 +151,8 @@ class RunWriter:
         self._lock.release()
         return self._since_s is None
 
-    def _end(self, ending: Ending) -> None:
+    def end(self, ending: Ending) -> None:
+        """The run's new state, at once with whatever still waits."""
         with self._changed:
             self._hurry = True
             self._waiting.put_ending(ending)

@@ -21,7 +21,7 @@ from cycler_ctl.start import Order
 from cycler_ctl.store.files import RunFiles
 from cycler_ctl.store.reader import open_run
 from protocols.documents import Document
-from protocols.record import EventKind, Mark
+from protocols.record import EventKind, Mark, Outcome
 from sim_hardware.bench import Place
 from sim_hardware.faults import LineFault
 
@@ -187,7 +187,7 @@ async def test_a_setpoint_that_is_not_taken_ends_the_run_at_its_start(rig: Rig) 
 
 
 async def test_a_setpoint_that_takes_too_long_is_given_up(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cycler_ctl.runner.APPLY_S", 0.2)
+    monkeypatch.setattr("cycler_ctl.output.APPLY_S", 0.2)
     rig.inject("delay", b"", count=None, seconds=0.1)
     await rig.start()
     status = await rig.ends()
@@ -439,7 +439,10 @@ async def test_a_run_of_an_earlier_service_is_interrupted_until_acknowledged(
         with pytest.raises(RefusedError, match="nothing to acknowledge"):
             await rig.station.acknowledge("a1", "test")
         with open_run(rig.data / "runs" / run) as reader:
-            assert reader.state.state == "interrupted"
+            assert reader.state.outcome is Outcome.STOPPED
+            assert "not gone on with: acknowledged by test" in reader.state.reason
+    async with open_rig(tmp_path, monkeypatch) as rig:
+        assert rig.status().state is ChannelState.IDLE
 
 
 async def test_an_output_that_was_left_over_is_chased_every_half_second_and_then_latched(

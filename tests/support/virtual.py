@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from cycler_ctl.clock import real_sleep
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, Limits, StationSettings
 from cycler_ctl.lease import NoLease
 from cycler_ctl.live import ChannelState, ChannelStatus
@@ -20,7 +21,9 @@ from cycler_ctl.testing.stepclock import StepClock
 from protocols.documents import Document
 from protocols.record import EventKind, EventRecord, Row, StepSummary
 from sim_hardware.bench import BenchInstrument, Place, open_bench
+from sim_hardware.loads import Load
 
+Answer = TypeVar("Answer")
 LIMITS = Limits(voltage_V=(2.5, 4.4), current_A=10e-3, step_charge_Ah=20e-3)
 CELL = """
 protocol: 1
@@ -40,6 +43,7 @@ class Virtual:
     clock: StepClock
     data: Path
     member: ExitStack
+    group: asyncio.TaskGroup
     run: str = ""
     highest_A: list[float] = field(default_factory=list[float])
     """What the cell really carried after each setting, as a magnitude."""
@@ -57,6 +61,12 @@ class Virtual:
     def fault(self, name: str, value: str | float) -> None:
         self.smu.line.instrument.set_fault(name, value)
 
+    def swap(self, cell: Load) -> None:
+        """Another cell is on the leads now."""
+        terminals: Any = self.smu.line.instrument
+        terminals.smu.terminals.load = cell
+        terminals.smu.terminals.set_lead("good")
+
     async def start(self, steps: str, head: str = CELL) -> None:
         self.run = await self.station.begin("a1", Order(Document("trial.yaml", f"{head}steps:\n{steps}"), by="K. Abe"))
 
@@ -73,6 +83,30 @@ class Virtual:
             await self.clock.sleep_until(self.clock.now() + 5.0)
             latest = self.station.latest("a1")
             row = None if latest is None else latest[1]
+
+    async def dies(self, away_s: float) -> None:
+        """The station is gone in the middle of its run; when it was away so long another takes its place."""
+        slot = self.station._slots["a1"]
+        assert slot.task is not None
+        slot.task.cancel()
+        await asyncio.wait({slot.task})
+        assert await self.station.close("death")
+        await self.clock.sleep_until(self.clock.now() + away_s)
+        await self.another_station()
+
+    async def another_station(self) -> None:
+        """In the place of the one that was."""
+        self.station = Station(self.station.config, self.clock, NoLease())
+        await self.station.open(self.group)
+        await self.station.first_tries()
+
+    async def acting(self, action: Coroutine[object, object, Answer]) -> Answer:
+        """What a person does while the run goes on: here time passes until it is done."""
+        doing = asyncio.ensure_future(action)
+        while not doing.done():
+            await self.clock.sleep_until(self.clock.now() + 0.1)
+            await real_sleep(0.001)
+        return await doing
 
     async def ends(self) -> ChannelStatus:
         """Leave the clock to the run; when it is over, time stands still again."""
@@ -124,14 +158,14 @@ async def open_virtual(
             channels={"a1": channel},
         )
         station = Station(config, clock, NoLease())
-        lab = Virtual(smu, station, clock, data, ExitStack())
+        lab = Virtual(smu, station, clock, data, ExitStack(), group)
         _watch(lab)
         with lab.member:
             lab.member.enter_context(clock.member())
             await station.open(group)
             await station.first_tries()
             yield lab
-            assert await station.close("the end of the test")
+            assert await lab.station.close("the end of the test")
         assert lab.is_off()
         assert lab.truth()["abuse"] == ()
 

@@ -1,0 +1,58 @@
+"""A run's output: in the register before it goes on, under a lease while it may be on, off only when that was read back."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cycler_ctl.errors import InstrumentError
+from cycler_ctl.fittings import Fittings
+from cycler_ctl.lease import lease_for
+from protocols.model import Setpoint
+
+# Real seconds. From a hung instrument's first missed answer: 1 (the link's) + 1.2 + 1.5 to the alarm (reliability F1: 5).
+OFF_S = 1.5
+APPLY_S = 10.0  # a slow serial line takes two seconds; while it does nobody can be heard
+
+
+class Output:
+    """``applied`` is what the instrument has accepted last, ``off_confirmed`` whether off was read back since."""
+
+    def __init__(self, fit: Fittings) -> None:
+        self._fit = fit
+        self._lease_s = lease_for(fit.sample_every_s)
+        self.off_confirmed = True
+        self.applied: Setpoint | None = None
+
+    def renew(self) -> None:
+        """Work was done. Never after off: a lease without an output would lapse and take the whole station down."""
+        if not self.off_confirmed:
+            self._fit.lease.renew(self._fit.name, self._lease_s)
+
+    async def apply(self, setpoint: Setpoint) -> float | None:
+        """On disk first, then at the instrument; how long that took, if the output was off for a moment on the way.
+
+        Raises InstrumentError, StoreError or TimeoutError: then the output may be on or off.
+        """
+        lease_s = self._lease_s + APPLY_S
+        was_on, began_s = not self.off_confirmed, self._fit.clock.now()
+        async with asyncio.timeout(APPLY_S):
+            if self.off_confirmed:
+                await self._fit.lease.will_energise(self._fit.name, self._fit.safe_off, lease_s)
+                self.off_confirmed = False
+            self._fit.lease.renew(self._fit.name, lease_s)
+            opened = await self._fit.channel.apply(setpoint)
+        self.applied = setpoint
+        return self._fit.clock.now() - began_s if opened and was_on else None
+
+    async def turn_off(self) -> str | None:
+        """One verified attempt, and why it is not confirmed; what is not, the station escalates, as long as it takes."""
+        self.renew()
+        try:
+            async with asyncio.timeout(OFF_S):
+                await self._fit.channel.turn_off()
+        except (InstrumentError, TimeoutError) as error:
+            self.off_confirmed = False
+            return str(error) or f"no confirmation within {OFF_S} s"
+        self.off_confirmed = True
+        self._fit.lease.release(self._fit.name)
+        return None

@@ -1,0 +1,36 @@
+"""When the next reading is due: on a grid of absolute deadlines from the step's first sample, so that lateness never adds up."""
+
+from __future__ import annotations
+
+import math
+
+from cycler_ctl.fittings import SETTLE_S
+
+
+class Pace:
+    """``due_s`` is the clock's. Readings come every ``every_s``."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._grid_s = 0.0
+        self._settling = False
+        self.due_s = 0.0
+
+    def settle(self, now_s: float) -> None:
+        """A setpoint was applied: the first sample when it has settled begins a new grid."""
+        self._settling = True
+        self.due_s = now_s + min(SETTLE_S, 3 * self._every_s)
+
+    def wait(self, now_s: float) -> None:
+        """No reading came of it, or none is wanted."""
+        self._grid_s = self.due_s = now_s + self._every_s
+
+    def read(self, read_at_s: float, now_s: float) -> None:
+        """A reading came, measured at ``read_at_s``."""
+        if self._settling:
+            self._settling = False
+            self._grid_s = read_at_s + self._every_s
+        else:
+            behind_s = max(0.0, now_s - self._grid_s)
+            self._grid_s += self._every_s * (1 + math.floor(behind_s / self._every_s))
+        self.due_s = self._grid_s

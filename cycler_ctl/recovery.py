@@ -1,0 +1,89 @@
+"""What earlier sessions left open: each such run is consistent on disk, told as interrupted, and waits for a person."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cycler_ctl.errors import StoreError
+from cycler_ctl.store.info import RUN_ID, RunInfo
+from cycler_ctl.store.reader import RunOverview, list_runs, open_run
+from cycler_ctl.store.segment import Ending
+from cycler_ctl.store.writer import reopen_run
+from protocols.record import EventKind, EventRecord, Outcome
+
+log = logging.getLogger(__name__)
+
+INTERRUPTED = "the service or the PC stopped during the run"
+CLOSE_S = 10.0
+Told = Callable[[str], None]
+Utc = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOpen:
+    """A channel's newest run, where it has not ended. ``info`` None: its record cannot be read, ``reason`` says why."""
+
+    run: str
+    channel: str
+    info: RunInfo | None
+    reason: str
+
+
+def left_open(data_dir: Path, *, on_durable: Told, utc: Utc) -> Iterator[LeftOpen]:
+    """Tells each run that never ended as interrupted; of each channel the newest one, if it is open, is given."""
+    seen: set[str] = set()
+    for overview in list_runs(data_dir):
+        if RUN_ID.fullmatch(overview.run) is None:
+            continue
+        channel = overview.run[16:-5]  # YYYYMMDD-hhmmss-<channel>-<4 random>: known even where nothing can be read
+        newest, _ = channel not in seen, seen.add(channel)
+        reason = _reason(overview, on_durable, utc)
+        if reason is not None and newest:
+            yield LeftOpen(overview.run, channel, overview.info, reason)
+
+
+def _reason(overview: RunOverview, on_durable: Told, utc: Utc) -> str | None:
+    """Why a run is open, None if it is not; told in its record if that was not done yet."""
+    state = overview.state
+    if state is None:
+        return f"its record cannot be read: {overview.trouble}"
+    if state.state == "ended":
+        return None
+    if state.state == "interrupted":
+        return state.reason
+    try:
+        writer = reopen_run(overview.path, on_durable=on_durable, utc=utc)
+    except StoreError as error:
+        log.warning("run %s: %s", overview.run, error)
+        return f"{INTERRUPTED}, and its record cannot be written: {error}"
+    writer.interrupt(INTERRUPTED)
+    if not writer.close(CLOSE_S):
+        log.error("run %s: %s", overview.run, writer.failed)
+    return INTERRUPTED
+
+
+def acknowledge_run(run_dir: Path, by: str, *, on_durable: Told, utc: Utc) -> None:
+    """Who looked, and when, into the run's own record if that can be written; an interrupted run is over with that."""
+    try:
+        _acknowledge(run_dir, by, on_durable, utc)
+    except StoreError as error:
+        log.warning("run %s: that %s has acknowledged it is not in its record: %s", run_dir.name, by, error)
+
+
+def _acknowledge(run_dir: Path, by: str, on_durable: Told, utc: Utc) -> None:
+    with open_run(run_dir) as reader:
+        state, (alive_s, alive_utc_s) = reader.state, reader.alive
+    writer = reopen_run(run_dir, on_durable=on_durable, utc=utc)
+    now_s = utc()
+    said = {"action": "acknowledge", "by": by, "of": state.outcome or "interrupted", "reason": state.reason}
+    writer.append(events=[EventRecord(alive_s + max(0.0, now_s - alive_utc_s), now_s, EventKind.OPERATOR, said)])
+    if state.state == "ended":
+        writer.end(Ending("ended", state.outcome, state.reason, state.ended_utc_s))
+    else:
+        reason = f"interrupted ({state.reason or INTERRUPTED}), not gone on with: acknowledged by {by or 'a person'}"
+        writer.end(Ending("ended", Outcome.STOPPED, reason, state.ended_utc_s or alive_utc_s))
+    if not writer.close(CLOSE_S):
+        raise StoreError(f"{run_dir}: {writer.failed}")
