@@ -22,6 +22,7 @@ from protocols.fields import (
     quantity_at,
     split,
 )
+from protocols.habits import WATCHED
 from protocols.model import Alternative, Clause, Op, Watched
 from protocols.quantities import ANY_CAPACITY, ANY_CURRENT, Dimension, Need, Quantity, need_of
 from protocols.syntax import Node, Scalar, Sequence
@@ -38,23 +39,7 @@ NEEDS: Mapping[Watched, Need] = {
 WATCHED_BY: Mapping[Dimension, Watched] = {
     dimension: watched for watched, need in NEEDS.items() for dimension in need.dimensions
 }
-HABITS: Mapping[str, str] = {
-    "V": "voltage",
-    "U": "voltage",
-    "E": "voltage",
-    "I": "current",
-    "i": "current",
-    "t": "time",
-    "Q": "capacity",
-    "charge": "capacity",
-    "T": "temperature",
-    "temp": "temperature",
-    "dV": "dV/dt",
-    "slope": "dV/dt",
-    "dE/dt": "dV/dt",
-}
-
-
+DIGITS = frozenset("0123456789.+-$")
 EXAMPLE = "write for example 'voltage <= 0.2 V for 5 s'"
 ALL_WATCHED = "it watches voltage, current, time, capacity, energy, temperature or dV/dt"
 
@@ -169,8 +154,10 @@ def _comparison(scope: Scope, body: Piece, place: Place) -> ReadClause | None:
 def _watched(scope: Scope, left: Piece) -> Watched | None:
     if left.text in tuple(Watched):
         return Watched(left.text)
-    near = HABITS.get(left.text) or closest(left.text, tuple(Watched))
+    near = WATCHED.get(left.text) or closest(left.text, tuple(Watched))
     help_text = f"did you mean '{near}'?" if near else ALL_WATCHED
+    if left.text[:1] in DIGITS:
+        help_text = "begin with what is watched, for example 'voltage <= 0.2 V'"
     message = (
         f"{quoted(left.text)} is not something a condition can watch" if left.text else "what is watched is missing"
     )
@@ -190,15 +177,33 @@ def _with_value(
     if quantity is None:
         return None
     if quantity.dimension is Dimension.RATIO:
-        _report_unfinished_share(scope, right)
+        _report_unfinished_share(scope, right, place)
         return None
     checked = of_dimension(scope.findings, right, quantity, need, watched.value)
     return None if checked is None else _plain(scope, (body, right), (watched, op), checked, place)
 
 
-def _report_unfinished_share(scope: Scope, right: Piece) -> None:
-    help_text = f"write for example '{right.text} of previous lithiate'"
+def _report_unfinished_share(scope: Scope, right: Piece, place: Place) -> None:
+    tapers = place.key == "then_hold_until"
+    help_text = (
+        "write a current, for example 'C/20'" if tapers else f"write for example '{right.text} of previous lithiate'"
+    )
     scope.findings.error(right.mark, "condition", f"cannot read {quoted(right.text)}", help_text)
+
+
+def _report_without_sign(scope: Scope, body: Piece) -> bool:
+    """Words where a comparison or a share should be: 'voltage 0.2 V', 'previous lithiate'."""
+    first = body.text.split(maxsplit=1)[0] if body.text else ""
+    watched = WATCHED.get(first, first)
+    if first == "previous":
+        missing, help_text = "how much of it", "write for example '100 % of previous lithiate'"
+    elif watched in tuple(Watched):
+        missing = "a comparison with <= or >="
+        help_text = f"write for example '{watched} >= 0.5 {NEEDS[Watched(watched)].example}', or the amount alone"
+    else:
+        return False
+    scope.findings.error(body.mark, "condition", f"cannot read {quoted(body.text)}: {missing} is missing", help_text)
+    return True
 
 
 def _bare(scope: Scope, body: Piece, place: Place) -> ReadClause | None:
@@ -206,13 +211,15 @@ def _bare(scope: Scope, body: Piece, place: Place) -> ReadClause | None:
     share = SHARE.fullmatch(body.text)
     if share is not None:
         return _share(scope, body, (Watched.CAPACITY, Op.AT_LEAST), (body, share), place)
+    if _report_without_sign(scope, body):
+        return None
     quantity = quantity_at(scope.findings, body, scope.variables, subject=place.key, example="V")
     if quantity is None:
         return None
     watched = WATCHED_BY.get(quantity.dimension)
     if watched is None:
         if quantity.dimension is Dimension.RATIO:
-            _report_unfinished_share(scope, body)
+            _report_unfinished_share(scope, body, place)
             return None
         message = f"'{quantity.text}' is nothing a condition can watch"
         scope.findings.error(body.mark, "condition", message, ALL_WATCHED)

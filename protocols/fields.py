@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from protocols.diagnostics import Diagnostic, Mark, Severity, closest, diagnostic_at, did_you_mean, quoted
+from protocols.habits import key_habit, settings_example
 from protocols.quantities import Need, Quantity, QuantityError, a, above_zero, read_quantity, require
 from protocols.syntax import Entry, Node, Scalar
 from protocols.syntax import Mapping as MappingNode
@@ -87,7 +88,7 @@ def open_section(findings: Findings, node: Node, keys: Keys, mark: Mark) -> Sect
     """``node`` as a section; ``mark`` is where to say what is missing."""
     if not isinstance(node, MappingNode):
         shown = f", not {quoted(node.value)}" if isinstance(node, Scalar) and node.value else ""
-        help_text = f"write each as 'name: value' on its own line, for example '{keys.known[0]}: ...'"
+        help_text = settings_example(keys.title, keys.known[0])
         findings.error(node.mark, "shape", f"{keys.title} needs settings{shown}", help_text)
         return None
     meant = {near for entry in node.entries if (near := _known_or_reported(findings, entry, keys))}
@@ -104,7 +105,7 @@ def _known_or_reported(findings: Findings, entry: Entry, keys: Keys) -> str | No
     name = entry.key.value
     if name in keys.known:
         return name
-    near = closest(name, keys.known)
+    near = key_habit(keys.title, name, keys.known) or closest(name, keys.known)
     known = f"did you mean '{near}'?" if near else f"it may have {', '.join(keys.known)}"
     help_text = DECIMAL_COMMA if name[:1].isdigit() else known
     findings.error(entry.key.mark, "unknown-key", f"{keys.title} has no {quoted(name)}", help_text)
@@ -211,6 +212,8 @@ def quantity_at(
     try:
         return read_quantity(at.text, subject=subject, example=example)
     except QuantityError as error:
+        if at.text in variables:
+            error = QuantityError(error.code, error.message, f"did you mean '${at.text}'?", error.offset)
         findings.quantity_error(at.scalar, error, at.offset)
         return None
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from protocols.diagnostics import quoted
+from protocols.habits import number_habit
 from protocols.units import UNITS, Dimension, Unit, normal_unit, unit_help
 
 __all__ = [
@@ -130,7 +131,7 @@ def read_quantity(text: str, *, subject: str = "", example: str = "V") -> Quanti
         )
     unit = UNITS.get(normal_unit(unit_text))
     if unit is None:
-        raise _unknown_unit(unit_text).moved(offset + stripped.rindex(unit_text))
+        raise _unknown_unit(unit_text, example).moved(offset + stripped.rindex(unit_text))
     return _quantity(number.group(), unit)
 
 
@@ -174,8 +175,8 @@ def _per_c(text: str, match: re.Match[str]) -> Quantity:
     return Quantity(-value if match["sign"] == "-" else value, Dimension.C_RATE, text.replace(" ", ""), "C")
 
 
-def _unknown_unit(text: str) -> QuantityError:
-    help_text = unit_help(normal_unit(text)) or "units are for example V, mA, mA/cm2, mAh/g, min, h and °C"
+def _unknown_unit(text: str, example: str) -> QuantityError:
+    help_text = unit_help(normal_unit(text), example) or "units are for example V, mA, mA/cm2, mAh/g, min, h and °C"
     return QuantityError("unit-unknown", f"{quoted(text)} is not a unit I know", help_text)
 
 
@@ -194,7 +195,8 @@ def _not_a_number(text: str, *, whole: str | None = None, example: str = "V") ->
         return QuantityError(
             "number", f"{shown} is not a number I read", "write digits, at most one point, then the unit"
         )
-    help_text = "write for example 'C/10'" if whole else f"write a number and a unit, for example '0.5 {example}'"
+    otherwise = "write for example 'C/10'" if whole else f"write a number and a unit, for example '0.5 {example}'"
+    help_text = number_habit(whole or text) or otherwise
     return QuantityError("number", f"cannot read {shown} as a quantity", help_text)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from protocols.desk import Desk
 from protocols.diagnostics import closest, quoted
 from protocols.fields import scalar_of
+from protocols.habits import STEPS
 from protocols.model import NoteStep, RepeatStep, Step
 from protocols.repeats import read_repeat
 from protocols.syntax import Entry, Node, Scalar, Sequence
@@ -15,17 +16,8 @@ from protocols.timed_steps import read_current, read_hold, read_rest
 from protocols.trail import WORDS
 from protocols.trains import read_gitt
 
+
 # What other programs call these steps.
-HABITS: Mapping[str, str] = {
-    **dict.fromkeys(("ocv", "ocp", "open_circuit_voltage", "open_circuit", "wait", "pause", "relax"), "rest"),
-    **dict.fromkeys(("loop", "cycle", "for", "times"), "repeat"),
-    **dict.fromkeys(("cv", "constant_voltage", "CV"), "hold"),
-    **dict.fromkeys(("cccv", "CCCV"), "charge' with 'then_hold_until"),
-    **dict.fromkeys(("cc", "CC", "constant_current"), "lithiate"),
-    **dict.fromkeys(("comment", "message", "log"), "note"),
-}
-
-
 def read_steps(desk: Desk, node: Node, prefix: str = "") -> tuple[Step, ...]:
     """The steps that could be read, in order; faults are reported."""
     if not isinstance(node, Sequence):
@@ -67,7 +59,7 @@ def _step(desk: Desk, entry: Entry, path: str) -> Step | None:
     if word in READERS:
         return READERS[word](desk, entry, path)
     desk.trail.counted = False
-    near = HABITS.get(word) or closest(word, KNOWN)
+    near = STEPS.get(word.casefold()) or closest(word.casefold(), KNOWN)
     help_text = f"did you mean '{near}'?" if near else f"the steps are {', '.join(KNOWN)}"
     findings.error(entry.key.mark, "unknown-step", f"{quoted(word)} is not a kind of step", help_text)
     return None

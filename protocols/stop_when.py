@@ -11,13 +11,14 @@ from protocols.desk import Desk
 from protocols.diagnostics import did_you_mean, quoted
 from protocols.fields import Findings, Piece, Section, of_dimension, piece, positive_at, quantity_at, scalar_of, split
 from protocols.model import Retention, StopWhen, Verb
-from protocols.quantities import ANY_CAPACITY, Dimension, Quantity, need_of
+from protocols.quantities import ANY_CAPACITY, Dimension, Quantity, format_number, need_of
 from protocols.trail import CYCLE, WORDS, StopAt, convention_fault, resolve
 
 EXAMPLE = "write for example 'delithiate capacity <= 80 % of cycle 3'"
 EFFICIENCY_EXAMPLE = "write for example 'coulombic efficiency <= 95 % for 3 cycles'"
 EFFICIENCY = "coulombic efficiency"
 WATCHED = (*(f"{word} capacity" for word in WORDS), EFFICIENCY)
+FRACTION = re.compile(r"[01](?:\.[0-9]{1,6})?")
 RUN = re.compile(r"(?P<cycles>[0-9]{1,9})\s+cycles?")
 RATIO = need_of(Dimension.RATIO)
 MOST_CYCLES = 1_000_000
@@ -129,6 +130,12 @@ def _efficiency(desk: Desk, right: Piece) -> Threshold | None:
             f"an efficiency is compared with a percentage, not with {quoted(right.text)}" if right.text else missing
         )
         desk.scope.findings.error(right.mark, "condition", message, EFFICIENCY_EXAMPLE)
+        return None
+    fraction = FRACTION.fullmatch(right.text)
+    if fraction is not None:
+        percent = f"write '{format_number(100 * float(right.text), 6)} %'"
+        message = f"{EFFICIENCY} {quoted(right.text)} has no unit"
+        desk.scope.findings.error(right.mark, "unit-missing", message, percent)
         return None
     share = positive_at(desk.scope.findings, right, desk.scope.variables, RATIO, EFFICIENCY)
     return None if share is None else Threshold(share.value, share.text)

@@ -9,6 +9,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from protocols.diagnostics import closest
+from protocols.habits import unit_habit
 
 
 class Dimension(StrEnum):
@@ -99,22 +100,6 @@ def _units() -> Mapping[str, Unit]:
 
 UNITS = _units()
 
-# What people write by habit and what they mean here; "m" is refused because it has three meanings.
-HABITS: Mapping[str, str] = {
-    "m": "did you mean 'min' (m could be milli, metre or minute)?",
-    "sec": "did you mean 's'?",
-    "mins": "did you mean 'min'?",
-    "hr": "did you mean 'h'?",
-    "hrs": "did you mean 'h'?",
-    "mA cm-2": "did you mean 'mA/cm2'?",
-    "mA/cm-2": "did you mean 'mA/cm2'?",
-    "mAcm-2": "did you mean 'mA/cm2'?",
-    "mA g-1": "did you mean 'mA/g'?",
-    "mAh g-1": "did you mean 'mAh/g'?",
-    "mAh cm-2": "did you mean 'mAh/cm2'?",
-    "F": "did you mean '°C'?",
-}
-
 
 def normal_unit(text: str) -> str:
     """One spelling for the micro sign, squares and the degree sign."""
@@ -124,12 +109,14 @@ def normal_unit(text: str) -> str:
     return text.replace("cm^2", "cm2").replace("cm²", "cm2").replace("m^2", "m2").replace("m²", "m2")
 
 
-def unit_help(text: str) -> str | None:
+def unit_help(text: str, example: str) -> str | None:
     """What to write instead of a unit that is not known."""
-    if text in HABITS:
-        return HABITS[text]
+    habit = unit_habit(text)
+    if habit is not None:
+        return habit
     if any(letter.isdigit() for letter in text.replace("m2", "")) and " " in text:
-        return "give one number and one unit, for example '90 min'"
+        whole = "90 min" if text.split(maxsplit=1)[0] in {"d", "h", "min"} else f"0.5 {example}"
+        return f"give one number and one unit, for example '{whole}'"
     for name in UNITS:
         if name.casefold() == text.casefold():
             return f"did you mean '{name}' (units are case-sensitive)?"
