@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from lab import Bench, Lab, end, make_lab, open_bench, until
 
 from cycler_ctl.store.reader import open_run
+from protocols.record import EventKind
 
 LEASE_S = 3.0
 
@@ -78,6 +80,31 @@ async def test_a_killed_station_leaves_the_output_off_and_every_announced_row_on
     assert lab.command("acknowledge", "a1").returncode == 0
     assert lab.channel()["state"] == "idle"
     assert lab.bench.truth()["output_on"] is False
+
+
+async def test_a_killed_station_goes_on_with_its_run_when_a_person_says_resume(lab: Lab) -> None:
+    guardian = await lab.serve()
+    run = start(lab)
+    await current_flows(lab)
+    await until(lambda: rows_of(lab) >= 5)
+    os.kill(lab.station_pid(guardian), signal.SIGKILL)
+    await until(lambda: lab.answers() and lab.channel()["state"] == "interrupted" and lab.ready())
+    assert "cycler-ctl resume a1" in lab.command("start", "quick.yaml", "--channel", "a1").stderr
+    before = rows_of(lab)
+
+    resumed = lab.command("resume", "a1")
+    assert resumed.returncode == 0, resumed.stderr
+    assert lab.channel()["run"] == run
+    await current_flows(lab)
+    await until(lambda: rows_of(lab) >= before + 5)
+    assert lab.command("stop", "a1").returncode == 0
+    with open_run(lab.run_dir()) as reader:
+        rows = reader.rows()
+        assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
+        assert len(reader.epochs) == 2
+        (gap, more) = [event.data["gap_s"] for event in reader.events() if event.kind is EventKind.GAP]
+    hole_s = max(after.time_s - row.time_s for row, after in pairwise(rows))
+    assert float(str(gap)) + float(str(more)) == pytest.approx(hole_s, abs=2.0)
 
 
 async def test_a_stopped_station_loses_its_lease_and_its_output_goes_off(lab: Lab) -> None:
