@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ import typer
 from cycler_ctl.errors import CyclerError
 from cycler_ctl.protocol_commands import protocol_app
 
+FIGURES = ("voltage-capacity", "voltage-time", "cycles", "dqdv")
 DONE, FAILED, USAGE, UNREACHABLE, NOT_OFF = 0, 1, 2, 3, 4
 
 app = typer.Typer(
@@ -176,6 +178,11 @@ def status(
     raise typer.Exit(show_status(config, watch=watch, as_json=as_json))
 
 
+def _one_of(word: str, known: Sequence[str], option: str) -> None:
+    if word not in known:
+        raise typer.BadParameter(f"{word!r} is not one of {', '.join(filter(None, known))}", param_hint=option)
+
+
 @app.command()
 def runs(
     *,
@@ -191,8 +198,7 @@ def runs(
     from cycler_ctl.commands import data_dir_of
     from cycler_ctl.runs import STATES, Wanted, show_runs
 
-    if state not in {"", *STATES}:
-        raise typer.BadParameter(f"{state!r} is not one of {', '.join(STATES)}", param_hint="--state")
+    _one_of(state, ("", *STATES), "--state")
     wanted = Wanted(cell, protocol, since, until, state)
     raise typer.Exit(show_runs(data_dir_of(config), wanted, json_wanted=as_json))
 
@@ -228,15 +234,19 @@ def export(
 
 @app.command()
 def plot(
-    run_ids: Annotated[list[str], typer.Argument(help="run ids or folders")],
+    run_ids: Annotated[list[str], typer.Argument(help="run ids, folders or bundles (.zip)")],
     *,
-    out: Annotated[Path, typer.Option("-o", "--output", help="x.png, x.svg or x.pdf")] = Path("voltage-capacity.png"),
+    kind: Annotated[str, typer.Option("--kind", help="voltage-capacity, voltage-time, cycles or dqdv")] = FIGURES[0],
+    per: Annotated[str, typer.Option("--per", help="capacity per gram, cell or cm2 (default: gram if known)")] = "",
+    out: Annotated[Path | None, typer.Option("-o", "--output", help="x.png, x.svg, x.pdf or x.html")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Draw voltage against specific capacity, by cycle, as figure S3 does."""
+    """Draw runs for a paper (png, svg, pdf) or for a browser (html, in one file)."""
     from cycler_ctl.commands import plot_figure
 
-    raise typer.Exit(plot_figure(run_ids, out, config))
+    _one_of(kind, FIGURES, "--kind")
+    _one_of(per, ("", "gram", "cell", "cm2"), "--per")
+    raise typer.Exit(plot_figure(run_ids, kind, per or None, out, config))
 
 
 @app.command()

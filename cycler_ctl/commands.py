@@ -88,6 +88,11 @@ def run_dir(run: str, config: Path | None) -> Path:
     return folder if folder.is_dir() else find_run(data_dir_of(config), run)
 
 
+def run_or_bundle(run: str, config: Path | None) -> Path:
+    bundle = Path(run)
+    return bundle if bundle.suffix == ".zip" and bundle.is_file() else run_dir(run, config)
+
+
 def export_run(run: str, out: Path | None, kind: str, config: Path | None) -> int:
     from cycler_ctl.store.export.formats import export_run_as
 
@@ -98,14 +103,14 @@ def export_run(run: str, out: Path | None, kind: str, config: Path | None) -> in
 def report_run(run: str, out: Path | None, config: Path | None, *, html: bool, json_wanted: bool) -> int:
     from cycler_ctl.report.command import show_report
 
-    bundle = Path(run)
-    place = bundle if bundle.suffix == ".zip" and bundle.is_file() else run_dir(run, config)
-    return show_report(place, out, html=html, json_wanted=json_wanted)
+    return show_report(run_or_bundle(run, config), out, html=html, json_wanted=json_wanted)
 
 
-def plot_figure(runs: Sequence[str], out: Path, config: Path | None) -> int:
-    from cycler_ctl.plot import plot_runs
+def plot_figure(runs: Sequence[str], kind: str, per: str | None, out: Path | None, config: Path | None) -> int:
+    from cycler_ctl.figures.command import draw
+    from cycler_ctl.figures.kinds import Kind
+    from cycler_ctl.figures.source import Per
 
-    plot_runs([run_dir(run, config) for run in runs], out)
-    sys.stdout.write(f"{out}\n")
+    folders = [run_or_bundle(run, config) for run in runs]
+    draw(folders, Kind(kind), None if per is None else Per(per), out or Path(f"{kind}.png"))
     return 0
