@@ -30,7 +30,6 @@ from cycler_ctl.instrument import (
     Sensor,
     Setpoint,
 )
-from drivers import scpi
 from drivers.keithley_2600_ratings import REST, outputs_of, ratings, why
 from drivers.keithley_2600_settings import (
     AMPS,
@@ -41,7 +40,6 @@ from drivers.keithley_2600_settings import (
     Setting,
     check_direction,
     drive_for,
-    parse_identity,
     parse_reading,
     read_settings,
     reading_chunk,
@@ -49,7 +47,17 @@ from drivers.keithley_2600_settings import (
     safe_settings,
     window_of,
 )
-from drivers.keithley_2600_wire import ABORT, ERROR_VALUES, ERRORS, FORMAT, Tsp, outputs_off, safe_off, told_errors
+from drivers.keithley_2600_wire import (
+    ERROR_VALUES,
+    ERRORS,
+    FORMAT,
+    Tsp,
+    identify,
+    outputs_off,
+    prove_dead_man,
+    safe_off,
+    told_errors,
+)
 
 WAITS_S = (0.0, 0.2, 1.0)  # before each try to get into step: answers slower than a drain's quiet stay behind
 TOGETHER = 8  # settings in one message
@@ -246,11 +254,12 @@ class SourceMeter:
 @asynccontextmanager
 async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
     """Off before anything else; off again on leaving whatever is on."""
-    identity = await _identify(link)
+    identity = await identify(link)
     names = outputs_of(identity.model)
     tsp = Tsp(link, names, options.dead_man_s)
     outputs = {name: Output(tsp, name, identity.model, options) for name in names}
     await tsp.ask(FORMAT, ())
+    await prove_dead_man(tsp)
     for output in outputs.values():
         await output.prepare()
     try:
@@ -260,19 +269,6 @@ async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
             await outputs_off(tsp, names)
 
 
-async def _identify(link: Link) -> Identity:
-    """A foreign instrument does not answer TSP: it is told by its name."""
-    try:
-        await safe_off(link)
-    except DeviceFault as error:
-        await link.clear()
-        answer = await scpi.ask(link, "*IDN?")
-        parse_identity(answer)
-        raise error from None
-    await link.write(ABORT)
-    return parse_identity(await scpi.ask(link, "*IDN?"))
-
-
 def usual_ratings(options: Options) -> Ratings:
     return ratings("2602B", options.regulation, options.nplc, options.dead_man_s)
 
@@ -280,7 +276,7 @@ def usual_ratings(options: Options) -> Ratings:
 DRIVER = DriverSpec(
     title="Keithley 2600, 2600A, 2600B (2601 to 2636)",
     options=Options,
-    link=LinkDefaults(clear=ABORT + b"\n"),
+    link=LinkDefaults(clear=b"abort\n"),
     connect=connect,
     outputs=("a", "b"),
     safe_off=safe_off,

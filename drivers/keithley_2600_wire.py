@@ -12,12 +12,15 @@ import secrets
 from collections.abc import Iterable, Sequence
 from itertools import count
 
+from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import BadReply, DeviceFault, LinkTimeout
-from cycler_ctl.instrument import Link
-from drivers.keithley_2600_settings import DIGITS, HIGH_Z, number
+from cycler_ctl.instrument import Identity, Link
+from drivers import scpi
+from drivers.keithley_2600_settings import DIGITS, HIGH_Z, number, parse_identity
 
 ABORT = b"abort"
 TRIES = 3
+PROOF_S, BEGUN_S = 10.0, 0.02  # longer than any time-out; by then the wait has begun
 LOWEST_NONCE, NONCES = 1000, 900_000
 # What the answers are spelled as; no prompts between them, no errors unasked.
 FORMAT = f"localnode.prompts = 0 localnode.showerrors = 0 format.data = 1 format.asciiprecision = {DIGITS}"
@@ -111,6 +114,30 @@ async def outputs_off(tsp: Tsp, outputs: Sequence[str]) -> None:
     await switch_off(tsp, off_chunk(outputs), FORMAT, state)
 
 
+async def prove_dead_man(tsp: Tsp) -> None:
+    """With the outputs off: DeviceFault unless an abort ends a wait here, as each re-arming of the switch must."""
+    await tsp.link.write(f"delay({PROOF_S:g})".encode("ascii"))
+    await real_sleep(BEGUN_S)
+    try:
+        await tsp.ask("", ())
+    except LinkTimeout as error:
+        raise DeviceFault(
+            f"abort does not end a script's wait on {tsp.link.address}: its dead-man's switch could not be re-armed"
+        ) from error
+
+
 async def safe_off(link: Link) -> None:
     """All off from any state, knowing nothing: a script that runs is aborted, and off is read back."""
     await switch_off(Tsp(link), ALL_OFF, f"{FORMAT} {ALL_OFF_STATE}", ("o", "h", "p", "q"))
+
+
+async def identify(link: Link) -> Identity:
+    """A foreign instrument does not answer TSP: it is told by its name."""
+    try:
+        await safe_off(link)
+    except DeviceFault as error:
+        await link.clear()
+        answer = await scpi.ask(link, "*IDN?")
+        parse_identity(answer)
+        raise error from None
+    return parse_identity(await scpi.ask(link, "*IDN?"))

@@ -143,9 +143,9 @@ async def test_a_2600_driver_that_breaks_a_rule_is_found() -> None:
             await check_contract(spec, lambda: open_link(endpoint.address, WIRE, clock), case)
 
 
-@pytest.mark.parametrize(("backend", "output"), [(None, "a"), (None, "b"), ("visa", "b")])
-async def test_a_charge_a_rest_and_a_discharge_run_over_every_wire(backend: str | None, output: str) -> None:
-    async with bench(backend=backend) as b:
+@OUTPUTS
+async def test_a_charge_a_rest_and_a_discharge_run_on_either_output(output: str) -> None:
+    async with bench() as b:
         channel = b.instrument.channels[output]
         assert await channel.apply(CHARGE) is True
         charging = await channel.read()
@@ -249,6 +249,23 @@ async def test_each_message_while_an_output_may_be_on_leaves_the_switch_behind()
         tail = b" delay(30) smua.source.output = smua.OUTPUT_HIGH_Z smub.source.output = smub.OUTPUT_HIGH_Z"
         assert len(late) > 3
         assert all(message.endswith(tail) for message in late)
+
+
+class Deaf(Keithley2600):
+    """Takes an abort for a command like any other."""
+
+    def receive(self, data: bytes) -> bytes:
+        return super().receive(data.replace(b"abort\n", b""))
+
+
+async def test_an_instrument_whose_waits_no_abort_ends_is_refused_before_anything_goes_on() -> None:
+    sim = Deaf(loads("2602B"), SystemClock().now)
+    async with serve_tcp(Line(sim)) as endpoint, open_link(endpoint.address, WIRE, SystemClock()) as link:
+        with pytest.raises(DeviceFault, match="abort does not end a script's wait"):
+            async with DRIVER.connect(link, Options()):
+                pass
+    assert not sim.truth()["output_on"]
+    assert not [message for _, message in sim.log if b"output = 1" in message]
 
 
 async def test_an_instrument_that_is_off_is_not_kept_waiting() -> None:
