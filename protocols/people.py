@@ -103,12 +103,11 @@ def skip(program: Program, state: State, event: Skipped) -> Result:
     if what is None:
         return state, ()
     passed, gaps = tail(program, what.step, state, event)
-    paused = state.step if state.phase is Phase.PAUSED else None
     state, written = close(what, state, event, Closing(f"skipped by {event.by}"))
     skipped = told(state.course, event, EventKind.OPERATOR, action="skip", by=event.by)
     partial = state.course.cycle_skipped or what.whole is not None or not isinstance(what.step, RestStep)
     course = replace(counted(state.course, passed), cycle_skipped=partial)
-    state = replace(state, course=course, step=paused)
+    state = replace(state, course=course)
     return enter(program, state, event, (*gaps, *written, skipped))
 
 
@@ -119,7 +118,9 @@ def break_off(program: Program, state: State, event: Stopped | Tripped | Faulted
     what, (outcome, reason) = doing(program, state.course.place), _why(event)
     written: tuple[Action, ...] = ()
     if what is not None:
+        _, gaps = tail(program, what.step, state, event)
         state, written = close(what, state, event, Closing(reason))
+        written = (*gaps, *written)
     return finish(state, event, outcome, reason, (*written, _log(state, event)))
 
 

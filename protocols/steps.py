@@ -61,16 +61,10 @@ def enter(program: Program, state: State, event: Event, written: tuple[Action, .
     if step is None:
         return replace(state, course=course), written
     window = SlopeWindow() if watches_slope(step) else None
-    state = replace(state, course=course, step=_execution(state, event), live=state.live._replace(window=window))
+    state = replace(state, course=course, step=Execution(applied_s=event.at_s), live=state.live._replace(window=window))
+    # A step skipped to during a pause waits for the resume; nothing is applied for it yet.
     begun = (*written, step_started(step, course, event))
     return state, begun if state.phase is Phase.PAUSED else (*begun, Apply(setpoint(step)))
-
-
-def _execution(state: State, event: Event) -> Execution:
-    """A step skipped to during a pause waits for the resume; nothing is applied for it yet."""
-    if state.phase is Phase.PAUSED and state.step is not None:
-        return replace(state.step, clock_s=0.0, first=None)
-    return Execution(applied_s=event.at_s)
 
 
 def finish(state: State, event: Event, outcome: Outcome, reason: str, written: tuple[Action, ...]) -> Result:

@@ -230,6 +230,23 @@ def test_a_skip_in_a_pause_turns_nothing_on_until_the_resume() -> None:
     assert trial.steps[1].charge_Ah == pytest.approx(2 * A_SECOND)
 
 
+def test_a_leak_in_a_pause_is_counted_once_when_its_step_is_skipped() -> None:
+    trial = begun(lithiate(time(99)), delithiate(time(99)))
+    trial.sample(0.0, current_A=0.0)
+    trial.pause(0.0)
+    for at_s in (1.0, 2.0, 3.0):
+        trial.sample(at_s, current_A=MA)
+        trial.skip(at_s + 0.5) if at_s == 2.0 else None
+    assert trial.state.course.run_total.oxidation_Ah == pytest.approx(3 * A_SECOND)
+
+
+def test_a_step_paused_for_long_before_its_first_sample_is_not_flagged() -> None:
+    trial = begun(lithiate(time(99)))
+    trial.pause(0.5)
+    trial.resume(5000.0)
+    assert not trial.events(EventKind.WARNING)
+
+
 def test_a_skip_of_the_last_step_ends_the_run_with_the_output_off() -> None:
     trial = begun(lithiate(time(99)))
     assert trial.skip(1.0)[0] == TurnOff()
@@ -291,6 +308,15 @@ def test_no_sample_is_written_twice() -> None:
     trial.sample(0.0)
     trial.stop(0.5)
     assert [(row.seq, row.mark) for row in trial.rows] == [(1, Mark.START)]
+
+
+def test_a_fault_long_after_the_last_sample_says_the_most_that_can_have_passed_since() -> None:
+    trial = begun(lithiate(time(99)))
+    trial.voltages(1.0, 0.9)
+    actions = trial.tell(Faulted(61.0, 61.0, "link lost"))
+    assert actions[0] == TurnOff()
+    assert trial.events(EventKind.GAP)[0].data["at_most_Ah"] == pytest.approx(60 * A_SECOND)
+    assert trial.steps[0].charge_Ah == pytest.approx(A_SECOND)
 
 
 def test_a_stop_in_a_pause_keeps_the_end_of_the_step_where_the_current_ended() -> None:
