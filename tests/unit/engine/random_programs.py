@@ -16,6 +16,7 @@ from protocols.model import (
     PreviousOf,
     Program,
     Record,
+    Reference,
     RepeatStep,
     Safety,
     Settings,
@@ -65,7 +66,9 @@ CELLS = st.builds(
     below_zero=st.sampled_from([0.5, 1.0]),
     ohm=st.sampled_from([50.0, 200.0]),
 )
-REFERENCES = st.sampled_from([PreviousOf(None), PreviousOf(Verb.LITHIATE), LabelOf("down")])
+REFERENCES: st.SearchStrategy[Reference] = st.sampled_from(
+    [PreviousOf(None), PreviousOf(Verb.LITHIATE), LabelOf("down")]
+)
 ABORTS = st.sampled_from([(), (), (), when(time(30)), when(capacity(25 * A_SECOND))])
 
 

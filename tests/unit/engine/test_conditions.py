@@ -195,3 +195,4 @@ def test_a_row_is_due_by_none_of_what_is_not_asked_for() -> None:
     assert not due(Record(temperature_K=1.0), ROW, 1e6, moved, 99.0, slack_s=0.0)
     assert due(Record(charge_Ah=0.5), ROW, 100.0, moved, 3.5, slack_s=0.0)
     assert not due(Record(charge_Ah=0.5), ROW, 100.0, moved, 3.4, slack_s=0.0)
+    assert due(Record(voltage_V=0.5), ROW, 100.0, Sampled(1, 1, 0.5, 0.5, None), 3.0, slack_s=0.0)

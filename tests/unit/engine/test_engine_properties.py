@@ -176,6 +176,34 @@ def test_replaying_the_events_gives_every_checkpoint_and_every_row(for_all: ForA
     for_all(replay_is_the_run)
 
 
+def its_clock_does_not_matter(bench: Bench) -> None:
+    """The same events weeks after the machine was switched on; so many seconds as lose few digits."""
+    later, state = Bench(bench.program, bench.cell, bench.engine), begin(bench.program)
+    for event in bench.events:
+        state, actions = bench.engine(bench.program, state, replace(event, at_s=event.at_s + 2.0**21))
+        later.answers.append(actions)
+    assert [(step.step_id, step.end_reason) for step in later.steps] == [
+        (step.step_id, step.end_reason) for step in bench.steps
+    ]
+    assert moments(later) == pytest.approx(moments(bench), rel=1e-6, abs=1e-6)
+
+
+def moments(bench: Bench) -> list[float]:
+    """When things began, ended and were crossed in a run's own time."""
+    found: list[float] = []
+    for step in bench.steps:
+        found += [step.started_s, step.ended_s, *(() if step.crossing_s is None else (step.crossing_s,))]
+    for cycle in bench.cycles:
+        found += [cycle.started_s, cycle.ended_s]
+    for gap in bench.told(EventKind.GAP):
+        found += [float(str(gap.data["from_s"])), float(str(gap.data["to_s"]))]
+    return found
+
+
+def test_a_run_is_the_same_whenever_its_clock_began(for_all: ForAll) -> None:
+    for_all(its_clock_does_not_matter)
+
+
 def record_decides_nothing(bench: Bench) -> None:
     """The same events under other records bring the same steps, cycles, events and setpoints."""
     for record in (Record(), Record(time_s=0.0)):

@@ -149,6 +149,12 @@ def test_a_current_that_is_already_at_its_voltage_is_recorded_without_charge_and
     assert trial.state.course.past.lithiate_Ah == trial.steps[1].charge_Ah > 0
 
 
+def test_a_current_already_at_its_voltage_needs_no_second_reading_to_go_on_to_its_hold() -> None:
+    trial = begun(cccv(DOWN, TAPER), settings=Settings(debounce=2))
+    trial.samples(1, voltage_V=0.1)
+    assert trial.told == ["2.cc already: voltage <= 0.2"]
+
+
 def test_a_current_already_at_another_end_is_skipped_with_its_hold() -> None:
     trial = begun(lithiate(time(2)), cccv(lithiate(voltage("<=", 0.2), voltage("<=", 1.5)), TAPER))
     trial.voltages(1.0, 1.0, 1.0)
@@ -258,11 +264,11 @@ def test_a_hold_or_a_rest_whose_end_holds_at_its_first_sample_just_ends() -> Non
 
 
 def test_a_hold_by_itself_is_a_previous_step_but_no_previous_lithiate() -> None:
-    trial = begun(lithiate(time(2)), hold(0.4, time(3), label="held"))
-    trial.samples(3)
+    trial = begun(lithiate(time(2)), delithiate(time(5)), hold(0.4, time(3), label="held"))
+    trial.samples(9)
     cv(trial, 1.0, 1.0, 1.0, 1.0)
-    past, (down, held) = trial.state.course.past, trial.steps
-    assert (past.lithiate_Ah, past.either_Ah) == (down.charge_Ah, held.charge_Ah)
+    past, (down, up, held) = trial.state.course.past, trial.steps
+    assert (past.lithiate_Ah, past.delithiate_Ah, past.either_Ah) == (down.charge_Ah, up.charge_Ah, held.charge_Ah)
     assert past.labels == (("held", held.charge_Ah),)
 
 
@@ -607,3 +613,11 @@ def test_a_step_that_never_had_a_sample_has_no_voltage_of_the_step_before_it() -
     trial.samples(3)
     trial.stop(2.5)
     assert (trial.steps[1].start_voltage_V, trial.steps[1].end_voltage_V, trial.steps[1].ended_s) == (None, None, 2.5)
+
+
+def test_a_train_that_ends_at_the_first_reading_of_a_pulse_keeps_the_charge_of_those_before_it() -> None:
+    trial = begun(gitt(PULSE, RELAX, voltage("<=", 0.2)), delithiate(time(9)))
+    trial.samples(7)
+    trial.samples(4, voltage_V=0.1)
+    assert trial.told == ["3.1p time >= 3", "3.1r time >= 2", "3.2p voltage <= 0.2", "3.2r time >= 2"]
+    assert trial.state.course.past.lithiate_Ah == trial.steps[0].charge_Ah > 0

@@ -191,6 +191,14 @@ def test_a_skipped_rest_leaves_its_cycle_a_measure_of_the_cell() -> None:
     assert trial.events(EventKind.REPEAT_ENDED)
 
 
+def test_a_train_left_in_one_of_its_rests_leaves_a_cycle_that_is_not_judged() -> None:
+    trial = begun(repeat(9, gitt(UP, rest(time(9)), pulses=2), stop_when=retention("<=", 2.5 * A_SECOND)), BELOW)
+    trial.samples(5)
+    trial.skip(4.5)
+    assert len(trial.cycles) == 1
+    assert not trial.events(EventKind.REPEAT_ENDED)
+
+
 def test_a_reference_cycle_in_which_a_step_was_skipped_is_never_complete_and_the_log_says_so() -> None:
     trial = begun(repeat(9, UP, stop_when=retention("<=", 0.8, of_cycle=1)), BELOW)
     trial.samples(1)
