@@ -92,12 +92,16 @@ def _record(notebook: Notebook, experiment: Experiment) -> str | None:
 def _cell(notebook: Notebook, experiment: Experiment, translator: Translator) -> Mapping[str, str]:
     """The temperature, where the whole experiment has one."""
     common = read_temperature(experiment.temperature, "temperature")
-    found = {common if each is None else each for each in translator.temperatures()}
-    found.discard(None)
-    if len(found) > 1:
+    said = {common if each is None else each for each in translator.temperatures()}
+    known = {each for each in said if each is not None}
+    if len(known) > 1:
         notebook.skipped(Unsupported("temperature", "steps at different temperatures have no equivalent"))
-    temperature = next(iter(found), None) if len(found) == 1 else None
-    return {} if temperature is None else {"temperature": quantity_text(temperature, "°C")}
+    if len(known) != 1:
+        return {}
+    text = quantity_text(known.pop(), "°C")
+    whose = " of some steps" if None in said else ""
+    notebook.changed.append(f"temperature: {text}{whose} is written down for the cell; nothing here sets an oven")
+    return {"temperature": text}
 
 
 @dataclass(frozen=True, slots=True)

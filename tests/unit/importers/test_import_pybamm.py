@@ -231,6 +231,15 @@ def test_a_temperature_is_the_cells(said: str) -> None:
     assert program_of(bring(f"Experiment(['Rest for 1 h'], temperature={said})")).cell.temperature_degC == 25.0
 
 
+def test_that_a_temperature_is_only_written_down_is_said() -> None:
+    (said,) = [
+        line for line in bring("Experiment(['Rest for 1 h'], temperature='25oC')").changed if "temperature" in line
+    ]
+    assert said == "temperature: 25 °C is written down for the cell; nothing here sets an oven"
+    hot = "pybamm.step.string('Rest for 1 h', temperature='40oC')"
+    assert any("40 °C of some steps" in line for line in bring(f"Experiment([{hot}, 'Rest for 1 h'])").changed)
+
+
 def test_different_temperatures_are_refused() -> None:
     hot = "pybamm.step.string('Rest for 1 h', temperature='40oC')"
     (message,) = problems(f"Experiment([{hot}, 'Rest for 1 h'], temperature='25oC')")
