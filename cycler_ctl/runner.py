@@ -6,7 +6,6 @@ At each sample: guard, then engine, then the output, then the record; turning of
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 
 from cycler_ctl.cellcheck import at_rest
 from cycler_ctl.clock import real_sleep
@@ -18,6 +17,7 @@ from cycler_ctl.inbox import Inbox, Request, event_of
 from cycler_ctl.instrument import Measurement, Reading
 from cycler_ctl.output import APPLY_S, Output
 from cycler_ctl.pacing import Pace
+from cycler_ctl.recording import hand_over, tell
 from cycler_ctl.to_its_end import to_its_end
 from protocols import engine
 from protocols.events import (
@@ -27,10 +27,8 @@ from protocols.events import (
     Faulted,
     Finish,
     Interrupted,
-    RecordCycle,
-    RecordEvent,
+    Paused,
     RecordRow,
-    RecordStep,
     Resumed,
     Sampled,
     Started,
@@ -39,7 +37,7 @@ from protocols.events import (
 )
 from protocols.model import Program, Setpoint
 from protocols.record import JSON, EventKind, EventRecord
-from protocols.state import State
+from protocols.state import Phase, State
 from protocols.view import progress
 
 STALE_TEMPERATURE_S = 30.0
@@ -70,6 +68,8 @@ class Runner:
         self._inbox = Inbox()
         self._guarded_step = ""
         self._resuming = False
+        self.held_back = ""
+        """Why the last pause nobody asked for was made."""
         self.going: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done once the run is under way, with nothing, or with why an interrupted one does not go on."""
 
@@ -91,6 +91,13 @@ class Runner:
     def end(self) -> Finish | None:
         """What the run came to; None while it goes on."""
         return self._end
+
+    @property
+    def unrecorded(self) -> str | None:
+        """Why no current may flow for want of a disk: so early that the reserve still takes what happened until then."""
+        if self._fit.recorder.pending().lag_s <= WITHOUT_DISK_S:
+            return None
+        return f"no record, no current: {self._fit.recorder.failed or 'the disk has not answered for a minute'}"
 
     def ask(self, action: str, by: str) -> asyncio.Future[None]:
         """Hand in a request; it is carried out before the next sample. Done when it was, or when the run is over."""
@@ -223,10 +230,13 @@ class Runner:
 
     async def _handle(self, event: Event) -> None:
         self._resuming = isinstance(event, Resumed)
+        self.held_back = "" if self._resuming else self.held_back
         self._state, actions = engine.advance(self._program, self._state, event)
         if actions and isinstance(actions[0], TurnOff):
             await self._turn_off()
-        self._record(actions)
+        hand_over(self._fit.recorder, actions, self._state)
+        if any(not isinstance(action, RecordRow) for action in actions):
+            self._fit.changed()
         for action in actions:
             match action:
                 case Apply():
@@ -238,26 +248,16 @@ class Runner:
         trouble = self._trouble(actions)
         if trouble is not None and self._end is None:
             await self._handle(Faulted(*self._moment(), trouble))
+        unrecorded = self.unrecorded
+        if unrecorded is not None and self._state.phase is Phase.RUNNING:
+            self.held_back = unrecorded
+            await self._handle(Paused(*self._moment(), f"the service: {unrecorded}"))
 
     def _trouble(self, actions: tuple[Action, ...]) -> str | None:
         """What ends a run that the engine would go on with."""
         if actions and isinstance(actions[0], TurnOff) and not self._output.off_confirmed:
             return "off was not confirmed"
-        if self._fit.recorder.pending().lag_s > WITHOUT_DISK_S:
-            return f"no record, no current: {self._fit.recorder.failed or 'the disk has not answered for a minute'}"
         return None
-
-    def _record(self, actions: tuple[Action, ...]) -> None:
-        """Hand the records over to the writer; it never blocks. The newest state is every commit's checkpoint."""
-        self._fit.recorder.append(
-            tuple(action.row for action in actions if isinstance(action, RecordRow)),
-            tuple(action.event for action in actions if isinstance(action, RecordEvent)),
-            tuple(action.step for action in actions if isinstance(action, RecordStep)),
-            tuple(action.cycle for action in actions if isinstance(action, RecordCycle)),
-            partial(engine.to_json, self._state),
-        )
-        if any(not isinstance(action, RecordRow) for action in actions):
-            self._fit.changed()
 
     async def _apply(self, setpoint: Setpoint) -> None:
         now = progress(self._program, self._state)
@@ -293,5 +293,4 @@ class Runner:
 
     def _tell(self, kind: EventKind, **data: JSON) -> None:
         """An event that the engine knows nothing of."""
-        told = (EventRecord(*self._moment(), kind, data),)
-        self._fit.recorder.append((), told, (), (), partial(engine.to_json, self._state))
+        tell(self._fit.recorder, EventRecord(*self._moment(), kind, data), self._state)

@@ -80,7 +80,8 @@ class Slot:
         now = progress(current.program, current.runner.state)
         paused = base.state is ChannelState.RUNNING and now.phase is Phase.PAUSED
         state = ChannelState.PAUSED if paused else base.state
-        status = replace(base, state=state, step=now.step_id, what=now.word, cycle=now.cycle)
+        reason = current.runner.held_back if paused else base.reason
+        status = replace(base, state=state, reason=reason, step=now.step_id, what=now.word, cycle=now.cycle)
         return with_setpoint(status, now.word, current.runner.setpoint)
 
     def _protection(self) -> str | None:
@@ -203,7 +204,7 @@ class Slot:
         try:
             end = await current.runner.run()
         except asyncio.CancelledError:
-            # the record stays open: the next service finds it so, and a person must look before the next run
+            # the record stays open, as the next service finds it
             self._set(ChannelState.INTERRUPTED, CANCELLED)
             raise
         except Exception as error:
@@ -218,7 +219,6 @@ class Slot:
         return end
 
     async def _until_off(self, end: End) -> None:
-        """The loudest state there is, until off was read back."""
         reason = f"{end.reason}: the cell may still be energised. Trying every 0.5 s; disconnect it"
         log.error("channel %s: %s", self.name, reason)
         self._set(ChannelState.CANNOT_DEENERGISE, reason)
@@ -238,8 +238,9 @@ class Slot:
             raise RefusedError(f"run {current.run} does not go on: {why_not}")
 
     async def ask(self, action: str, by: str) -> None:
-        """Return when it was carried out; InstrumentError when the instrument did not do it."""
         runner = self._runner_for(action)
+        if action == "resume" and runner.unrecorded is not None:
+            raise RefusedError(f"channel {self.name}: {runner.unrecorded}")
         await asyncio.wait({runner.ask(action, by)}, timeout=ACT_S)
         if runner.end is not None and runner.end.outcome in {Outcome.FAULTED, Outcome.TRIPPED}:
             raise InstrumentError(f"channel {self.name}: {runner.end.reason}")

@@ -44,7 +44,7 @@ class WriterOptions:
     close_retry_s: float = 5.0
     """How long closing goes on trying to write what no disk took."""
     urgent_s: float = 75.0
-    """Records that have waited this long may use the reserve: the run has been ended for want of a disk by then."""
+    """Records that have waited this long may use the reserve: the run was paused for want of a disk by then."""
     ring_rows: int = 100_000
     """Rows that may wait; more where 10 min of samples are more."""
     keep_rows: int = 5_000

@@ -220,14 +220,38 @@ async def test_the_runs_own_safety_trips_and_its_abort_if_aborts(rig: Rig) -> No
     assert rig.is_off()
 
 
-async def test_without_a_disk_the_run_ends(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_disk(_files: RunFiles) -> None:
+    raise OSError("the disk is gone")
+
+
+async def test_without_a_disk_the_run_pauses_and_goes_on_when_there_is_one_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("cycler_ctl.runner.WITHOUT_DISK_S", 1.0)
-    await rig.flowing()
-    monkeypatch.setattr(RunFiles, "save", lambda *_: StoreError("the disk is gone"))
-    status = await rig.ends()
-    assert status.state is ChannelState.FAULTED
-    assert "no record, no current: the disk is gone" in status.reason
-    assert rig.is_off()
+    run = await rig.flowing()
+    with monkeypatch.context() as gone:
+        gone.setattr(RunFiles, "_write_here", no_disk)
+        gone.setattr(RunFiles, "_write_new_segment", no_disk)
+        await until(lambda: rig.status().state is ChannelState.PAUSED)
+        assert rig.is_off()
+        assert rig.status().reason.endswith("the disk is gone")
+        with pytest.raises(RefusedError, match="no record, no current"):
+            await rig.station.resume("a1", "test")
+        assert rig.is_off()
+    current = rig.station._slots["a1"]._current
+    assert current is not None
+    await until(lambda: current.writer.pending().lag_s == 0.0)
+    await rig.station.resume("a1", "test")
+    await until(rig.flows)
+    assert rig.status().reason == ""
+    await rig.station.stop("a1", "test")
+    told = [event.data["by"] for event in rig.events(run) if event.data.get("action") == "pause"]
+    assert len(told) == 1
+    assert str(told[0]).startswith("the service: no record, no current")
+    rows = rig.rows(run)
+    assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
+    (paused_s,) = [event.data["paused_s"] for event in rig.events(run) if event.data.get("action") == "resume"]
+    assert float(str(paused_s)) > 0.5
 
 
 async def test_pause_returns_when_off_was_read_back_and_resume_goes_on_with_the_same_step(rig: Rig) -> None:
