@@ -171,11 +171,9 @@ class Output:
         sample = await self._look(drive)
         allowed = drive if not drive.is_rest else drive.quiet(self._model)
         check_way(allowed, sample.current_A, self._model, self._read)
-        if drive.is_rest and abs(sample.current_A) > self._model.leak_A:
-            check_direction_of_rest = (
-                f"{sample.current_A:g} A flow where none should: the cell is not within the window"
-            )
-            raise BadReply(self._read, b"", check_direction_of_rest)
+        if drive.is_rest and abs(sample.current_A) > self._model.leak(drive.range_A):
+            why = "flow where nothing should: the cell is outside the window, or the instrument leaks"
+            raise BadReply(self._read, f"{sample.current_A:g} A".encode(), why)
 
     async def _program(self, settings: Iterable[Setting]) -> None:
         left = iter(settings)

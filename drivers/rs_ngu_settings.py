@@ -225,20 +225,20 @@ class Sample:
 
 
 def parse_reading(query: str, answer: str, drive: Drive) -> Sample:
-    """BadReply unless both halves say the same of the output, and nearly the same of the cell."""
+    """BadReply unless both halves say the same of the output, and nearly the same of the cell; off, nothing is seen."""
     found = READING.fullmatch(answer)
     if found is None or found.groups()[:3] != found.groups()[5:8]:
         raise BadReply(query, answer.encode(), "not the same state twice with two readings")
+    if found[1] == "0":
+        return Sample(output_on=False, condition=int(found[3]), voltage_V=0.0, current_A=0.0)
     voltages_V, currents_A = (tuple(scpi.number(query, found[at]) for at in pair) for pair in ((4, 9), (5, 10)))
     within_A = AGREE_GAIN * abs(currents_A[0]) + AGREE_RANGE * drive.range_A
     if abs(voltages_V[0] - voltages_V[1]) > AGREE_V or abs(currents_A[0] - currents_A[1]) > within_A:
         raise BadReply(query, answer.encode(), "two readings that do not agree")
-    sample = Sample(found[1] == "1", int(found[3]), voltages_V[0], currents_A[0])
-    if sample.output_on and found[2] != drive.mode:
-        raise BadReply(query, answer.encode(), f"the output is in mode {found[2]}, not {drive.mode}")
-    if sample.output_on and sample.condition & TOO_HOT:
-        raise BadReply(query, answer.encode(), "too hot")
-    return sample
+    condition = int(found[3])
+    if found[2] != drive.mode or condition & TOO_HOT:
+        raise BadReply(query, answer.encode(), f"the output is in mode {found[2]}, not {drive.mode}, or too hot")
+    return Sample(output_on=True, condition=condition, voltage_V=voltages_V[0], current_A=currents_A[0])
 
 
 def check_way(drive: Drive, current_A: float, model: Model, query: str) -> None:

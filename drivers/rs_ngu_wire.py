@@ -40,7 +40,8 @@ class Selector:
 
     async def ask(self, query: str) -> str:
         """The answer without the selection it began with; BadReply when that is of another output."""
-        answer = await scpi.ask(self.link, query)
+        async with self.turn:
+            answer = await scpi.ask(self.link, query)
         if self.is_only:
             return answer
         selected, _, rest = answer.partition(";")

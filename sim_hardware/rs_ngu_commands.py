@@ -181,7 +181,10 @@ def _source_commands(model: Model) -> Iterable[tuple[str, Command]]:
     if not model.has_priority:
         return
     yield ":SOURce:PRIority", named("priority", PRIORITIES)
-    yield f"[:SOURce]:CURRent:NEGative{amplitude}", quantity(set_negative, lambda s: s.negative_A, -MOST_A, -low_A)
+    yield (
+        f"[:SOURce]:CURRent:NEGative{amplitude}",
+        quantity(set_negative, lambda s: s.negative_A, -model.source_A[-1], -low_A),
+    )
     yield "[:SOURce]:VOLTage:RANGe", quantity(set_range_V, lambda s: s.range_V, 0.0, model.source_V[-1])
     yield "[:SOURce]:CURRent:RANGe", quantity(set_range_A, lambda s: s.range_A, 0.0, model.source_A[-1])
 
