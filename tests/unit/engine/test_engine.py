@@ -469,10 +469,12 @@ def test_notes_are_told_on_the_way() -> None:
 
 
 def test_run_time_is_counted_from_the_start_of_the_run() -> None:
-    trial = Trial(program(LITHIATION))
+    trial = Trial(program(lithiate(voltage("<=", 0.2), record=Record(time_s=5))))
     trial.start(1e6)
-    trial.sample(1e6 + 2)
-    assert (trial.rows[0].time_s, trial.rows[0].utc_s) == (2.0, 1_001_002.0)
+    for second in range(2, 14):
+        trial.sample(1e6 + second)
+    assert [row.time_s for row in trial.rows] == [2.0, 7.0, 12.0]
+    assert trial.rows[0].utc_s == 1_001_002.0
 
 
 def test_events_that_make_no_sense_now_change_nothing() -> None:

@@ -621,3 +621,10 @@ def test_a_train_that_ends_at_the_first_reading_of_a_pulse_keeps_the_charge_of_t
     trial.samples(4, voltage_V=0.1)
     assert trial.told == ["3.1p time >= 3", "3.1r time >= 2", "3.2p voltage <= 0.2", "3.2r time >= 2"]
     assert trial.state.course.past.lithiate_Ah == trial.steps[0].charge_Ah > 0
+
+
+def test_each_label_is_remembered_once_with_its_last_charge() -> None:
+    trial = begun(repeat(3, lithiate(time(2), label="a"), delithiate(time(3), label="b")))
+    trial.samples(21)
+    assert dict(trial.state.course.past.labels) == pytest.approx({"a": 2 * A_SECOND, "b": 3 * A_SECOND})
+    assert len(trial.state.course.past.labels) == 2
