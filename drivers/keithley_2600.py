@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
 
@@ -18,6 +18,7 @@ from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
 from cycler_ctl.instrument import (
     Channel,
+    ConstantVoltage,
     DriverSpec,
     Flag,
     Identity,
@@ -85,7 +86,7 @@ class Output:
         self._smu = f"smu{name}"
         self._model = model
         self._options = options
-        self._safe = safe_settings(model, options.nplc)
+        self._safe = safe_settings(options.nplc)
         self._drive: Drive | None = None
         self._seen_V = 0.0
         self._ratings = ratings(model, options.regulation, options.nplc, options.dead_man_s)
@@ -150,7 +151,10 @@ class Output:
         return True
 
     def _drive_for(self, setpoint: Setpoint) -> Drive:
-        return drive_for(setpoint, self._options.regulation, self._model, self._seen_V)
+        drive, before = drive_for(setpoint, self._options.regulation, self._model, self._seen_V), self._drive
+        if isinstance(setpoint, ConstantVoltage) and before is not None and before.function == VOLTS:
+            return replace(drive, sink=before.sink)  # noise about a voltage to be held opens no relay
+        return drive
 
     async def _rewire(self, drive: Drive) -> None:
         """Another function or range: off, told at a level where no current flows, on, looked at, and only then set."""

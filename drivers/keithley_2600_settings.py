@@ -59,6 +59,8 @@ class Drive:
     measure_range: float
     level: float
     limit: float
+    sink: bool | None = None
+    """Sink mode: right in quadrants II and IV, and wrong by up to 10 % of range in I and III (2600AS p. 19-140)."""
 
     @property
     def measured(self) -> str:
@@ -76,6 +78,8 @@ class Drive:
     def settings(self) -> Iterator[Setting]:
         """Output off; the ranges first, for a level out of its range is told only on switching on (Rev. C p. 2-84)."""
         yield self.function_setting()
+        if self.sink is not None:
+            yield Setting("source.sink", float(self.sink))
         yield Setting(f"source.range{self.function}", self.source_range)
         yield self.level_setting()
         yield Setting(f"measure.range{self.measured}", self.measure_range)
@@ -120,9 +124,11 @@ def drive_for(setpoint: Setpoint, regulation: str, model: str, seen_V: float) ->
             if regulation == "current":
                 return _current_source(current_A, window_V, model)
             edge_V = window_V[1] if current_A > 0 else window_V[0]
-            return _voltage_source(edge_V, abs(current_A), (*window_V, seen_V), model)
+            sinks = current_A * seen_V < 0
+            return _voltage_source(edge_V, abs(current_A), (*window_V, seen_V), model, sinks=sinks)
         case ConstantVoltage(voltage_V=voltage_V, current_limit_A=limit_A):
-            return _voltage_source(voltage_V, limit_A, (voltage_V, seen_V), model)
+            sinks = (voltage_V - seen_V) * seen_V < 0
+            return _voltage_source(voltage_V, limit_A, (voltage_V, seen_V), model, sinks=sinks)
 
 
 def check_direction(setpoint: Setpoint, drive: Drive, seen_V: float) -> None:
@@ -136,9 +142,8 @@ def check_direction(setpoint: Setpoint, drive: Drive, seen_V: float) -> None:
         )
 
 
-def safe_settings(model: str, nplc: float) -> tuple[Setting, ...]:
+def safe_settings(nplc: float) -> tuple[Setting, ...]:
     """What must hold before an output goes on, the most important first."""
-    sink = (Setting("source.sink", 1.0),) if model[4:] else ()  # not on a 2600 without a letter, as far as is known
     return (
         Setting("source.offmode", HIGH_Z),
         Setting("sense", REMOTE),
@@ -148,7 +153,6 @@ def safe_settings(model: str, nplc: float) -> tuple[Setting, ...]:
         Setting("measure.autorangei", 0.0),
         Setting("source.limitp", 0.0),  # 0: no power limit
         Setting("source.delay", 0.0),
-        *sink,
         Setting("measure.nplc", nplc),
         Setting("measure.autozero", 2.0),
         Setting("measure.count", 1.0),
@@ -203,12 +207,17 @@ def parse_reading(fields: Sequence[str]) -> Sample | None:
     if len(fields) != 2 * half or list(fields[:half]) != list(fields[half:]):
         raise BadReply("reading", "\t".join(fields).encode(), "not the same reading twice")
     current, voltage, limited, output, *settings = fields[:half]
-    if limited not in {"true", "false"}:
-        raise BadReply("reading", limited.encode(), "neither true nor false")
     if number("output", output) != 1.0:
         return None
     held = tuple(number("setting", text) for text in settings)
-    return Sample(number("current", current), number("voltage", voltage), limited == "true", held)
+    return Sample(number("current", current), number("voltage", voltage), _is_true(limited), held)
+
+
+def _is_true(text: str) -> bool:
+    """It is spelled true or false by a 2600B (Rev. B p. 7-220), 1 or 0 by the manual of the 2600A (p. 3-5)."""
+    if text not in {"true", "false"} and number("compliance", text) not in {0.0, 1.0}:
+        raise BadReply("compliance", text.encode(), "neither true nor false")
+    return text == "true" or (text != "false" and number("compliance", text) == 1.0)
 
 
 def read_settings(drive: Drive) -> tuple[Setting, ...]:
@@ -222,9 +231,10 @@ def _current_source(current_A: float, window_V: Window, model: str) -> Drive:
     return Drive(AMPS, _current_range(current_A, model), _voltage_range(limit_V, model), current_A, limit_V)
 
 
-def _voltage_source(level_V: float, limit_A: float, held_V: tuple[float, ...], model: str) -> Drive:
+def _voltage_source(level_V: float, limit_A: float, held_V: tuple[float, ...], model: str, *, sinks: bool) -> Drive:
+    """A 2600 without a letter has no sink mode, as far as is known."""
     range_V = _voltage_range(max(abs(voltage_V) for voltage_V in held_V), model)
-    return Drive(VOLTS, range_V, _current_range(limit_A, model), level_V, limit_A)
+    return Drive(VOLTS, range_V, _current_range(limit_A, model), level_V, limit_A, sinks if model[4:] else None)
 
 
 def _check_window(window_V: Window, model: str) -> None:

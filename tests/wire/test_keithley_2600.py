@@ -372,17 +372,24 @@ async def test_without_the_host_a_bounded_cell_never_leaves_its_window() -> None
         assert abs(b.current_A("a")) < 20e-6
 
 
-async def test_a_change_of_direction_keeps_the_relay_closed() -> None:
-    async with bench() as b:
+@pytest.mark.parametrize("model", ["2602", "2602B"])
+async def test_a_change_of_direction_opens_the_relay_only_where_sink_mode_is_switched(model: str) -> None:
+    async with bench(model=model) as b:
         await b.channel.apply(CHARGE)
-        before = len(b.sent())
-        assert await b.channel.apply(DISCHARGE) is False
+        assert b.sim.smus["a"].settings.plain.get("sink", 0.0) == 0.0
+        assert await b.channel.apply(DISCHARGE) is (model == "2602B")
+        assert b.sim.smus["a"].settings.plain.get("sink", 0.0) == float(model == "2602B")
         assert await b.channel.apply(ConstantCurrent(-150e-6, WINDOW_V)) is False
-        told = [message.partition(b"delay(")[0] for message in b.sent()[before:]]
-        assert not [message for message in told if b"output =" in message]
 
 
-@pytest.mark.parametrize(("first_A", "then_A", "first_told"), [(200e-6, -500e-6, "level"), (-500e-6, 200e-6, "limit")])
+async def test_a_hold_after_a_charge_keeps_the_relay_closed() -> None:
+    async with bench(Battery(4.18, 50.0, slope_V_per_C=20.0)) as b:
+        await b.channel.apply(CHARGE)
+        for voltage_V in (4.2, 4.17, 4.19):
+            assert await b.channel.apply(ConstantVoltage(voltage_V, 200e-6)) is False
+
+
+@pytest.mark.parametrize(("first_A", "then_A", "first_told"), [(200e-6, 500e-6, "level"), (-500e-6, -200e-6, "limit")])
 async def test_neither_of_two_currents_is_exceeded_between_them(first_A: float, then_A: float, first_told: str) -> None:
     async with bench() as b:
         await b.channel.apply(ConstantCurrent(first_A, WINDOW_V))
