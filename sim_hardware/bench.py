@@ -6,7 +6,7 @@ import sys
 import tomllib
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,6 +24,8 @@ from sim_hardware.loads import Battery, Load, open_lead, resistor, short
 from sim_hardware.nmc import NmcCell
 from sim_hardware.oven import Oven
 from sim_hardware.palmsens_emstat4 import EmStat4
+from sim_hardware.rs_ngu import RsNgu
+from sim_hardware.rs_ngu_models import FAMILY as FAMILY_RS
 from sim_hardware.server import Endpoint, serve_pty, serve_tcp
 
 KEITHLEY, EUROTHERM = "keithley-2400", "eurotherm"
@@ -31,7 +33,8 @@ KEITHLEY_2450S = tuple(f"keithley-{model}" for model in FAMILY)
 KEITHLEY_2600S = tuple(f"keithley-{model.lower()}" for model in FAMILY_2600)
 KEYSIGHT_B2900S = tuple(f"keysight-{model.lower()}" for model in FAMILY_B2900)
 PALMSENS = {"palmsens-emstat4": "emstat4-hr", "palmsens-emstat4-lr": "emstat4-lr", "palmsens-nexus": "nexus"}
-SMUS = (KEITHLEY, *KEITHLEY_2450S, *KEITHLEY_2600S, *KEYSIGHT_B2900S, *PALMSENS)
+RS_NGUS = tuple(f"rs-{model}" for model in FAMILY_RS)
+SMUS = (KEITHLEY, *KEITHLEY_2450S, *KEITHLEY_2600S, *KEYSIGHT_B2900S, *PALMSENS, *RS_NGUS)
 MODELS = (*SMUS, EUROTHERM)
 LOADS: Mapping[str, Callable[[], Load]] = {
     "nmc": NmcCell,
@@ -121,10 +124,12 @@ def make_oven(place: Place, seed: int, now: Callable[[], float]) -> Oven:
 
 def make_smu(
     place: Place, seed: int, now: Callable[[], float], oven: Oven | None = None
-) -> Keithley2400 | Keithley2450 | Keithley2600 | KeysightB2900 | EmStat4:
+) -> Keithley2400 | Keithley2450 | Keithley2600 | KeysightB2900 | EmStat4 | RsNgu:
     own = seed_for(seed, place.name)
     serial = place.serial or str(1_000_000 + own % 9_000_000)
     oven_K = _in_kelvin(oven) if oven else None
+    if place.model in RS_NGUS:
+        return _make_rs_ngu(replace(place, serial=serial), own, now, oven_K)
     if place.model in KEITHLEY_2600S:
         model = place.model.removeprefix("keithley-").upper()
         at_K = (oven_K(),) if oven_K else ()
@@ -144,6 +149,14 @@ def make_smu(
         model = place.model.removeprefix("keithley-")
         return Keithley2450(load, now, seed=own, serial=serial, oven_K=oven_K, model=model)
     return Keithley2400(load, now, seed=own, serial=serial, oven_K=oven_K)
+
+
+def _make_rs_ngu(place: Place, seed: int, now: Callable[[], float], oven_K: Callable[[], float] | None) -> RsNgu:
+    model = place.model.removeprefix("rs-")
+    at_K = (oven_K(),) if oven_K else ()
+    first, *more = [make_load(cell, *at_K) for cell in _cells(place, ("1", "2")[: FAMILY_RS[model].outputs])]
+    second = next(iter(more), None)
+    return RsNgu(first, now, seed=seed, serial=place.serial, oven_K=oven_K, model=model, second=second)
 
 
 def _cells(place: Place, outputs: tuple[str, ...]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from sim_hardware.bench import (
     KEYSIGHT_B2900S,
     LOADS,
     MODELS,
+    RS_NGUS,
     BenchFile,
     Place,
     host_and_port,
@@ -69,7 +70,7 @@ def _bench(options: argparse.Namespace) -> BenchFile:
     if options.file is not None:
         bench = read_bench(options.file)
     else:
-        if options.pty and options.model in {*KEITHLEY_2450S, *KEYSIGHT_B2900S}:
+        if options.pty and options.model in {*KEITHLEY_2450S, *KEYSIGHT_B2900S, *RS_NGUS}:
             raise ValueError(f"a {options.model} has no serial port")
         listen = "pty" if options.pty else options.listen
         if listen != "pty":
