@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sim_hardware.circuit import Disconnected, Terminals
+from sim_hardware.circuit import Disconnected, Source, Terminals, VoltageSource
 from sim_hardware.keithley2600_abuse import Abuse
 from sim_hardware.keithley2600_meter import Meter, Sample
 from sim_hardware.keithley2600_models import Model
-from sim_hardware.keithley2600_settings import OFF, ON, VOLTS, Settings, source_of
+from sim_hardware.keithley2600_settings import AMPS, OFF, ON, VOLTS, Settings, range_for, source_of
 from sim_hardware.loads import Load
 
 THERMAL_STEP_S = 30.0  # how often the cell follows its oven
+SINK_ERROR = 0.1  # of the limit's range, SPEC-2602B note 10
 OFF_MODES = ("NORM", "ZERO", "HIMP")
 
 FAULTS = {
@@ -37,6 +38,7 @@ class Smu:
         self.abuse = Abuse()
         self.settings = Settings(model)
         self.welded = False
+        self._wanted: tuple[Source, bool] | None = None
         self._oven_K = oven_K
         self._warmed_K = 0.0
         self.at_s = self._oven_at_s = at_s
@@ -61,9 +63,25 @@ class Smu:
     def _connect(self) -> None:
         if self.welded:
             self.settings.output = ON
-        source = source_of(self.settings, self.meter.source_errors)
-        if source != self.terminals.source:
-            self.terminals.drive(source)
+        sinks = bool(self.settings.plain.get("sink", 0.0))
+        wanted = (source_of(self.settings, self.meter.source_errors), sinks)
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self.terminals.drive(wanted[0])
+            if self._is_inaccurate(sinks=sinks):
+                self.terminals.drive(self._with_inaccurate_limit())
+
+    def _is_inaccurate(self, *, sinks: bool) -> bool:
+        """Without sink mode the limit is wrong in quadrants II and IV, with it in I and III (2600AS-901-01 p. 19-140)."""
+        if not (self.settings.is_on and self.settings.function == VOLTS and self.model.name[4:]):
+            return False
+        point = self.terminals.operating()
+        return point.limited and (point.voltage_V * point.current_A < 0.0) is not sinks
+
+    def _with_inaccurate_limit(self) -> VoltageSource:
+        limit_A = self.settings.limit[AMPS]
+        error_A = SINK_ERROR * range_for(self.model, AMPS, limit_A)
+        return VoltageSource(self.settings.level[VOLTS], limit_A + error_A)
 
     def measure(self) -> Sample:
         return self.meter.sample(self.settings, self.terminals)

@@ -81,7 +81,7 @@ class _Names:
                 "offmode": self.setting(lambda s: s.off_mode, _set_off_mode),
                 "offfunc": self.setting(lambda s: FUNCTIONS.index(s.off_function), _set_off_function),
                 "func": self.setting(lambda s: FUNCTIONS.index(s.function), _set_function),
-                "compliance": Attribute(self._smu.is_limited),
+                "compliance": Attribute(self._compliance),
                 **{f"{name}{quantity}": self._sourced(name, quantity) for name in _SOURCED for quantity in FUNCTIONS},
                 "limitp": self.kept("limitp", 0.0, 0.0, 200.0),
                 "delay": self.kept("source.delay", 0.0, -1.0, 1e5),
@@ -133,6 +133,11 @@ class _Names:
             settings.plain[name] = kept
 
         return self.setting(lambda s: s.plain.get(name, start), change)
+
+    def _compliance(self) -> object:
+        """A boolean on a 2600B (Rev. B p. 7-220); 1 or 0 by the manual of the 2600A (2600AS-901-01 p. 3-5)."""
+        is_limited = self._smu.is_limited()
+        return is_limited if self._smu.model.name.endswith("B") else float(is_limited)
 
     def reset(self) -> Values:
         self._smu.reset()

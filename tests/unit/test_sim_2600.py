@@ -306,6 +306,23 @@ def test_a_cell_above_the_voltage_limit_is_dumped(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
+    ("level_V", "sink", "current_A"), [(4.2, 0, 2e-4), (4.2, 1, 3e-4), (3.0, 1, -2e-4), (3.0, 0, -3e-4)]
+)
+def test_the_limit_is_wrong_where_sink_mode_does_not_fit_the_direction(
+    lab: Lab, level_V: float, sink: int, current_A: float
+) -> None:
+    lab.send(CHARGING.replace("4.2", f"{level_V} smua.source.sink = {sink}"))
+    assert lab.sim.truth()["current_A"] == pytest.approx(current_A, rel=0.01)
+    lab.send(f"smua.source.sink = {1 - sink}", f"smua.source.sink = {sink}")
+    assert lab.sim.truth()["current_A"] == pytest.approx(current_A, rel=0.01)
+
+
+def test_compliance_is_spelled_as_each_generations_manual_says() -> None:
+    assert Lab("2602B").send("print(smua.source.compliance)") == "false\n"
+    assert Lab("2602A").send("print(smua.source.compliance)") == "0.00000e+00\n"
+
+
+@pytest.mark.parametrize(
     ("lines", "named"),
     [
         ((CHARGING, "smua.sense = 0"), "on in two wires"),
