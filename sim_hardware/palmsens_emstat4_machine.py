@@ -107,6 +107,9 @@ class Machine:
         self._said("L")
         try:
             while test is None or self._holds(statement, test):
+                self._idle += 1
+                if self._idle > ENDLESS:
+                    raise ScriptError(Code.FATAL, statement.line)
                 yield from self._block(body)
         except _Break:
             pass

@@ -7,6 +7,7 @@ import re
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 PREFIXES = {
     "a": 1e-18,
@@ -47,6 +48,7 @@ def single(number: float) -> float:
     return stored
 
 
+@cache
 def literal(text: str) -> Value | None:
     """None where the text is no literal: there are no decimal points, only whole numbers with a prefix."""
     found = LITERAL.fullmatch(text)

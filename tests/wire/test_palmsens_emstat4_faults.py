@@ -147,6 +147,7 @@ async def one_life(seed: int) -> int:
     return sim.believed
 
 
+@pytest.mark.timeout(1800)  # the campaign; a life takes half a second of waiting for what does not come
 async def test_no_wrong_number_of_an_emstat_is_believed_and_off_is_off(request: pytest.FixtureRequest) -> None:
     runs = CAMPAIGN_RUNS if request.config.getoption("--campaign") else RUNS
     believed = 0
