@@ -108,6 +108,11 @@ def _top(findings: Findings, parsed: Parsed) -> Section | None:
     if not isinstance(parsed.root, MappingNode):
         findings.error(parsed.root.mark, "shape", "this is not a protocol", "begin with 'protocol: 1'")
         return None
+    if parsed.root.entries and {entry.key.value for entry in parsed.root.entries} <= set(SECTIONS):
+        file_name = parsed.source.name.replace("\\", "/").rsplit("/", 1)[-1]
+        help_text = f"check the protocol that says 'include: {file_name}', or begin with 'protocol: 1'"
+        findings.error(parsed.root.mark, "shape", "this is no protocol, but a file for one to include", help_text)
+        return None
     return open_section(findings, parsed.root, KEYS, parsed.root.mark)
 
 

@@ -107,3 +107,9 @@ def test_help_costs_nothing_however_long_the_mistake() -> None:
 
 def test_a_taper_is_no_share() -> None:
     assert help_for("charge: {at: C/2, until: 4.2 V, then_hold_until: 10 %}") == "write a current, for example 'C/20'"
+
+
+def test_a_file_to_include_that_is_checked_by_itself_is_told_so_once() -> None:
+    (only,) = check_text("cell: {name: c}\nsafety: {voltage: 0 V to 2 V}\n", "lab/cell_17.yaml").diagnostics
+    assert (only.code, only.message) == ("shape", "this is no protocol, but a file for one to include")
+    assert only.help == "check the protocol that says 'include: cell_17.yaml', or begin with 'protocol: 1'"
