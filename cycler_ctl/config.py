@@ -19,6 +19,7 @@ from cycler_ctl.settings import (
     Limits,
     MqttSettings,
     Settings,
+    ShareSettings,
     StationSettings,
 )
 from protocols.diagnostics import render_all
@@ -32,6 +33,7 @@ __all__ = [
     "Limits",
     "MqttSettings",
     "Settings",
+    "ShareSettings",
     "StationSettings",
     "check_config_text",
     "find_config",

@@ -59,6 +59,13 @@ HTTP = Table(
         "enabled": Field("enabled", flag),
     }
 )
+SHARE_FORMATS = ("bundle", "bdf-csv", "bdf-parquet")
+SHARE = Table(
+    {
+        "folder": Field("folder", file_path, required=True),
+        "formats": Field("formats", one_or_more(choice(*SHARE_FORMATS))),
+    }
+)
 STATION = Table(
     {
         "name": Field("name", slug, required=True),
@@ -123,6 +130,7 @@ DOCUMENT = Table(
         "station": Field("station", nested(STATION), required=True),
         "mqtt": Field("mqtt", nested(MQTT)),
         "http": Field("http", nested(HTTP)),
+        "share": Field("share", nested(SHARE)),
         "instruments": Field("instruments", nested(Table({}, others=_instrument)), required=True),
         "channels": Field("channels", nested(Table({}, others=_channel)), required=True),
     },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -36,11 +37,19 @@ def check_sense(notes: Notes, read: Mapping[str, object], load: Load) -> None:
         _check_channel(notes, name, table_of(channels, name), specs)
         _check_output(notes, name, table_of(channels, name), specs, taken)
     _check_http(notes, table_of(read, "http"))
+    _check_share(notes, table_of(read, "share"), table_of(read, "station"))
     _check_mqtt(notes, table_of(read, "mqtt"))
     if "channels" in read and not channels:
         notes.at_key(
             ("channels",), "missing-key", "the station has no channel", "write [channels.a1] with its settings"
         )
+
+
+def _check_share(notes: Notes, share: dict[str, object], station: dict[str, object]) -> None:
+    folder, data_dir = share.get("folder"), station.get("data_dir") or notes.folder / "data"
+    if isinstance(folder, Path) and isinstance(data_dir, Path) and folder.is_relative_to(data_dir):
+        message = f"the share {folder} is inside data_dir, and would be copied into itself"
+        notes.at_value(("share", "folder"), "share", message, "name a folder on the group's share")
 
 
 def _check_driver(notes: Notes, name: str, settings: dict[str, object], load: Load) -> DriverSpec | None:

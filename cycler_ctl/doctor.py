@@ -87,12 +87,30 @@ def _station(config: Path | None) -> Iterator[Finding]:
         yield Finding(MEND if named else OK, "station.toml", str(error))
         return
     try:
-        station = load_config(path).station
+        config_read = load_config(path)
+        station, share = config_read.station, config_read.share
     except CyclerError as error:
         yield Finding(MEND, "station.toml", str(error))
         return
     yield Finding(OK, "station.toml", f"{path}: no errors")
     yield _writable(station.data_dir)
+    if share is not None:
+        yield _shared(station.data_dir, share.folder)
+
+
+def _shared(data_dir: Path, folder: Path) -> Finding:
+    """Whether the group's folder is there, and what the service met when it last copied."""
+    from cycler_ctl.share.ledger import read_ledger
+
+    try:
+        ledger = read_ledger(data_dir)
+    except CyclerError as error:
+        return Finding(MEND, "share", str(error))
+    if ledger.trouble is not None:
+        return Finding(MEND, "share", f"{ledger.waiting} ended runs are not in {folder} yet: {ledger.trouble}")
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        return Finding(MEND, "share", f"{folder} is not there or cannot be written: is the share connected?")
+    return Finding(OK, "share", f"{len(ledger.done)} runs were copied to {folder}")
 
 
 def _writable(folder: Path) -> Finding:

@@ -66,10 +66,23 @@ def show_status(config: Path | None, *, watch: bool, as_json: bool) -> int:
             sys.stdout.write(json.dumps(channels) + "\n")
         else:
             print_channels(channels)
+            say_share_trouble(config)
         if not watch:
             return 0
         sys.stdout.flush()
         pause.wait(LOOK_EVERY_S)
+
+
+def say_share_trouble(config: Path | None) -> None:
+    """Copies to the group's folder that do not come through: the service writes down what stands in the way."""
+    from cycler_ctl.share.ledger import read_ledger
+
+    settings = load_config(find_config(config))
+    if settings.share is None:
+        return
+    ledger = read_ledger(settings.station.data_dir)
+    if ledger.trouble is not None:
+        sys.stderr.write(f"share: {ledger.waiting} ended runs wait to be copied: {ledger.trouble}\n")
 
 
 def print_channels(channels: Sequence[Answer]) -> None:

@@ -9,10 +9,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
+from cycler_ctl.clock import SystemClock
 from cycler_ctl.config import Config
 from cycler_ctl.publish.asyncapi import asyncapi
 from cycler_ctl.publish.publisher import Publisher
 from cycler_ctl.publish.runs import StoredRuns
+from cycler_ctl.share.sharer import Sharer
 from cycler_ctl.station import Station
 
 log = logging.getLogger(__name__)
@@ -34,12 +36,24 @@ async def open_reporting(station: Station, default_url: str | None) -> AsyncGene
     async with AsyncExitStack() as stack:
         publisher = _publisher(station, default_url)
         page = await _open_page(stack, station, publisher) if config.http.enabled else None
+        _open_share(stack, station)
         if publisher is not None:
             publisher.start()
             stack.push_async_callback(asyncio.to_thread, publisher.stop, DRAIN_S)
             station.observe(publisher)
             station.count_waiting(lambda run: publisher.status().rows_waiting.get(run, 0))
         yield Reporting(page)
+
+
+def _open_share(stack: AsyncExitStack, station: Station) -> None:
+    """Copies of ended runs are made by a thread, the exports by processes: the loop knows nothing of it."""
+    config = station.config
+    if config.share is None:
+        return
+    sharer = Sharer(config.station.data_dir, config.share, SystemClock().utc)
+    sharer.start()
+    stack.push_async_callback(asyncio.to_thread, sharer.stop, DRAIN_S)
+    station.observe(sharer)
 
 
 def _publisher(station: Station, default_url: str | None) -> Publisher | None:

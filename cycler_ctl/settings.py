@@ -39,6 +39,13 @@ class HttpSettings(Settings):
     enabled: bool = True
 
 
+class ShareSettings(Settings):
+    """Where ended runs are copied to, in which of ``export``'s formats."""
+
+    folder: Path
+    formats: tuple[str, ...] = ("bundle",)
+
+
 class InstrumentSettings(Settings):
     """``options``: the driver's own keys, validated by the driver's model."""
 
@@ -87,5 +94,6 @@ class Config(Settings):
     station: StationSettings
     mqtt: MqttSettings = MqttSettings()
     http: HttpSettings = HttpSettings()
+    share: ShareSettings | None = None
     instruments: dict[str, InstrumentSettings]
     channels: dict[str, ChannelSettings]

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cycler_ctl.config_check import ACCEPTANCE, CHANNEL, DOCUMENT, HTTP, INSTRUMENT, LIMITS, MQTT, STATION
+from cycler_ctl.config_check import (
+    ACCEPTANCE,
+    CHANNEL,
+    DOCUMENT,
+    HTTP,
+    INSTRUMENT,
+    LIMITS,
+    MQTT,
+    SHARE,
+    SHARE_FORMATS,
+    STATION,
+)
 from cycler_ctl.config_readers import CHANNEL_NAME, NAME, Table
 from protocols import patterns
 from protocols.schema import DIALECT, JSON, JsonObject
@@ -14,6 +25,7 @@ TABLES: Mapping[str, Table] = {
     "station": STATION,
     "mqtt": MQTT,
     "http": HTTP,
+    "share": SHARE,
     "instrument": INSTRUMENT,
     "channel": CHANNEL,
     "limits": LIMITS,
@@ -83,6 +95,7 @@ DOCUMENT_KEYS: Mapping[str, JsonObject] = {
     "station": _table("station", "Who this station is and where its data go."),
     "mqtt": _table("mqtt", "Where readings are published. Without a url: the bundled broker."),
     "http": _table("http", "The live page and the HTTP interface."),
+    "share": _table("share", "A folder of the group's that ended runs are copied to."),
     "instruments": _named(NAME.pattern, "instrument", "The instruments, each by a name of your own."),
     "channels": _named(CHANNEL_NAME.pattern, "channel", "The channels: one cell each, on one output."),
 }
@@ -109,6 +122,16 @@ KEYS: Mapping[str, Mapping[str, JsonObject]] = {
         "tls_key": _value(TEXT, "File with its key.", "secrets/key.pem"),
         "token_file": _value(TEXT, "File with the token that actions need.", "secrets/token"),
         "enabled": _value(FLAG, "false: no page and no HTTP interface.", True),  # noqa: FBT003 - an example
+    },
+    "share": {
+        "folder": _value(
+            TEXT, "An existing folder; a subfolder of the share, so that it is away with it.", "/mnt/group/cycling"
+        ),
+        "formats": _value(
+            {"anyOf": [_choice(*SHARE_FORMATS), {"type": "array", "items": _choice(*SHARE_FORMATS)}]},
+            "What is copied of each run.",
+            "bundle",
+        ),
     },
     "instrument": {
         "driver": _value(TEXT, "The driver's name, as 'cycler-ctl drivers' lists it.", "keithley-2400"),

@@ -35,6 +35,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "station": ("station",),
     "mqtt": ("mqtt",),
     "http": ("http",),
+    "share": ("share",),
     "instrument": ("instruments", "smu1"),
     "channel": ("channels", "a1"),
     "limits": ("channels", "a1", "limits"),
@@ -43,6 +44,7 @@ PLACES: dict[str, tuple[str, ...]] = {
 BESIDE: dict[str, dict[str, Any]] = {
     "acceptance": {"who": "A", "when": "2026-11-22"},
     "mqtt": {"url": "mqtts://b.lab:8883", "username": "u", "password_file": "p"},
+    "share": {"folder": "/mnt/group"},
     "http": {"tls_cert": "c", "tls_key": "k"},
 }
 
