@@ -1,0 +1,115 @@
+"""The five experiments of Fig. S3, one cycle each, on an NGU401 and a 2400, through the station in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from cycler_ctl.clock import real_sleep
+from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, Limits, MqttSettings
+from cycler_ctl.curves import capacity_table
+from cycler_ctl.errors import RefusedError
+from cycler_ctl.instrument import DriverSpec
+from cycler_ctl.lease import NoLease
+from cycler_ctl.live import ChannelState
+from cycler_ctl.plugins import load_driver
+from cycler_ctl.settings import StationSettings
+from cycler_ctl.start import Order
+from cycler_ctl.station import Station
+from cycler_ctl.store.reader import find_run, open_run
+from cycler_ctl.testing.stepclock import StepClock
+from drivers import rs_ngu
+from protocols.documents import Document
+from protocols.shipped import library
+from sim_hardware.bench import Bench, Place, open_bench
+
+CELLS = ("a", "b", "c", "d", "e")
+COMPARED = ("c", "e")
+LIMITS = Limits(voltage_V=(-0.5, 5.0), current_A=10e-3, temperature_degC=(20.0, 140.0), step_charge_Ah=20e-3)
+# Two instruments' voltages may differ by 3 mV at a cut-off, and a step ends at a sample: at 60 s, up to 0.5 % later.
+ACCURACY = 0.01
+
+
+def settings(bench: Bench, data_dir: Path) -> Config:
+    return Config(
+        station=StationSettings(name="test", site="test", data_dir=data_dir),
+        mqtt=MqttSettings(),
+        http=HttpSettings(enabled=False),
+        instruments={
+            one.name: InstrumentSettings(driver=one.model, address=one.address, serial=one.serial, options={})
+            for one in bench.smus
+        },
+        channels={
+            one.name: ChannelSettings(
+                instrument=one.name, sample_every_s=60.0, limits=LIMITS, temperature="unmonitored"
+            )
+            for one in bench.smus
+        },
+    )
+
+
+def one_cycle(cell: str) -> Order:
+    file = library()[f"fig_s3_{cell}"]
+    text = file.read_text(encoding="utf-8")
+    assert "times: 3" in text
+    return Order(Document(file.name, text.replace("times: 3", "times: 1")))
+
+
+async def all_energised(station: Station) -> None:
+    async with asyncio.timeout(30):
+        while not all(status.energised for status in station.channels()):
+            await real_sleep(0.01)
+
+
+def known(name: str) -> DriverSpec:
+    """The NGU's without its entry point, under the names the bench calls the models by."""
+    return rs_ngu.DRIVER if name.startswith("rs-") else load_driver(name)
+
+
+async def test_the_five_protocols_give_an_ngu_and_a_2400_the_same_capacities(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cycler_ctl.station.load_driver", known)
+    clock = StepClock()
+    places = [Place(f"{cell}-ngu401", "rs-ngu401", cell) for cell in CELLS]
+    places += [Place(f"{cell}-2400", "keithley-2400", cell) for cell in COMPARED]
+    async with open_bench(1, clock.now, places) as bench, asyncio.TaskGroup() as group:
+        station = Station(settings(bench, tmp_path), clock, NoLease())
+        with clock.member():  # virtual time stands still until the last run has begun
+            await station.open(group)
+            await station.first_tries()
+            runs = {place.name: await station.begin(place.name, one_cycle(place.cell)) for place in places}
+            await all_energised(station)
+        for name in runs:
+            await station.ended(name)
+        states = {status.state for status in station.channels()}
+        truths = [one.truth() for one in bench.smus]
+        assert await station.close("the end of the test")
+    assert states == {ChannelState.FINISHED}
+    assert not any(truth["output_on"] or truth["relay_closed"] or truth["abuse"] for truth in truths), truths
+    capacities = {name: capacity(find_run(tmp_path, run)) for name, run in runs.items()}
+    for cell in COMPARED:
+        assert capacities[f"{cell}-ngu401"] == pytest.approx(capacities[f"{cell}-2400"], rel=ACCURACY), cell
+
+
+async def test_a_half_cell_whose_safety_reaches_below_0_V_is_not_for_two_quadrants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cycler_ctl.station.load_driver", known)
+    clock = StepClock()
+    places = [Place("c", "rs-ngu201", "c")]
+    async with open_bench(1, clock.now, places) as bench, asyncio.TaskGroup() as group:
+        station = Station(settings(bench, tmp_path), clock, NoLease())
+        await station.open(group)
+        await station.first_tries()
+        with pytest.raises(RefusedError, match="reach beyond the instrument's 0 V to 20 V"):
+            await station.begin("c", one_cycle("c"))
+        assert await station.close("the end of the test")
+
+
+def capacity(folder: Path) -> tuple[float, float]:
+    with open_run(folder) as reader:
+        (first,) = capacity_table(reader)
+        return first.lithiation_mAh, first.delithiation_mAh
