@@ -197,6 +197,23 @@ def _late(time_s: float | None) -> float:
     return inf if time_s is None else time_s * TIME_SLACK + TIME_SLACK_S
 
 
+def unseen_temperatures(program: Program, channel: ChannelSettings) -> Iterator[str]:
+    """Steps that wait for a temperature nobody measures: such an end never comes, such an abort never saves a cell."""
+    if channel.temperature not in {None, UNMONITORED}:
+        return
+    watching = [leaf.path for leaf in leaves(program.steps) if any(_watch_temperature(leaf))]
+    for path in dict.fromkeys(watching):
+        how = "name one with 'temperature = \"oven1\"' in station.toml, or take the condition out"
+        yield f"step {path} watches the temperature, and the channel has no sensor: {how}"
+
+
+def _watch_temperature(leaf: Leaf) -> Iterator[bool]:
+    whole = leaf.whole
+    ends = () if whole is None else (*whole.abort_if, *(whole.until if isinstance(whole, GittStep) else ()))
+    for alternative in (*leaf.step.until, *leaf.step.abort_if, *ends):
+        yield any(clause.watched is Watched.TEMPERATURE for clause in alternative.clauses)
+
+
 def class_refusal(protection: Protection, why: str, channel: ChannelSettings, capacity_Ah: float | None) -> str | None:
     """What a person must accept before this protection class may drive a cell of this capacity; None: nothing."""
     if protection is Protection.C and channel.accept_class_c is None:

@@ -19,6 +19,7 @@ from cycler_ctl.arming import (
     guard_limits,
     hold_limit_A,
     largest_capacity_Ah,
+    unseen_temperatures,
 )
 from cycler_ctl.config import ChannelSettings, Config
 from cycler_ctl.errors import ConfigError, RefusedError
@@ -174,6 +175,7 @@ def refusals(program: Program, spot: Spot) -> Iterator[str]:
             "its temperature is limited and the channel has no sensor: name one with 'temperature = \"oven1\"' in "
             "station.toml, or say 'temperature = \"unmonitored\"', which is recorded with the run"
         )
+    yield from unseen_temperatures(program, channel)
     refused = class_refusal(ratings.protection, ratings.protection_why, channel, largest_capacity_Ah(program))
     if refused is not None:
         yield refused

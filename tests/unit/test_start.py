@@ -83,6 +83,29 @@ def test_each_reason_to_refuse_is_named(where: Spot, words: str) -> None:
     assert "channel a1 cannot run c.yaml" in str(refused.value)
 
 
+@pytest.mark.parametrize("sensor", [None, "unmonitored"])
+@pytest.mark.parametrize(
+    ("steps", "step"),
+    [
+        ("- rest: {until: temperature >= 118 °C for 10 min, for: 2 h}", "step 1 "),
+        ("- lithiate: {at: 0.1 mA, until: 0.2 V, for: 9 h, abort_if: temperature >= 140 °C}", "step 1 "),
+        (
+            "- lithiate: {at: 0.1 mA, until: 0.2 V, for: 9 h, then_hold_until: 1 h, abort_if: temperature >= 140 °C}",
+            "step 1.cc ",
+        ),
+        (
+            "- gitt: {lithiate: {at: 0.1 mA, for: 9 min}, rest: 1 h, until: 0.2 V or temperature >= 140 °C, pulses: 9}",
+            "step 1 ",
+        ),
+    ],
+)
+def test_a_condition_on_a_temperature_nobody_measures_is_refused(steps: str, step: str, sensor: str | None) -> None:
+    text = TEXT[: TEXT.index("steps:")].replace("  temperature: 110 °C to 135 °C\n", "") + f"steps:\n  {steps}\n"
+    with pytest.raises(RefusedError, match=f"{step}watches the temperature"):
+        prepare(Order(Document("t.yaml", text)), spot(channel(temperature=sensor)), 1.8e9)
+    assert prepare(Order(Document("t.yaml", text)), spot(channel(temperature="oven1")), 1.8e9)
+
+
 def test_what_a_person_accepted_is_not_refused() -> None:
     accepted = channel(accept_class_c=Acceptance(who="K. Abe", when="2026-11-22"))
     unsafe = ratings(protection=Protection.C, protection_why="current source")
