@@ -37,7 +37,7 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     regulation: Literal["bounded", "current"] = "bounded"
-    nplc: float = Field(default=1.0, ge=0.01, le=10.0)
+    nplc: float = Field(default=1.0, ge=0.01, le=5.0)
 
 
 class Output:
