@@ -40,9 +40,9 @@ def _lines(section: Section) -> Grid:
 
 
 def _print_table(console: Console, table: Table) -> None:
-    grid = Grid(box=None, padding=(0, 0, 0, 2), show_edge=False)
+    grid = Grid(box=None, padding=(0, 0, 0, 1), show_edge=False)
     for head in table.heads:
-        grid.add_column(_text(head), justify="right", no_wrap=True)
+        grid.add_column(_text(head), justify="right", overflow="fold")
     for row in table.rows:
         grid.add_row(*(_text(cell) for cell in row))
     console.print(grid)

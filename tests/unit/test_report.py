@@ -139,6 +139,14 @@ def test_capacities_are_those_of_the_record_per_gram_and_with_efficiencies(run_d
     assert row == "30 2 1.5 1429 1071 75.00 1 2 50.00 1"
 
 
+def test_no_number_of_the_table_is_cut(tmp_path: Path) -> None:
+    cycle = CycleSummary(1234, 2.1234e-3, 2.1234e-3, 1.0987e-3, 1.6789e-3, 0.0, 3600.0 * 97.25)
+    text = report_text(facts_of(ended(tmp_path, cycles=[cycle] * 3)))
+    assert "…" not in text
+    row = next(line for line in lines_of(text) if line.startswith("1234 "))
+    assert row == "1234 2.123 2.123 1517 1517 100.00 1.099 1.679 65.44 97.2"
+
+
 def test_without_mass_and_discharge_no_number_is_made_up(tmp_path: Path) -> None:
     facts = facts_of(ended(tmp_path, replace(INFO, cell={"name": "c"}, discharge_means=None)))
     first = facts.cycles[0]
