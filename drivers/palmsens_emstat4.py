@@ -6,7 +6,6 @@ counter and reference leads to the other: then the instrument's sign is ours. Ea
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -41,21 +40,24 @@ from drivers.palmsens_emstat4_script import (
     check_cell,
     confirm,
     plan_for,
-    proof,
     report_of,
     script,
 )
+from drivers.palmsens_emstat4_wire import (
+    DEAF_S,
+    LARGEST_ID,
+    TRIES,
+    check_abilities,
+    identify,
+    prove_off,
+    safe_off,
+    stop,
+    switch_off,
+)
 
-DEAF_S = 0.06  # after an error it hears nothing for 50 ms (palmsens/instrument.py)
 WAITS_S = (0.0, 0.2, 1.0)  # before each try to get into step
-TRIES = 3
 CLOCKS_DIFFER = 1e-3  # the instrument's and ours, at most
 LATE_S, SINGLE = 0.02, 2.0**-22  # what an answer's own time may be off by: handling, and single precision of the time
-ABORT = b"\nZ\n"  # an empty line first, for half a line may be waiting (abort_and_sync in palmsens/instrument.py)
-NOT_NOW = "0006"
-NEEDED = {"e": 38, "Z": 98, "Y": 99}  # bits of the answer to CC (comm_registry.py)
-LARGEST_ID = 100_000_000
-VERSION = re.compile(r"t(\w{6})(\d)(\d)(\d+)#(.*)")
 ENDED = {
     State.WINDOW: "the window's edge was reached",
     State.LEASE: "it was not asked for longer than its lease",
@@ -143,8 +145,7 @@ class Output:
 
     async def poll(self) -> tuple[Report, float]:
         """What the running script tells now; DeviceFault when it has ended, by itself or with the instrument."""
-        running = self._running
-        if running is None:
+        if (running := self._running) is None:
             raise DeviceFault(f"{self._link.address} is off: no script looks at the cell")
         asked_s = self._link.now()
         raw = await self._asked_again()
@@ -221,70 +222,6 @@ def _reading(report: Report, at_s: float) -> Reading:
     return Reading(report.voltage_V, report.current_A, report.state != State.RESTING, flags, at_s)
 
 
-async def stop(link: Link) -> None:
-    """End whatever script runs; its ``on_finished:`` opens the switch, if it says so."""
-    try:
-        answer("Z", await link.query(b"Z\n"))
-    except Failed as failed:
-        await real_sleep(DEAF_S)
-        if failed.code != NOT_NOW:
-            raise
-
-
-async def switch_off(link: Link) -> None:
-    """Return when the instrument itself has shown that the cell is off; DeviceFault after three tries."""
-    problem: InstrumentError | None = None
-    for _ in range(TRIES):
-        try:
-            await stop(link)
-            await prove_off(link)
-        except Failed as error:
-            problem = error
-            await real_sleep(DEAF_S)
-        except (LinkTimeout, BadReply) as error:
-            problem = error
-        else:
-            return
-        await link.write(ABORT)
-        await link.clear()
-    raise DeviceFault(f"the cell on {link.address} could not be confirmed off: {problem}")
-
-
-async def prove_off(link: Link) -> None:
-    identity = secrets.randbelow(LARGEST_ID)
-    raw = await link.query(proof(identity))
-    if [value.number for value in only_package(answer("e", raw), raw)] != [identity]:
-        raise BadReply("e", raw, "told by another script")
-
-
-async def safe_off(link: Link) -> None:
-    """Off from any state, knowing nothing."""
-    await link.write(ABORT)
-    await link.clear()
-    await switch_off(link)
-
-
-async def identify(link: Link) -> tuple[Model, Identity]:
-    raw = await link.query(b"t\n")
-    found = VERSION.fullmatch(answer("t", raw)[0])
-    model = MODELS.get(found[1]) if found else None
-    if found is None or model is None:
-        raise BadReply("t", raw, "not an EmStat4, MultiEmStat4 or Nexus")
-    serial = answer("i", await link.query(b"i\n"))[0]
-    return model, Identity("PalmSens", model.name, serial[1:], f"{found[2]}.{found[3]}.{found[4]}")
-
-
-async def check_abilities(link: Link) -> None:
-    """DeviceFault for one that does not know Y, by which it is read."""
-    raw = await link.query(b"CC\n")
-    bits = answer("CC", raw)[0]
-    if not re.fullmatch(r"C[0-9A-F]+", bits):
-        raise BadReply("CC", raw)
-    missing = [name for name, bit in NEEDED.items() if not int(bits[1:], 16) >> bit & 1]
-    if missing:
-        raise DeviceFault(f"the firmware of {link.address} does not know {', '.join(missing)}: update it")
-
-
 @dataclass(frozen=True, slots=True)
 class Potentiostat:
     """One instrument with its output ``"1"``."""
@@ -358,8 +295,6 @@ DRIVER = DriverSpec(
         "Protection: " + why(Options().lease_s),
         "regulation = bounded: at the window's edge the instrument holds it; current: it opens the cell switch",
         "each change of the setpoint opens the cell for as long as it takes to load a script",
-        "an EmStat4 LR goes to 3 V only: not for a cell of 4 V",
-        "each channel of a MultiEmStat4 is a serial port of its own",
-        "accuracies are not from a data sheet",
+        "an EmStat4 LR goes to 3 V only; each channel of a MultiEmStat4 is a port; accuracies are guessed",
     ),
 )

@@ -197,10 +197,8 @@ class Machine:
                 self._cell.set_current(value)
             case "set_range":
                 self._cell.set_range(words[0], value)
-            case "set_autoranging" if self._number(statement, words[1]).number != value and words[0] == CURRENT:
-                raise Refused(Code.OUT_OF_BOUNDS)  # ranges that change by themselves are not simulated
             case _:
-                pass  # channel, bandwidth, mains frequency: no effect on the cell
+                pass  # channel, bandwidth, mains frequency, ranges that change by themselves: not simulated
 
     def _compute(self, statement: Statement) -> None:
         words = statement.arguments

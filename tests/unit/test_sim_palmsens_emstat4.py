@@ -104,7 +104,8 @@ def test_numbers_are_written_as_the_manual_says() -> None:
 def test_literals_are_whole_numbers_with_a_prefix(text: str, number: float, is_int: bool) -> None:
     found = literal(text)
     assert found is not None
-    assert (found.number, found.is_int) == (pytest.approx(number), is_int)
+    assert found.number == pytest.approx(number)
+    assert found.is_int is is_int
 
 
 @pytest.mark.parametrize("text", ["0.5", "1e-3", "u", "", "5x", "--1", "1_0", "99999999999"])

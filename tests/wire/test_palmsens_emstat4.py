@@ -15,8 +15,9 @@ from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkClosed
 from cycler_ctl.instrument import Channel, ConstantCurrent, ConstantVoltage, Flag, Instrument, Link, Rest, Setpoint
 from cycler_ctl.link.opening import open_link
 from cycler_ctl.testing.contract import Case, ContractBroken, check_contract
-from drivers.palmsens_emstat4 import DRIVER, Options, Output, Potentiostat, connect, safe_off
+from drivers.palmsens_emstat4 import DRIVER, Options, Output, Potentiostat, connect
 from drivers.palmsens_emstat4_ratings import MODELS
+from drivers.palmsens_emstat4_wire import safe_off
 from sim_hardware.faults import Line, LineFault
 from sim_hardware.loads import Battery, Load
 from sim_hardware.palmsens_emstat4 import EmStat4
@@ -29,7 +30,8 @@ CHARGE = ConstantCurrent(200e-6, WINDOW_V)
 DISCHARGE = ConstantCurrent(-200e-6, WINDOW_V)
 REST = Rest(WINDOW_V)
 WIRE = replace(DRIVER.link, timeout_s=0.2)  # the simulated instrument answers at once, but this machine may be busy
-ON_PTY = pytest.param(serve_pty, id="pty", marks=pytest.mark.skipif(sys.platform == "win32", reason="no pty"))
+PTY = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
+ON_PTY = pytest.param(serve_pty, id="pty", marks=PTY)
 WIRES = pytest.mark.parametrize("serve", [pytest.param(serve_tcp, id="tcp"), ON_PTY])
 Serve = Callable[[Line], AbstractAsyncContextManager[Endpoint]]
 
@@ -79,9 +81,14 @@ async def bench(
     assert sim.truth()["abuse"] == abuse
 
 
-@WIRES
-@pytest.mark.parametrize("model", SIMULATED)
-async def test_every_model_keeps_the_contract_on_both_wires(model: str, serve: Serve) -> None:
+@pytest.mark.parametrize(
+    ("model", "serve"),
+    [
+        *(pytest.param(model, serve_tcp, id=model) for model in SIMULATED),
+        pytest.param("emstat4-hr", serve_pty, marks=PTY),
+    ],
+)
+async def test_every_model_keeps_the_contract_and_so_does_a_serial_port(model: str, serve: Serve) -> None:
     clock = SystemClock()
     low = model.endswith("-lr")
     sim = EmStat4(Battery(2.0 if low else 3.7, 50.0), clock.now, model=model, deaf_s=0.05)
@@ -118,7 +125,8 @@ async def test_a_charge_a_rest_and_a_discharge_run_over_every_wire(serve: Serve)
         charging = await b.channel.read()
         assert charging.current_A == pytest.approx(200e-6, rel=0.01)
         assert charging.voltage_V == pytest.approx(3.71, abs=2e-3)
-        assert (charging.output_on, charging.flags) == (True, {Flag.COMPLIANCE})
+        assert charging.output_on
+        assert charging.flags == {Flag.COMPLIANCE}
         assert await b.channel.apply(REST) is True
         resting = await b.channel.read()
         assert (resting.current_A, resting.output_on) == (0.0, False)
@@ -476,6 +484,58 @@ async def test_a_lost_connection_is_an_error_and_the_next_one_begins_with_off() 
         assert sim.truth()["output_on"]
         async with open_link(endpoint.address, WIRE, SystemClock()) as link, DRIVER.connect(link, Options()):
             assert not sim.truth()["output_on"]
+
+
+class Live(asyncio.Protocol):
+    """A line on which the instrument speaks when it has something to say, asked or not."""
+
+    def __init__(self, sim: EmStat4, group: asyncio.TaskGroup) -> None:
+        self._sim, self._group = sim, group
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._task = self._group.create_task(self._speak())
+
+    def data_received(self, data: bytes) -> None:
+        self._transport.write(self._sim.receive(data))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _speak(self) -> None:
+        while True:
+            await real_sleep(0.005)
+            self._transport.write(self._sim.receive(b""))
+
+
+async def test_an_instrument_that_takes_its_time_and_speaks_unasked_is_understood() -> None:
+    """Its loops have their first point after an interval, and it changes from driving to holding between two readings."""
+    clock = SystemClock()
+    sim = EmStat4(Battery(4.17, 50.0, slope_V_per_C=400.0), clock.now, deaf_s=0.05, lead=1.0)
+    async with asyncio.TaskGroup() as group:
+        server = await asyncio.get_running_loop().create_server(lambda: Live(sim, group), "127.0.0.1", 0)
+        address = f"TCPIP0::127.0.0.1::{server.sockets[0].getsockname()[1]}::SOCKET"
+        async with (
+            open_link(address, DRIVER.link, clock) as link,
+            DRIVER.connect(link, Options(interval_s=0.05)) as instrument,
+        ):
+            channel = instrument.channels["1"]
+            for setpoint in (REST, CHARGE):
+                await channel.apply(setpoint)
+                first = await channel.read()
+                assert first.voltage_V == pytest.approx(4.18, abs=0.02)
+            async with asyncio.timeout(10):
+                while abs((await channel.read()).current_A) > 100e-6:
+                    await real_sleep(0.02)
+            held = await channel.read()
+            assert held.voltage_V == pytest.approx(4.2, abs=2e-3)
+            await instrument.resync()
+        server.close()
+    assert sim.truth()["abuse"] == ()
+    assert not sim.truth()["output_on"]
 
 
 def test_what_is_said_of_it() -> None:

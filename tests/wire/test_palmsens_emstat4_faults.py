@@ -79,9 +79,8 @@ class Bench:
 
 
 @asynccontextmanager
-async def numbered(seed: int) -> AsyncGenerator[Bench]:
+async def numbered(sim: Numbered, seed: int) -> AsyncGenerator[Bench]:
     clock = SystemClock()
-    sim = Numbered(seed)
     line = Line(sim, seed)
     wire = replace(DRIVER.link, timeout_s=HASTY_S)
     async with (
@@ -120,11 +119,10 @@ async def live(b: Bench, random: Random, kind: str) -> None:
 
 async def one_life(seed: int) -> int:
     """Readings believed; the cell is off in the end, or, where the link is gone, off when the next one begins."""
-    random = Random(seed)
+    random, sim = Random(seed), Numbered(seed)
     kind = random.choice(KINDS)
     try:
-        async with numbered(seed) as b:
-            sim = b.sim
+        async with numbered(sim, seed) as b:
             if random.random() < 0.5:
                 spoil(b, random, kind)
             await live(b, random, kind)
