@@ -559,7 +559,7 @@ async def test_a_reset_that_was_switched_on_again_shows_in_the_next_reading() ->
     async with bench(abuse=None) as b:
         await b.channel.apply(CHARGE)
         b.sim.receive(b"*RST\n:OUTP ON\n")
-        with pytest.raises(BadReply, match=r"not the same state|another source or level"):
+        with pytest.raises(BadReply, match=r"not VOLT,CURR,STAT,SOUR|another source or level"):
             await b.channel.read()
 
 
