@@ -86,8 +86,7 @@ async def bench(
     assert abuse is None or sim.truth()["abuse"] == abuse
 
 
-@NGUS
-@WIRES
+@pytest.mark.parametrize(("model", "backend"), [("ngu201", None), ("ngu401", "visa")])
 async def test_both_ngus_keep_the_contract_over_every_wire(model: str, backend: str | None) -> None:
     clock = SystemClock()
     case = Case(Options(), current_A=200e-6, window_V=WINDOW_V)
@@ -386,7 +385,7 @@ def test_ratings_say_which_cells_which_currents_and_how_a_rest_is_kept() -> None
     assert DRIVER.ratings is not None
     assert DRIVER.status == "experimental"
     for name, lowest_V in (("NGU401", -20.0), ("NGU201", 0.0), ("NGM202", 0.0)):
-        rated = DRIVER.ratings(Options(model=name))
+        rated = DRIVER.ratings(Options.model_validate({"model": name}))
         assert rated.voltage_V == (lowest_V, 20.0)
         assert rated.protection == "B"
         assert "watchdog" in rated.protection_why
