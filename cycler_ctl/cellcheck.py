@@ -79,11 +79,10 @@ class AtRest:
     guarded: GuardState
     voltage_V: float
     last_V: float | None
-    objection: str | None
 
 
 async def at_rest(fit: Fittings, output: Output, program: Program, state: State, asked: Callable[[], bool]) -> AtRest:
-    """The cell at 0 A, with the output on. Raises what ``Output.apply`` does, and RefusedError for the guard's no."""
+    """The cell at 0 A, with the output on. Raises what ``Output.apply`` does, and RefusedError for a cell that is not as it must be."""
     rest = narrowed(Rest((-inf, inf)), fit.limits_V, fit.hold_limit_A)
     ceilings = ceilings_of(fit, path_at(program, state.course.place))
     await output.apply(rest)
@@ -106,4 +105,6 @@ async def at_rest(fit: Fittings, output: Output, program: Program, state: State,
         seen.append(reading.voltage_V)
     last, found_V = last_seen(program, state), median(seen)
     why_not = objection(found_V, last, program.safety.voltage_V)
-    return AtRest(guarded, found_V, None if last is None else last.voltage_V, why_not)
+    if why_not is not None:
+        raise RefusedError(why_not)
+    return AtRest(guarded, found_V, None if last is None else last.voltage_V)

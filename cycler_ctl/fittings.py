@@ -16,6 +16,7 @@ from cycler_ctl.store.writer import Pending
 from protocols.model import ConstantCurrent, ConstantVoltage, Rest, Setpoint, Window
 from protocols.record import CycleSummary, EventRecord, Outcome, Row, StepSummary
 
+STALE_TEMPERATURE_S = 30.0
 SETTLE_S = 0.1  # a new setpoint's first sample is taken when it has settled: 100 ms or 3 sample periods
 
 
@@ -84,6 +85,11 @@ def goes_on(before: str, step_id: str) -> bool:
     if whole != same or was.isdecimal() or part.isdecimal():
         return False
     return part not in {"cc", "1p"}
+
+
+def fresh(temperature: Measurement | None, now_s: float) -> float | None:
+    """An old value is a missing one."""
+    return None if temperature is None or now_s - temperature.at_s > STALE_TEMPERATURE_S else temperature.value
 
 
 def narrowed(setpoint: Setpoint, limits_V: Window, hold_limit_A: float) -> Setpoint:

@@ -30,7 +30,11 @@ class Pace:
         if self._settling:
             self._settling = False
             self._grid_s = read_at_s + self._every_s
-        else:
+        elif now_s >= self._grid_s:
             behind_s = max(0.0, now_s - self._grid_s)
             self._grid_s += self._every_s * (1 + math.floor(behind_s / self._every_s))
         self.due_s = self._grid_s
+
+    def sooner(self, at_s: float) -> None:
+        """A reading between two of the grid; the grid stays."""
+        self.due_s = min(self.due_s, at_s)

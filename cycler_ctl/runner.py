@@ -10,16 +10,17 @@ import asyncio
 from cycler_ctl.cellcheck import at_rest
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import BadReply, InstrumentError, LinkTimeout, RefusedError, StoreError
-from cycler_ctl.fittings import End, Fittings, ceilings_of, goes_on, narrowed
+from cycler_ctl.fittings import End, Fittings, ceilings_of, fresh, goes_on, narrowed
 from cycler_ctl.going_on import Remains
 from cycler_ctl.guard import Ceilings, GuardState, Severity
 from cycler_ctl.inbox import Inbox, Request, event_of
-from cycler_ctl.instrument import Measurement, Reading
+from cycler_ctl.instrument import Reading
 from cycler_ctl.output import APPLY_S, Output
 from cycler_ctl.pacing import Pace
 from cycler_ctl.recording import hand_over, tell
 from cycler_ctl.to_its_end import to_its_end
 from protocols import engine
+from protocols.approach import remembered, until_met_s
 from protocols.events import (
     Action,
     Apply,
@@ -37,10 +38,9 @@ from protocols.events import (
 )
 from protocols.model import Program, Setpoint
 from protocols.record import JSON, EventKind, EventRecord
-from protocols.state import Phase, State
+from protocols.state import Phase, Seen, State
 from protocols.view import progress
 
-STALE_TEMPERATURE_S = 30.0
 WITHOUT_DISK_S = 60.0  # how long a run goes on from memory when nothing can be made durable (reliability F16)
 RESYNC_S = 1.2  # real seconds, see output.OFF_S
 REWIRED = "the output was off for a moment: another range or regulation"
@@ -62,6 +62,7 @@ class Runner:
         self._start_s = 0.0
         self._pace = Pace(fittings.sample_every_s)
         self._misses = 0
+        self._seen: tuple[Seen, ...] = ()
         self._guarded: GuardState | None = None
         self._end: Finish | None = None
         self._output = Output(fittings)
@@ -160,9 +161,6 @@ class Runner:
             await self._turn_off()
             return str(error) or f"the instrument took longer than {APPLY_S:.0f} s"
         self._tell(EventKind.NOTE, text=BEFORE, voltage_V=found.voltage_V, last_voltage_V=found.last_V)
-        if found.objection is not None:
-            await self._turn_off()
-            return found.objection
         self._guarded, self._guarded_step = found.guarded, progress(self._program, self._state).step_id
         await self._handle(Resumed(*self._moment(), self._fit.started_by))
         return None
@@ -184,9 +182,17 @@ class Runner:
             return
         self._misses = 0
         self._pace.read(reading.at_s, self._fit.clock.now())
+        before = self._state
         if (event := self._judged(reading)) is not None:
             await self._handle(event)
+        self._look_ahead(before, reading.at_s)
         self._output.renew()
+
+    def _look_ahead(self, before: State, read_at_s: float) -> None:
+        """The next reading where a condition may be met, so that how far it is overshot is the instrument's speed."""
+        self._seen = remembered(self._seen, before, self._state)
+        soon_s = until_met_s(self._program, self._state, self._seen)
+        self._pace.sooner(read_at_s + max(soon_s, self._fit.channel.ratings.fastest_sample_s))
 
     def _judged(self, reading: Reading) -> Event | None:
         """What the guard makes of a reading: only what it passes becomes a sample, and what it doubts is dropped."""
@@ -197,13 +203,8 @@ class Runner:
         self._guarded, trip = self._fit.guard.check(self._guarded, reading, temperature, self._fit.clock.now())
         if trip is not None:
             return (Tripped if trip.severity is Severity.TRIPPED else Faulted)(at_s, utc_s, trip.reason)
-        sample = Sampled(at_s, utc_s, reading.voltage_V, reading.current_A, self._fresh(temperature))
+        sample = Sampled(at_s, utc_s, reading.voltage_V, reading.current_A, fresh(temperature, self._fit.clock.now()))
         return None if self._guarded.held.odd else sample
-
-    def _fresh(self, temperature: Measurement | None) -> float | None:
-        if temperature is None or self._fit.clock.now() - temperature.at_s > STALE_TEMPERATURE_S:
-            return None
-        return temperature.value
 
     async def _missed(self, error: InstrumentError) -> None:
         """One reading is lost; prove that the next answer belongs to the next question, or end the run."""

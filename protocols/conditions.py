@@ -85,14 +85,19 @@ def _lasts(clause: Clause, streak: Streak | None, seen: Seen, debounce: int) -> 
 
 
 def _holds(clause: Clause, seen: Seen, past: Past) -> bool:
-    value = _value(clause.watched, seen)
-    threshold = clause.value if clause.reference is None else _share(clause.value, clause.reference, past)
+    value, threshold = value_of(clause.watched, seen), threshold_of(clause, past)
     if value is None or threshold is None:
         return False
     return value >= threshold if clause.op is Op.AT_LEAST else value <= threshold
 
 
-def _value(watched: Watched, seen: Seen) -> float | None:
+def threshold_of(clause: Clause, past: Past) -> float | None:
+    """None: there is nothing yet that it refers to."""
+    return clause.value if clause.reference is None else _share(clause.value, clause.reference, past)
+
+
+def value_of(watched: Watched, seen: Seen) -> float | None:
+    """None: not measured, or not the cell's yet."""
     match watched:
         case Watched.VOLTAGE:
             return seen.voltage_V

@@ -38,9 +38,9 @@ def in_whole(what: Doing, state: State, seen: Seen, before: Seen | None, *, debo
     live, past, together, step = state.live, state.course.past, state.course.whole, what.step
     if together is None or state.step is None:
         return alone(step, state, seen, before, debounce=debounce, at_start=at_start)
-    began_s, counts = state.step.zero_s - together.zero_s, not _is_rest_of_train(what)
-    so_far = _of_whole(seen, together, began_s, counts=counts)
-    earlier = None if before is None else _of_whole(before, together, began_s, counts=counts)
+    began_s, counts = state.step.zero_s - together.zero_s, not is_rest_of_train(what)
+    so_far = of_whole(seen, together, began_s, counts=counts)
+    earlier = None if before is None else of_whole(before, together, began_s, counts=counts)
     needed = 1 if seen.at_s == together.zero_s else debounce
     abort_met, abort = look(step.abort_if, live.abort, so_far, earlier, past, debounce=needed)
     of_train = train_until(what)
@@ -57,11 +57,12 @@ def _tapered(seen: Seen) -> Seen:
     return seen._replace(current_A=0.0) if seen.against_verb and seen.current_A is not None else seen
 
 
-def _is_rest_of_train(what: Doing) -> bool:
+def is_rest_of_train(what: Doing) -> bool:
     return isinstance(what.whole, GittStep) and isinstance(what.step, RestStep)
 
 
-def _of_whole(seen: Seen, together: Together, began_s: float, *, counts: bool) -> Seen:
+def of_whole(seen: Seen, together: Together, began_s: float, *, counts: bool) -> Seen:
+    """The sample in the time, charge and energy of the whole. ``counts``: those of the present part are the whole's."""
     return seen._replace(
         time_s=seen.time_s + began_s,
         charge_Ah=together.charge_Ah + (seen.charge_Ah if counts else 0.0),
