@@ -93,7 +93,7 @@ class Running:
         """BadReply unless this was told by this script after the question: a late answer carries an earlier time."""
         if report.script != self.identity:
             raise BadReply("Y", raw, "told by another script")
-        reach_s = self.offset_s + CLOCKS_DIFFER * (at_s - self.at_s) + LATE_S + SINGLE * report.time_s
+        reach_s = self.offset_s + CLOCKS_DIFFER * (at_s - self.at_s) + LATE_S + SINGLE * report.time_s + report.step_s
         if report.count <= self.count or report.time_s + reach_s < asked_s:
             raise BadReply("Y", raw, "the answer to an earlier question")
         self.count = report.count

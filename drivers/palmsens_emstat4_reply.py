@@ -38,10 +38,11 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One variable of a package. ``status`` and ``range`` as the instrument tells them of measured ones."""
+    """One variable of a package, in steps of ``step``. ``status`` and ``range`` are told of measured ones."""
 
     type: str
     number: float
+    step: float
     status: int = 0
     range: int | None = None
 
@@ -96,7 +97,9 @@ class Failed(DeviceFault):
 
     def __init__(self, question: str, code: str, where: str) -> None:
         meaning = WORDS.get(code, "see the MethodSCRIPT manual, appendix A")
-        super().__init__(f"{f'its script, after {question!r},' if where else repr(question)} failed: {code}{where}, {meaning}")
+        super().__init__(
+            f"{f'its script, after {question!r},' if where else repr(question)} failed: {code}{where}, {meaning}"
+        )
         self.code = code
 
 
@@ -123,4 +126,4 @@ def _value(text: str, raw: bytes) -> Value:
     number = int(found[2], 16) - OFFSET
     metadata = {token[0]: int(token[1:], 16) for token in found[4].split(",")[1:]}
     scale = 1.0 if found[3] == "i" else PREFIXES[found[3]]
-    return Value(found[1], number * scale, metadata.get("1", 0), metadata.get("2"))
+    return Value(found[1], number * scale, scale, metadata.get("1", 0), metadata.get("2"))

@@ -78,6 +78,8 @@ class Report:
     state: int
     points: int
     time_s: float
+    step_s: float
+    """What the time is told in steps of: 1 s where a step of the protocol is longer than 37 h."""
     voltage_V: float
     current_A: float
 
@@ -173,7 +175,9 @@ def report_of(values: tuple[Value, ...], raw: bytes, model: Model) -> Report:
     if current.range is not None and current.range not in model.ranges:
         raise BadReply("Y", raw, f"no such current range as {current.range}")
     whole = [int(value.number) for value in values[:4]]
-    return Report(whole[0], whole[1], whole[2], whole[3], values[4].number, voltage.number, current.number)
+    return Report(
+        whole[0], whole[1], whole[2], whole[3], values[4].number, values[4].step, voltage.number, current.number
+    )
 
 
 def _prelude(plan: Plan, identity: int, pace: Pace, model: Model) -> Iterator[str]:

@@ -538,6 +538,26 @@ async def test_an_instrument_that_takes_its_time_and_speaks_unasked_is_understoo
     assert not sim.truth()["output_on"]
 
 
+async def test_after_days_in_one_step_the_time_is_told_in_seconds_and_readings_are_believed() -> None:
+    now = [0.0]
+
+    class Clock(SystemClock):
+        def now(self) -> float:
+            return now[0]
+
+    sim = EmStat4(Battery(3.7, 50.0), lambda: now[0])
+    async with (
+        serve_tcp(Line(sim)) as endpoint,
+        open_link(endpoint.address, WIRE, Clock()) as link,
+        DRIVER.connect(link, Options(interval_s=5.0, lease_s=600.0)) as instrument,
+    ):
+        channel = instrument.channels["1"]
+        await channel.apply(REST)
+        while now[0] < 3e5:
+            now[0] += 583.7
+            assert (await channel.read()).at_s == now[0]
+
+
 def test_what_is_said_of_it() -> None:
     assert DRIVER.ratings is not None
     ratings = DRIVER.ratings(Options())
