@@ -114,7 +114,7 @@ def _shared(data_dir: Path, folder: Path) -> Finding:
 
 
 def _writable(folder: Path) -> Finding:
-    from cycler_ctl.store.place import check_place
+    from cycler_ctl.store.place import check_place, syncing, syncing_client
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,6 +124,9 @@ def _writable(folder: Path) -> Finding:
         probe.unlink()
     except (OSError, CyclerError) as error:
         return Finding(MEND, "data_dir", f"{folder}: {error}")
+    client = syncing_client(folder)
+    if client is not None:
+        return Finding(MEND, "data_dir", f"{folder}: {syncing(client)}")
     return Finding(OK, "data_dir", f"{folder} can be written")
 
 

@@ -14,11 +14,13 @@ from cycler_ctl.config import Config
 from cycler_ctl.publish.asyncapi import asyncapi
 from cycler_ctl.publish.publisher import Publisher
 from cycler_ctl.publish.runs import StoredRuns
+from cycler_ctl.sealing import Sealer
 from cycler_ctl.share.sharer import Sharer
 from cycler_ctl.station import Station
 
 log = logging.getLogger(__name__)
 
+SEAL_S = 5.0
 DRAIN_S = 5.0  # what is durable goes out before we say offline; the rest waits for the next start
 
 
@@ -42,6 +44,10 @@ async def open_reporting(station: Station, default_url: str | None) -> AsyncGene
             stack.push_async_callback(asyncio.to_thread, publisher.stop, DRAIN_S)
             station.observe(publisher)
             station.count_waiting(lambda run: publisher.status().rows_waiting.get(run, 0))
+        sealer = Sealer(config.station.data_dir)
+        sealer.start()
+        stack.push_async_callback(asyncio.to_thread, sealer.stop, SEAL_S)
+        station.observe(sealer)
         yield Reporting(page)
 
 

@@ -6,7 +6,7 @@ import getpass
 import hashlib
 import platform
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -26,14 +26,16 @@ from cycler_ctl.errors import ConfigError, RefusedError
 from cycler_ctl.guard import Ceilings, Guard
 from cycler_ctl.instrument import DriverSpec, Identity, Instrument, Ratings
 from cycler_ctl.store.info import RunInfo, new_run_id
+from cycler_ctl.store.place import syncing, syncing_client
+from cycler_ctl.store.writer import RunWriter, create_run
 from protocols.check import Checked, check_text
 from protocols.diagnostics import has_errors, render_all
-from protocols.documents import Document, Unreadable, read_document
 from protocols.model import Program, Settings
 from protocols.plan import InstrumentLimits, Plan
 from protocols.plan import plan as make_plan
-from protocols.plan_text import plan_json
-from protocols.record import JSON
+from protocols.planning.plan_text import plan_json
+from protocols.reading.documents import Document, Unreadable, read_document
+from protocols.record import JSON, EventKind, EventRecord
 
 LIBRARIES = ("cycler-ctl", "pydantic", "pyserial", "pyvisa", "pyvisa-py", "PyYAML")
 
@@ -143,6 +145,17 @@ def prepare(order: Order, spot: Spot, utc_s: float, run: str | None = None) -> P
     guard = Guard(guard_limits(spot.settings, spot.ratings, program.safety))
     most_A = hold_limit_A(spot.settings, program.safety)
     return Prepared(program, info, guard, ceilings_by_path(program, spot.settings), most_A, order.by)
+
+
+def begin_record(
+    data_dir: Path, info: RunInfo, on_durable: Callable[[str], None], utc: Callable[[], float]
+) -> RunWriter:
+    """The record of a new run; a folder that somebody copies from and back to is warned of in it."""
+    writer = create_run(data_dir, info, on_durable=on_durable, utc=utc)
+    client = syncing_client(data_dir)
+    if client is not None:
+        writer.append(events=[EventRecord(0.0, utc(), EventKind.WARNING, {"message": syncing(client)})])
+    return writer
 
 
 def engine_settings(channel: ChannelSettings) -> Settings:

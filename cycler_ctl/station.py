@@ -22,8 +22,8 @@ from cycler_ctl.recovery import LeftOpen, acknowledge_run, left_open
 from cycler_ctl.runner import Runner
 from cycler_ctl.sensing import Sensing
 from cycler_ctl.slot import ACTIVE, CurrentRun, Slot
-from cycler_ctl.start import Order, Prepared, Spot, prepare, spot_of, versions
-from cycler_ctl.store.writer import RunWriter, create_run
+from cycler_ctl.start import Order, Prepared, Spot, begin_record, prepare, spot_of, versions
+from cycler_ctl.store.writer import RunWriter
 from protocols.record import JSON, Outcome, Row
 
 log = logging.getLogger(__name__)
@@ -111,12 +111,12 @@ class Station:
 
     async def begin(self, channel: str, order: Order, run: str | None = None) -> str:
         """Check everything, then begin; returns the run's id. ConfigError or RefusedError: nothing was energised."""
-        slot = self._slot(channel)
+        slot, data_dir = self._slot(channel), self.config.station.data_dir
         self._free_group(slot)
         with slot.beginning():
             prepared = await asyncio.to_thread(prepare, order, self._spot(slot), self._clock.utc(), run)
             await self._ready(slot, prepared)
-            writer = await asyncio.to_thread(self._create_run, prepared)
+            writer = await asyncio.to_thread(begin_record, data_dir, prepared.info, self._durable, self._clock.utc)
         try:
             group = self._free_group(slot)
             runner = Runner(prepared.program, self._fittings(slot, prepared, writer))
@@ -182,9 +182,6 @@ class Station:
         if self._group is None or self._closing:
             raise RefusedError("the station is starting or stopping: try again in a moment")
         return self._group
-
-    def _create_run(self, prepared: Prepared) -> RunWriter:
-        return create_run(self.config.station.data_dir, prepared.info, on_durable=self._durable, utc=self._clock.utc)
 
     def _fittings(self, slot: Slot, prepared: Prepared, recorder: RunWriter) -> Fittings:
         instrument = slot.host.connected()

@@ -89,6 +89,14 @@ def syncing_client(folder: Path) -> str | None:
     return None
 
 
+def syncing(client: str) -> str:
+    """What to do about it, as a sentence for people."""
+    return (
+        f"this folder looks like one that {client} copies: a run file that it puts back while a run goes on is lost; "
+        "set data_dir to a folder of this computer alone and copy exports"
+    )
+
+
 def sync_file(path: Path) -> None:
     """What is in the file survives a power cut."""
     descriptor = os.open(path, os.O_RDWR)

@@ -179,6 +179,13 @@ def test_doctor_finds_a_broken_station_file_wherever_it_lies(cli: Cli, monkeypat
     assert cli("doctor").status == 1
 
 
+def test_doctor_warns_of_a_data_folder_that_a_cloud_client_copies(cli: Cli) -> None:
+    Path("station.toml").write_text(STATION.replace('"data"', '"Dropbox/data"'), encoding="utf-8")
+    said = cli("doctor")
+    assert said.status == 1
+    assert "Dropbox copies" in said.out
+
+
 def test_without_a_service_commands_end_with_status_3_and_say_what_to_start(cli: Cli) -> None:
     for words in (("status",), ("stop", "a1"), ("wait", RUN), ("start", "c.yaml", "--channel", "a1")):
         said = cli(*words)
