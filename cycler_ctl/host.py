@@ -16,6 +16,7 @@ from cycler_ctl.errors import ConfigError, CyclerError, DeviceFault, RefusedErro
 from cycler_ctl.instrument import DriverSpec, Instrument
 from cycler_ctl.link.opening import open_link
 from cycler_ctl.live import InstrumentStatus
+from cycler_ctl.owning import address_key, identity_key, owned
 from cycler_ctl.register import SafeOffEntry
 
 log = logging.getLogger(__name__)
@@ -140,6 +141,7 @@ class InstrumentHost:
 
     async def _connect(self, stack: AsyncExitStack) -> None:
         settings, spec = self._wiring.settings, self._wiring.spec
+        stack.enter_context(owned(address_key(settings.address), settings.address, self._wiring.name))
         link = open_link(
             settings.address, spec.link, self._clock, backend=settings.backend, visa_backend=self._wiring.visa_backend
         )
@@ -155,9 +157,21 @@ class InstrumentHost:
                 f"{settings.address} is serial number {instrument.identity.serial} now, and the output that may be on is "
                 f"that of {self._seen}: turn that one off at its panel, or put it back"
             )
+        if spec.safe_off is not None:
+            identity = instrument.identity
+            what = f"{identity.model}, serial number {identity.serial},"
+            stack.enter_context(owned(identity_key(identity, settings.address), what, self._wiring.name))
+        self._reached(instrument)
+
+    def _reached(self, instrument: Instrument) -> None:
+        settings, serial = self._wiring.settings, instrument.identity.serial
+        message = "connected"
+        if self._seen not in {None, serial}:
+            message = f"connected, but it is serial number {serial} now and was {self._seen}: are the cables swapped?"
+            log.warning("instrument %s: %s", self._wiring.name, message)
         self._hurried.clear()
         self._dropped.clear()
-        self._instrument, self._message, self._seen = instrument, "connected", instrument.identity.serial
+        self._instrument, self._message, self._seen = instrument, message, serial
         self._last_good_utc_s = self._clock.utc()
         self._online.set()
         self._try_is_over()

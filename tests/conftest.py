@@ -17,6 +17,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_locks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Several runs of these tests on one computer must not meet in its lock folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CYCLER_CTL_LOCKS", str(tmp_path_factory.mktemp("locks")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
     """A thread that outlives its test belongs to nobody. (Tasks and sockets left behind warn, and warnings fail.)"""
