@@ -13,16 +13,6 @@ from math import inf, isfinite
 from cycler_ctl.guard import Ceilings, GuardLimits
 from cycler_ctl.instrument import Protection, Ratings
 from cycler_ctl.settings import ChannelSettings
-from protocols.forecast import (
-    CHARGE_MARGIN,
-    Leaf,
-    cell_capacity_Ah,
-    default_ceilings,
-    leaves,
-    lone_clauses,
-    named_charge_Ah,
-    named_time_s,
-)
 from protocols.model import (
     CurrentStep,
     GittStep,
@@ -35,6 +25,16 @@ from protocols.model import (
     Watched,
     Whole,
     Window,
+)
+from protocols.planning.forecast import (
+    CHARGE_MARGIN,
+    Leaf,
+    cell_capacity_Ah,
+    default_ceilings,
+    leaves,
+    lone_clauses,
+    named_charge_Ah,
+    named_time_s,
 )
 
 UNMONITORED = "unmonitored"

@@ -13,8 +13,8 @@ from cycler_ctl.guard import GuardState
 from cycler_ctl.output import Output
 from protocols.charge import throughput_Ah
 from protocols.model import Program, Rest, RestStep, Window
-from protocols.place import path_at, step_at
-from protocols.state import Phase, State
+from protocols.running.place import path_at, step_at
+from protocols.running.state import Phase, State
 
 LOOKS = 3
 AS_IT_WAS_V = 0.100

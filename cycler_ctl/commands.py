@@ -15,10 +15,10 @@ from cycler_ctl.start import engine_settings, instrument_limits, overrides_of
 from cycler_ctl.store.reader import find_run
 from protocols.check import load_protocol
 from protocols.diagnostics import Diagnostic, as_json, has_errors, render_all
-from protocols.documents import Unreadable, read_document
 from protocols.model import Program
 from protocols.plan import InstrumentLimits, plan
-from protocols.plan_text import plan_json, render_plan
+from protocols.planning.plan_text import plan_json, render_plan
+from protocols.reading.documents import Unreadable, read_document
 
 
 def check_files(files: Sequence[Path], *, json_wanted: bool) -> int:

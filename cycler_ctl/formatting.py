@@ -16,11 +16,11 @@ from pathlib import Path
 
 from cycler_ctl.errors import ConfigError
 from protocols.check import Checked, check_text
+from protocols.describing.layout import laid_out
+from protocols.describing.layout_tree import CannotLayOut, read_source
 from protocols.diagnostics import Diagnostic, has_errors, render_all
-from protocols.documents import Unreadable, read_document
-from protocols.layout import laid_out
-from protocols.layout_tree import CannotLayOut, read_source
-from protocols.sections import SECTIONS
+from protocols.reading.documents import Unreadable, read_document
+from protocols.reading.sections import SECTIONS
 from protocols.syntax import Mapping, parse
 
 BYTE_ORDER_MARK = "\ufeff"

@@ -17,11 +17,11 @@ from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import RunReader, open_run
 from cycler_ctl.store.writer import RunWriter, reopen_run
 from protocols import engine
-from protocols.documents import Document
 from protocols.model import Program
-from protocols.place import step_at
+from protocols.reading.documents import Document
 from protocols.record import JSON, EventKind
-from protocols.state import Phase, State
+from protocols.running.place import step_at
+from protocols.running.state import Phase, State
 
 SAME_SETTINGS = ("instrument", "output", "sample_every_s", "debounce", "slope_window_s", "regulation", "temperature")
 SAME_IDENTITY = ("maker", "model", "serial")

@@ -17,6 +17,7 @@ from protocols.model import ConstantCurrent, ConstantVoltage, Rest, Setpoint, Wi
 
 __all__ = [
     "Accuracy",
+    "Asking",
     "Channel",
     "ConstantCurrent",
     "ConstantVoltage",
@@ -199,6 +200,17 @@ class Instrument(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Asking:
+    """How ``scan`` tells who is there: a question that changes nothing, and what makes an identity of its answer.
+
+    ``recognise`` raises BadReply for the answer of another kind of instrument.
+    """
+
+    question: bytes
+    recognise: Callable[[str], Identity]
+
+
+@dataclass(frozen=True, slots=True)
 class DriverSpec:
     """What an entry point of group ``cycler_ctl.drivers`` names.
 
@@ -218,3 +230,5 @@ class DriverSpec:
     notes: tuple[str, ...] = field(default=())
     ratings: Callable[[Any], Ratings] | None = None
     """Of the family's usual model with these options: for plans, which are made without the instrument."""
+    asking: Asking | None = None
+    """None: instruments that cannot be asked who they are, or not without disturbing them."""

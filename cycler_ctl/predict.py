@@ -32,7 +32,7 @@ from protocols.check import load_protocol
 from protocols.diagnostics import render_all
 from protocols.model import Cell, ConstantCurrent, ConstantVoltage, Program, Rest, Setpoint
 from protocols.plan import plan
-from protocols.plan_text import plan_json
+from protocols.planning.plan_text import plan_json
 from protocols.quantities import Dimension, QuantityError, format_duration, parse_positive
 from protocols.record import Outcome
 from sim_hardware.circuit import Disconnected, Terminals, VoltageSource

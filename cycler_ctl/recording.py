@@ -8,7 +8,7 @@ from cycler_ctl.fittings import Recorder
 from protocols import engine
 from protocols.events import Action, RecordCycle, RecordEvent, RecordRow, RecordStep
 from protocols.record import EventRecord
-from protocols.state import State
+from protocols.running.state import State
 
 
 def hand_over(recorder: Recorder, actions: tuple[Action, ...], state: State) -> None:

@@ -15,12 +15,12 @@ from cycler_ctl.going_on import Remains
 from cycler_ctl.guard import Ceilings, GuardState, Severity
 from cycler_ctl.inbox import Inbox, Request, event_of
 from cycler_ctl.instrument import Reading
+from cycler_ctl.noticing import Notices
 from cycler_ctl.output import APPLY_S, Output
 from cycler_ctl.pacing import Pace
 from cycler_ctl.recording import hand_over, tell
 from cycler_ctl.to_its_end import to_its_end
 from protocols import engine
-from protocols.approach import remembered, until_met_s
 from protocols.events import (
     Action,
     Apply,
@@ -38,8 +38,9 @@ from protocols.events import (
 )
 from protocols.model import Program, Setpoint
 from protocols.record import JSON, EventKind, EventRecord
-from protocols.state import Phase, Seen, State
-from protocols.view import progress
+from protocols.running.approach import remembered, until_met_s
+from protocols.running.state import Phase, Seen, State
+from protocols.running.view import progress
 
 WITHOUT_DISK_S = 60.0  # how long a run goes on from memory when nothing can be made durable (reliability F16)
 RESYNC_S = 1.2  # real seconds, see output.OFF_S
@@ -66,13 +67,14 @@ class Runner:
         self._guarded: GuardState | None = None
         self._end: Finish | None = None
         self._output = Output(fittings)
+        self._notices = Notices(fittings)
         self._inbox = Inbox()
         self._guarded_step = ""
         self._resuming = False
         self.held_back = ""
         """Why the last pause nobody asked for was made."""
         self.going: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """Done once the run is under way, with nothing, or with why an interrupted one does not go on."""
+        """Done once it is under way: nothing, or why an interrupted run does not go on."""
 
     @property
     def state(self) -> State:
@@ -90,7 +92,6 @@ class Runner:
 
     @property
     def end(self) -> Finish | None:
-        """What the run came to; None while it goes on."""
         return self._end
 
     @property
@@ -185,6 +186,8 @@ class Runner:
         before = self._state
         if (event := self._judged(reading)) is not None:
             await self._handle(event)
+        for kind, data in self._notices.of(before, self._state, reading, self.setpoint):
+            self._tell(kind, **data)
         self._look_ahead(before, reading.at_s)
         self._output.renew()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from cycler_ctl.errors import ConfigError
-from protocols.schema import as_file, part_schema, protocol_schema
+from protocols.describing.schema import as_file, part_schema, protocol_schema
 
 
 def show_schema(what: str, out: Path | None = None) -> int:

@@ -22,8 +22,8 @@ from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.writer import RunWriter
 from protocols.model import Program
 from protocols.record import Outcome, Row
-from protocols.state import Phase
-from protocols.view import live_row, progress
+from protocols.running.state import Phase
+from protocols.running.view import live_row, progress
 
 log = logging.getLogger(__name__)
 

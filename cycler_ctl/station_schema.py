@@ -17,8 +17,8 @@ from cycler_ctl.config_check import (
     STATION,
 )
 from cycler_ctl.config_readers import CHANNEL_NAME, NAME, Table
-from protocols import patterns
-from protocols.schema import DIALECT, JSON, JsonObject
+from protocols.describing import patterns
+from protocols.describing.schema import DIALECT, JSON, JsonObject
 from protocols.units import Dimension
 
 TABLES: Mapping[str, Table] = {

@@ -12,7 +12,6 @@ from cycler_ctl.errors import ConfigError
 from cycler_ctl.start import overrides_of
 from protocols.check import check_text, load_protocol
 from protocols.diagnostics import has_errors, printable, render_all
-from protocols.documents import Document, Unreadable, read_document
 from protocols.exporters.battinfo import to_battinfo
 from protocols.exporters.pybamm import to_pybamm
 from protocols.exporters.report import Exported, NotSayable
@@ -21,6 +20,7 @@ from protocols.importers.pybamm import import_pybamm
 from protocols.importers.report import Imported, Refused, Request
 from protocols.importers.unicycler import import_unicycler
 from protocols.model import Program, Verb
+from protocols.reading.documents import Document, Unreadable, read_document
 
 Choice = TypeVar("Choice")
 

@@ -27,11 +27,11 @@ from protocols.events import (
     Stopped,
     Tripped,
 )
-from protocols.forecast import Ceiling, ceilings_by_path
 from protocols.model import Program, Rest, Setpoint
+from protocols.planning.forecast import Ceiling, ceilings_by_path
 from protocols.quantities import format_duration, format_number
 from protocols.record import CycleSummary, EventKind, EventRecord, Row, StepSummary
-from protocols.view import progress
+from protocols.running.view import progress
 
 SETTLE_S = 0.1
 COMMIT_ROWS = 5_000

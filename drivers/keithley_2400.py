@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
 from cycler_ctl.instrument import (
+    Asking,
     Channel,
     DriverSpec,
     Flag,
@@ -288,6 +289,7 @@ DRIVER = DriverSpec(
     safe_off=safe_off,
     protection=Protection.B,
     ratings=usual_ratings,
+    asking=Asking(b"*IDN?", parse_identity),
     status="experimental",
     notes=(
         "Rest: " + REST,

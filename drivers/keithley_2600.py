@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
 from cycler_ctl.instrument import (
+    Asking,
     Channel,
     ConstantVoltage,
     DriverSpec,
@@ -41,6 +42,7 @@ from drivers.keithley_2600_settings import (
     Setting,
     check_direction,
     drive_for,
+    parse_identity,
     parse_reading,
     read_settings,
     reading_chunk,
@@ -286,6 +288,7 @@ DRIVER = DriverSpec(
     safe_off=safe_off,
     protection=Protection.A,
     ratings=usual_ratings,
+    asking=Asking(b"*IDN?", parse_identity),
     status="experimental",
     notes=(
         "Rest: " + REST,

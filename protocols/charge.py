@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from protocols.events import Sampled
 from protocols.record import Counters
-from protocols.state import Crossing, Seen
+from protocols.running.state import Crossing, Seen
 
 SECONDS_PER_HOUR = 3600.0
 TIME_SLACK_S = 1e-6

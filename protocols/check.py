@@ -12,20 +12,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from protocols.amounts import CellFacts, Scope
-from protocols.cell import NO_NAME, read_cell
-from protocols.cycles import check_stops
-from protocols.desk import Desk
 from protocols.diagnostics import Diagnostic, Mark, Severity, diagnostic_at, has_errors, quoted, render, source_of
-from protocols.documents import Document, Unreadable, read_document
-from protocols.envelope import DEFAULT_RECORD, NO_ENVELOPE, Envelope, read_record, read_safety
-from protocols.fields import MOST_DIAGNOSTICS, Findings, Keys, Section, TooMany, open_section, scalar_of, text_of
 from protocols.model import CccvStep, Cell, GittStep, Program, RepeatStep, Step
-from protocols.sections import SECTIONS, Beside, Given, gather, read_variables
-from protocols.steps_text import read_steps
+from protocols.reading.amounts import CellFacts, Scope
+from protocols.reading.cell import NO_NAME, read_cell
+from protocols.reading.cycles import check_stops
+from protocols.reading.desk import Desk
+from protocols.reading.documents import Document, Unreadable, read_document
+from protocols.reading.envelope import DEFAULT_RECORD, NO_ENVELOPE, Envelope, read_record, read_safety
+from protocols.reading.fields import (
+    MOST_DIAGNOSTICS,
+    Findings,
+    Keys,
+    Section,
+    TooMany,
+    open_section,
+    scalar_of,
+    text_of,
+)
+from protocols.reading.sections import SECTIONS, Beside, Given, gather, read_variables
+from protocols.reading.steps_text import read_steps
+from protocols.reading.trail import Trail, check_references
 from protocols.syntax import Mapping as MappingNode
 from protocols.syntax import Parsed, parse
-from protocols.trail import Trail, check_references
 
 __all__ = ["Checked", "Document", "check_text", "load_protocol", "render"]
 

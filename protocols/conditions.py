@@ -22,7 +22,7 @@ from protocols.model import (
     Watched,
 )
 from protocols.record import Row
-from protocols.state import Beyond, Crossing, Limit, Past, Seen, Streak, Streaks
+from protocols.running.state import Beyond, Crossing, Limit, Past, Seen, Streak, Streaks
 
 Met = tuple[int, ...]
 """Numbers of the alternatives that hold, in written order."""

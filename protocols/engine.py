@@ -12,7 +12,6 @@ from dataclasses import replace
 
 from protocols.charge import throughput_Ah
 from protocols.conditions import due
-from protocols.ends import abort, end, trip
 from protocols.events import (
     Action,
     Apply,
@@ -34,15 +33,16 @@ from protocols.events import (
     TurnOff,
 )
 from protocols.model import Program, TimedStep
-from protocols.people import break_off, interrupt, pause, resume, skip
-from protocols.place import Doing, doing
 from protocols.record import Mark
-from protocols.retention import sought
-from protocols.sampling import OVERFLOW, measured, observe, observe_pause, unreadable
-from protocols.state import Course, Live, Phase, State, from_json, to_json
-from protocols.steps import Result, enter, write
-from protocols.view import Progress, live_row, progress, resume_setpoint
-from protocols.written import run_started
+from protocols.running.ends import abort, end, trip
+from protocols.running.people import break_off, interrupt, pause, resume, skip
+from protocols.running.place import Doing, doing
+from protocols.running.retention import sought
+from protocols.running.sampling import OVERFLOW, measured, observe, observe_pause, unreadable
+from protocols.running.state import Course, Live, Phase, State, from_json, to_json
+from protocols.running.steps import Result, enter, write
+from protocols.running.view import Progress, live_row, progress, resume_setpoint
+from protocols.running.written import run_started
 
 __all__ = [
     "Action",

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import inf
 
-from protocols.advice import Finding, InstrumentLimits, advice, range_errors, range_of
-from protocols.forecast import Leaf, Values, default_ceilings, forecast, leaves, merged, voltage_span
 from protocols.model import (
     Alternative,
     CccvStep,
@@ -22,7 +20,9 @@ from protocols.model import (
     TimedStep,
     Watched,
 )
-from protocols.pulses import train
+from protocols.planning.advice import Finding, InstrumentLimits, advice, range_errors, range_of
+from protocols.planning.forecast import Leaf, Values, default_ceilings, forecast, leaves, merged, voltage_span
+from protocols.planning.pulses import train
 from protocols.quantities import format_duration
 
 __all__ = ["Cycles", "Finding", "InstrumentLimits", "Plan", "PlanRepeat", "PlanStep", "default_ceilings", "plan"]

@@ -114,6 +114,8 @@ class EventKind(StrEnum):
     TRIP = "trip"
     FAULT = "fault"
     OPERATOR = "operator"
+    EDGE = "edge"
+    """The first sample after a setpoint: resistance, range, what the instrument says of the reading."""
     RUN_ENDED = "run_ended"
 
 

@@ -15,7 +15,7 @@ import yaml.events
 from yaml import BaseLoader
 
 from protocols.diagnostics import LINE_END, Diagnostic, Mark, Severity, Source, diagnostic_at, quoted, source_of
-from protocols.syntax_faults import SyntaxFault, fault_of, inside
+from protocols.reading.syntax_faults import SyntaxFault, fault_of, inside
 
 LARGEST_FILE = 1 << 20
 SLOW_PARSER_FILE = 1 << 16

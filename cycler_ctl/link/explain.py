@@ -13,6 +13,15 @@ SILENT = "no answer to the connection request; is the instrument on and on this 
 ABSENT = "no such port; is the adapter plugged in? `cycler-ctl scan` lists what is there"
 BUSY = "port busy: another program has it open"
 FORBIDDEN = "no permission; on Linux add your user to the group dialout and log in again"
+USB_FORBIDDEN = (
+    "no permission for this USB device; on Linux add a udev rule such as "
+    'SUBSYSTEM=="usb", ATTR{idVendor}=="05e6", MODE="0660", GROUP="dialout" and plug it in again'
+)
+NO_USB = "VISA over USB needs pyusb and libusb: pip install 'cycler-ctl[usb]'; on Windows also the driver WinUSB"
+NO_GPIB = 'GPIB needs linux-gpib, or a vendor\'s VISA (visa_backend = "@ivi" under [station])'
+NO_VISA = "no vendor's VISA is installed; install NI-VISA or Keysight's, or leave visa_backend out"
+NO_SUCH_INSTRUMENT = "VISA finds no such instrument; is it on and plugged in? `cycler-ctl scan` lists what is there"
+STUCK = "the adapter does not answer; unplug it and plug it in again"
 GONE = "the connection is closed; is the instrument still on and plugged in?"
 
 BY_ERRNO = {
@@ -28,13 +37,27 @@ BY_ERRNO = {
     errno.EACCES: FORBIDDEN,
     errno.EPERM: FORBIDDEN,
 }
-# Windows' serial errors carry their kind only in the text.
-BY_TEXT = {"FileNotFoundError": ABSENT, "PermissionError": BUSY, "exclusively lock": BUSY}
+# Windows' serial errors, and all of PyVISA's, carry their kind only in the text.
+BY_TEXT = {
+    "FileNotFoundError": ABSENT,
+    "PermissionError": BUSY,
+    "exclusively lock": BUSY,
+    "semaphore timeout": STUCK,
+    "not functioning": STUCK,
+    "PyUSB": NO_USB,
+    "No backend available": NO_USB,
+    "gpib": NO_GPIB,
+    "VISA library": NO_VISA,
+    "VI_ERROR_RSRC_NFOUND": NO_SUCH_INSTRUMENT,
+    "No device found": NO_SUCH_INSTRUMENT,
+    "VI_ERROR_RSRC_BUSY": BUSY,
+    "VI_ERROR_RSRC_LOCKED": BUSY,
+}
 
 
 def open_error(address: str, error: BaseException) -> LinkError:
     """Why this address could not be opened."""
-    return LinkClosed(f"cannot open {address}: {_why(error)} ({error})")
+    return LinkClosed(f"cannot open {address}: {_why(address, error)} ({' '.join(str(error).split())})")
 
 
 def exchange_error(address: str, error: BaseException) -> LinkError:
@@ -51,13 +74,14 @@ def out_of_step(address: str) -> LinkTimeout:
     return LinkTimeout(f"{address} is out of step since an answer did not come: clear and identify it first")
 
 
-def _why(error: BaseException) -> str:
+def _why(address: str, error: BaseException) -> str:
     if isinstance(error, socket.gaierror):
         return NO_HOST
     if isinstance(error, TimeoutError):
         return SILENT
     number = error.errno if isinstance(error, OSError) else None
     if number in BY_ERRNO:
-        return BY_ERRNO[number]
+        forbidden = BY_ERRNO[number] == FORBIDDEN
+        return USB_FORBIDDEN if forbidden and address.upper().startswith("USB") else BY_ERRNO[number]
     found = [why for text, why in BY_TEXT.items() if text in str(error)]
     return found[0] if found else "check the address, the cable and the power"

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cycler_ctl.live import StationView
 from cycler_ctl.start import Order
 from cycler_ctl.web.actions import StationActions
-from protocols.documents import Document
+from protocols.reading.documents import Document
 
 NAME = r"^[a-z0-9-]+$"
 MOST_INCLUDED = 16  # there are four sections to include

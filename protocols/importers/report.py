@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from protocols.diagnostics import printable
-from protocols.documents import Document
+from protocols.reading.documents import Document
 from protocols.syntax import LARGEST_FILE
 
 MOST_PROBLEMS = 100

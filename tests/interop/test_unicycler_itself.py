@@ -11,13 +11,13 @@ import pytest
 from flat_steps import Flat, flat
 
 from protocols.check import check_text
-from protocols.documents import Document
 from protocols.exporters.battinfo import to_battinfo
 from protocols.exporters.unicycler import to_unicycler
 from protocols.importers.pybamm import import_pybamm
 from protocols.importers.report import Imported, Request
 from protocols.importers.unicycler import import_unicycler
 from protocols.model import Program, Record, Safety
+from protocols.reading.documents import Document
 
 unicycler: Any = import_module("aurora_unicycler")  # it ships no types
 CELL = Document("cell.yaml", "cell: {name: cell, nominal_capacity: 2 mAh}\n")

@@ -21,7 +21,7 @@ from cycler_ctl.station import Station
 from cycler_ctl.store.reader import find_run, open_run
 from cycler_ctl.testing.stepclock import StepClock
 from drivers import keysight_b2900
-from protocols.documents import Document
+from protocols.reading.documents import Document
 from protocols.shipped import library
 from sim_hardware.bench import Bench, Place, open_bench
 

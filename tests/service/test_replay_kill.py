@@ -25,11 +25,11 @@ from cycler_ctl.live import ChannelState
 from cycler_ctl.start import Order, checked_program, engine_settings
 from cycler_ctl.store.reader import open_run
 from protocols import engine, events
-from protocols.documents import Document
 from protocols.events import Event, RecordRow
 from protocols.model import Program
+from protocols.reading.documents import Document
 from protocols.record import EventKind, Row
-from protocols.state import State
+from protocols.running.state import State
 
 STEPS = (
     "  - repeat:\n      times: 300\n      steps:\n",

@@ -20,7 +20,7 @@ from cycler_ctl.register import SafeOffEntry, write_register
 from cycler_ctl.start import Order
 from cycler_ctl.store.files import RunFiles
 from cycler_ctl.store.reader import open_run
-from protocols.documents import Document
+from protocols.reading.documents import Document
 from protocols.record import EventKind, Mark, Outcome
 from sim_hardware.bench import Place
 from sim_hardware.faults import LineFault

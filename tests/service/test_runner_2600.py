@@ -22,7 +22,7 @@ from cycler_ctl.station import Station
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.testing.stepclock import StepClock
 from drivers import keithley_2600
-from protocols.documents import Document
+from protocols.reading.documents import Document
 from sim_hardware.bench import Bench, Place, open_bench
 from sim_hardware.keithley2600 import Keithley2600
 from sim_hardware.loads import Battery

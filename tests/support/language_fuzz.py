@@ -6,14 +6,14 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from protocols.amounts import CellFacts, Scope
 from protocols.check import check_text
-from protocols.conditions_text import read_condition
 from protocols.diagnostics import Mark, render, source_of
-from protocols.directions import Kind, Place
-from protocols.fields import Findings, TooMany, Variable
 from protocols.model import Cell, Verb
 from protocols.quantities import read_quantity
+from protocols.reading.amounts import CellFacts, Scope
+from protocols.reading.conditions_text import read_condition
+from protocols.reading.directions import Kind, Place
+from protocols.reading.fields import Findings, TooMany, Variable
 from protocols.syntax import Scalar
 
 TERMS = (

@@ -21,7 +21,7 @@ from cycler_ctl.register import SafeOffEntry, read_register, write_register
 from cycler_ctl.start import Order
 from cycler_ctl.station import Station
 from cycler_ctl.store.reader import open_run
-from protocols.documents import Document
+from protocols.reading.documents import Document
 from protocols.record import EventRecord, Row
 from sim_hardware.bench import Bench, BenchInstrument, Place, open_bench
 from sim_hardware.faults import LineFault

@@ -18,7 +18,7 @@ from cycler_ctl.start import Order
 from cycler_ctl.station import Station
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.testing.stepclock import StepClock
-from protocols.documents import Document
+from protocols.reading.documents import Document
 from protocols.record import EventKind, EventRecord, Row, StepSummary
 from sim_hardware.bench import BenchInstrument, Place, open_bench
 from sim_hardware.loads import Load

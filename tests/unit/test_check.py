@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from protocols.check import Checked, check_text, load_protocol
 from protocols.diagnostics import Severity, as_json, render
-from protocols.documents import Document
 from protocols.model import (
     Alternative,
     Clause,
@@ -28,7 +27,8 @@ from protocols.model import (
     Watched,
 )
 from protocols.plan import plan
-from protocols.plan_text import plan_json, render_plan
+from protocols.planning.plan_text import plan_json, render_plan
+from protocols.reading.documents import Document
 from protocols.shipped import library
 
 DATA = Path(__file__).parent / "data" / "protocols"

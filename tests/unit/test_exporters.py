@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from protocols.check import check_text
-from protocols.documents import Document
 from protocols.exporters.battinfo import to_battinfo
 from protocols.exporters.pybamm import to_pybamm
 from protocols.exporters.report import Exported, NotSayable
@@ -18,6 +17,7 @@ from protocols.importers.pybamm import import_pybamm
 from protocols.importers.report import Request
 from protocols.importers.unicycler import import_unicycler
 from protocols.model import Program
+from protocols.reading.documents import Document
 
 HEAD = """protocol: 1
 name: test

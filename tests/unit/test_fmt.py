@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.formatting import format_files, formatted
 from protocols.check import check_text
-from protocols.layout_tree import CannotLayOut
+from protocols.describing.layout_tree import CannotLayOut
+from protocols.describing.spelling import respelt_text
 from protocols.model import Program
 from protocols.shipped import FOLDER, library
-from protocols.spelling import respelt_text
 
 MESSY = """\
 # first

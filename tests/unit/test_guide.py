@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from protocols.check import check_text
+from protocols.describing.reference import CODES, reference_text
 from protocols.diagnostics import Diagnostic, Severity
-from protocols.reference import CODES, reference_text
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "docs" / "guide"
@@ -149,7 +149,7 @@ def test_the_reference_is_made_from_the_tables() -> None:
 
 def test_the_reference_explains_every_code_the_reader_gives() -> None:
     given: set[str] = set()
-    for module in (ROOT / "protocols").glob("*.py"):
+    for module in (ROOT / "protocols").rglob("*.py"):
         source = module.read_text(encoding="utf-8")
         given |= set(re.findall(r"\.(?:error|warning)\([^()]*(?:\([^()]*\))?[^()\"]*\"([a-z]+(?:-[a-z]+)*)\",", source))
         given |= set(

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from protocols.check import check_text, load_protocol
-from protocols.forecast import default_ceilings, timed_steps
 from protocols.model import CurrentStep, Program, RestStep
 from protocols.plan import InstrumentLimits, Plan, PlanRepeat, plan
-from protocols.plan_text import plan_json, render_plan
+from protocols.planning.forecast import default_ceilings, timed_steps
+from protocols.planning.plan_text import plan_json, render_plan
 from protocols.shipped import library
 
 DATA = Path(__file__).parent / "data" / "protocols"

@@ -8,10 +8,10 @@ import pytest
 
 from cycler_ctl.predict import model_of, predict
 from protocols.check import check_text, load_protocol
-from protocols.forecast import ceilings_by_path, default_ceilings, leaves, named_time_s, timed_steps
 from protocols.model import GittStep, HoldStep, Program, RepeatStep, Step
 from protocols.plan import InstrumentLimits, plan
-from protocols.plan_text import plan_json, render_plan
+from protocols.planning.forecast import ceilings_by_path, default_ceilings, leaves, named_time_s, timed_steps
+from protocols.planning.plan_text import plan_json, render_plan
 from protocols.record import JSON, Outcome
 
 DATA = Path(__file__).parent / "data" / "protocols"

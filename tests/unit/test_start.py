@@ -17,7 +17,7 @@ from cycler_ctl.instrument import Identity, Protection, Ratings
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.settings import Acceptance
 from cycler_ctl.start import Order, Spot, overrides_of, prepare, read_order, spot_of
-from protocols.documents import Document
+from protocols.reading.documents import Document
 from protocols.shipped import library
 
 LIMITS = Limits(voltage_V=(-0.5, 5.0), current_A=10e-3, step_charge_Ah=20e-3)

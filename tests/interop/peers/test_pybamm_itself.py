@@ -11,11 +11,11 @@ import pytest
 from flat_steps import Flat, counted_passes, flat
 
 from protocols.check import check_text
-from protocols.documents import Document
 from protocols.exporters.pybamm import to_pybamm
 from protocols.importers.pybamm import import_pybamm
 from protocols.importers.report import Imported, Refused, Request
 from protocols.model import CccvStep, CurrentStep, Program, RepeatStep, Watched
+from protocols.reading.documents import Document
 
 os.environ["PYBAMM_DISABLE_TELEMETRY"] = "true"
 pybamm: Any = pytest.importorskip("pybamm", reason="PyBaMM weighs 0.8 GB: it is installed for a run of its own")

@@ -23,7 +23,7 @@ from cycler_ctl.live import ChannelState
 from cycler_ctl.web import gate, recordings
 from cycler_ctl.web.access import load_or_make_token, read_token
 from cycler_ctl.web.server import allowed_hosts_of, token_of
-from protocols.documents import Document
+from protocols.reading.documents import Document
 
 TOKEN = "a-token-for-tests-" + "x" * 25
 AUTH = {"authorization": f"Bearer {TOKEN}"}

@@ -6,9 +6,9 @@ from math import inf
 
 import pytest
 
-from protocols.approach import CAUTION, remembered, until_met_s
 from protocols.model import Safety, Settings
-from protocols.state import Seen
+from protocols.running.approach import CAUTION, remembered, until_met_s
+from protocols.running.state import Seen
 from tests.unit.engine.conftest import (
     MA,
     Trial,

@@ -16,7 +16,7 @@ from protocols.charge import (
 )
 from protocols.events import Sampled
 from protocols.record import Counters
-from protocols.state import Crossing, Seen
+from protocols.running.state import Crossing, Seen
 
 FINITE = st.floats(-10, 10)
 

@@ -19,7 +19,7 @@ from protocols.model import (
     Watched,
 )
 from protocols.record import Counters, Mark, Mode, Row
-from protocols.state import Limit, Past, Seen, Streaks
+from protocols.running.state import Limit, Past, Seen, Streaks
 from tests.unit.engine.conftest import clause, lithiate, time, voltage, when
 
 POINT = Seen(

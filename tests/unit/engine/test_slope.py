@@ -7,8 +7,8 @@ from statistics import linear_regression
 
 import pytest
 
-from protocols.slope import extend, slope_V_s
-from protocols.state import SlopeWindow
+from protocols.running.slope import extend, slope_V_s
+from protocols.running.state import SlopeWindow
 
 CHECKS = 200
 

@@ -7,7 +7,7 @@ import pytest
 from protocols.engine import Interrupted, from_json, progress, to_json
 from protocols.model import RepeatStep, Retention, Step, StopWhen, Verb
 from protocols.record import EventKind
-from protocols.retention import sought
+from protocols.running.retention import sought
 from tests.unit.engine.conftest import (
     MA,
     Trial,

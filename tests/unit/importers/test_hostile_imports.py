@@ -12,10 +12,10 @@ from time import perf_counter
 import pytest
 
 from protocols.check import check_text
-from protocols.documents import Document
 from protocols.importers.pybamm import import_pybamm
 from protocols.importers.report import Imported, Refused, Request
 from protocols.importers.unicycler import import_unicycler
+from protocols.reading.documents import Document
 from protocols.syntax import LARGEST_FILE
 
 SOON_S = 2.0

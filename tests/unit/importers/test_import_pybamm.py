@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from protocols.check import check_text
-from protocols.documents import Document
 from protocols.importers.pybamm import import_pybamm
 from protocols.importers.report import Imported, Refused, Request
 from protocols.model import (
@@ -28,6 +27,7 @@ from protocols.model import (
     Verb,
     Watched,
 )
+from protocols.reading.documents import Document
 
 CELL = Document("cell.yaml", "cell: {name: A, nominal_capacity: 2 Ah}\n")
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from protocols.check import check_text
-from protocols.documents import Document
 from protocols.importers.report import Imported, Refused, Request
 from protocols.importers.unicycler import import_unicycler
 from protocols.model import (
@@ -27,6 +26,7 @@ from protocols.model import (
     Verb,
     Watched,
 )
+from protocols.reading.documents import Document
 
 REST = {"step": "open_circuit_voltage", "until_time_s": 600}
 CHARGE = {"step": "constant_current", "rate_C": 0.5, "until_voltage_V": 4.2}

@@ -1,0 +1,1 @@
+"""The language described and laid out: schema, reference, ``fmt``."""

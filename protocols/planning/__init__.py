@@ -1,0 +1,1 @@
+"""What a plan says and forecasts: the parts behind ``plan``."""

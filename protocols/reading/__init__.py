@@ -1,0 +1,1 @@
+"""How a protocol file becomes a Program: the readers behind ``check``."""

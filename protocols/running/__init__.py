@@ -1,0 +1,1 @@
+"""How the engine advances a run: the parts behind ``engine``."""
