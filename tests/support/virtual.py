@@ -90,12 +90,18 @@ class Virtual:
         assert slot.task is not None
         slot.task.cancel()
         await asyncio.wait({slot.task})
-        assert await self.station.close("death")
+        await self.closes("death")
         await self.clock.sleep_until(self.clock.now() + away_s)
         await self.another_station()
 
+    async def closes(self, by: str) -> None:
+        """Every output is off, and the instruments are nobody's, as when a process has ended."""
+        assert await self.station.close(by)
+        await asyncio.wait(self.station._own)
+
     async def another_station(self) -> None:
-        """In the place of the one that was."""
+        """In the place of the one that was closed, once that has let go of its instruments."""
+        await asyncio.wait(self.station._own)
         self.station = Station(self.station.config, self.clock, NoLease())
         await self.station.open(self.group)
         await self.station.first_tries()
