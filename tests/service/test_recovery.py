@@ -228,7 +228,7 @@ async def test_an_interrupted_run_is_interrupted_at_every_start_until_it_is_ackn
     async with open_virtual(tmp_path / "data") as lab:
         await interrupted(lab)
         for state in (ChannelState.INTERRUPTED, ChannelState.IDLE):
-            await lab.acting(lab.station.close("again"))
+            await lab.acting(lab.closes("again"))
             await lab.another_station()
             assert lab.status().state is state
             if state is ChannelState.INTERRUPTED:
