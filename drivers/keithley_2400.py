@@ -17,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
 from cycler_ctl.instrument import (
-    Asking,
     Channel,
     DriverSpec,
     Flag,
@@ -34,6 +33,7 @@ from cycler_ctl.instrument import (
 from drivers import scpi
 from drivers.keithley_2400_ratings import REST, SPECS, WHY_BOUNDED, WHY_CURRENT, ratings
 from drivers.keithley_2400_settings import (
+    ASKING,
     CURR,
     PLAIN,
     VOLT,
@@ -289,7 +289,7 @@ DRIVER = DriverSpec(
     safe_off=safe_off,
     protection=Protection.B,
     ratings=usual_ratings,
-    asking=Asking(b"*IDN?", parse_identity),
+    asking=ASKING,
     status="experimental",
     notes=(
         "Rest: " + REST,

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from cycler_ctl.errors import BadReply, DeviceFault
-from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
+from cycler_ctl.instrument import Asking, ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
 from drivers import scpi
-from drivers.keithley_2400_ratings import HIGHEST_V, Spec
+from drivers.keithley_2400_ratings import HIGHEST_V, SPECS, Spec
 
 CLAMP_MARGIN_V = (
     0.5  # a current source's voltage limit lies so far beyond the window (p. 3-22: a cell above it is dumped)
@@ -208,6 +208,17 @@ def parse_identity(answer: str) -> Identity:
     if found is None:
         raise BadReply("*IDN?", answer.encode(), "not a Keithley 2400")
     return Identity(fields[0], found[1], fields[2], fields[3])
+
+
+def recognise(answer: str) -> Identity:
+    """Of a model that is driven here; a 2450 answers alike."""
+    identity = parse_identity(answer)
+    if identity.model[:4] not in SPECS:
+        raise BadReply("*IDN?", answer.encode(), f"not one of {', '.join(SPECS)}")
+    return identity
+
+
+ASKING = Asking(b"*IDN?", recognise)
 
 
 def parse_reading(raw: bytes, drive: Drive) -> tuple[float, float, frozenset[Flag]]:

@@ -17,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
 from cycler_ctl.instrument import (
-    Asking,
     Channel,
     ConstantVoltage,
     DriverSpec,
@@ -35,6 +34,7 @@ from cycler_ctl.instrument import (
 from drivers.keithley_2600_ratings import REST, outputs_of, ratings, why
 from drivers.keithley_2600_settings import (
     AMPS,
+    ASKING,
     MEASURED,
     VOLTS,
     Drive,
@@ -42,7 +42,6 @@ from drivers.keithley_2600_settings import (
     Setting,
     check_direction,
     drive_for,
-    parse_identity,
     parse_reading,
     read_settings,
     reading_chunk,
@@ -288,8 +287,7 @@ DRIVER = DriverSpec(
     safe_off=safe_off,
     protection=Protection.A,
     ratings=usual_ratings,
-    asking=Asking(b"*IDN?", parse_identity),
-    status="experimental",
+    asking=ASKING,
     notes=(
         "Rest: " + REST,
         "class A: " + why("bounded", Options().dead_man_s),

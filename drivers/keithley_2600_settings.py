@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from cycler_ctl.errors import BadReply, DeviceFault
-from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
+from cycler_ctl.instrument import Asking, ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
 from drivers import scpi
 from drivers.keithley_2600_ratings import HIGHEST_V, NUMBERS, REST_RANGE_A, spec_of, voltage_ranges_of
 
@@ -174,6 +174,9 @@ def parse_identity(answer: str) -> Identity:
     if found is None or found[1] not in NUMBERS or not fields[0].startswith("Keithley"):
         raise BadReply("*IDN?", answer.encode(), f"not a Keithley {', '.join(NUMBERS)}, with or without A or B")
     return Identity(fields[0], found[1] + found[2], fields[2], fields[3])
+
+
+ASKING = Asking(b"*IDN?", parse_identity)
 
 
 @dataclass(frozen=True, slots=True)

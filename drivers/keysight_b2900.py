@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
 from cycler_ctl.instrument import (
+    Asking,
     Channel,
     DriverSpec,
     Identity,
@@ -28,6 +29,7 @@ from cycler_ctl.instrument import (
 from drivers import scpi
 from drivers.keysight_b2900_output import Options, Output
 from drivers.keysight_b2900_ratings import REST, WHY_BOUNDED, WHY_CURRENT, ratings
+from drivers.keysight_b2900_settings import parse_identity
 from drivers.keysight_b2900_wire import (
     channels_of,
     identify,
@@ -117,6 +119,7 @@ DRIVER = DriverSpec(
     safe_off=safe_off,
     protection=Protection.B,
     ratings=usual_ratings,
+    asking=Asking(b"*IDN?", parse_identity),
     status="experimental",
     notes=(
         "Rest: " + REST,

@@ -44,6 +44,7 @@ from drivers.palmsens_emstat4_script import (
     script,
 )
 from drivers.palmsens_emstat4_wire import (
+    ASKING,
     DEAF_S,
     LARGEST_ID,
     TRIES,
@@ -289,7 +290,7 @@ DRIVER = DriverSpec(
     safe_off=safe_off,
     protection=Protection.A,
     ratings=usual_ratings,
-    status="experimental",
+    asking=ASKING,
     notes=(
         "Rest: " + REST,
         "Protection: " + why(Options().lease_s),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import secrets
+from dataclasses import replace
 
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
-from cycler_ctl.instrument import Identity, Link
+from cycler_ctl.instrument import Asking, Identity, Link
 from drivers.palmsens_emstat4_ratings import MODELS, Model
 from drivers.palmsens_emstat4_reply import Failed, answer, only_package
 from drivers.palmsens_emstat4_script import proof
@@ -65,13 +66,25 @@ async def safe_off(link: Link) -> None:
 
 
 async def identify(link: Link) -> tuple[Model, Identity]:
-    raw = await link.query(b"t\n")
+    model, identity = _version(await link.query(b"t\n"))
+    serial = answer("i", await link.query(b"i\n"))[0]
+    return model, replace(identity, serial=serial[1:])
+
+
+def recognise(reply: str) -> Identity:
+    """Of the answer to ``t``, which does not tell the serial number."""
+    return _version(reply.encode("latin-1", "replace"))[1]
+
+
+ASKING = Asking(b"t\n", recognise)
+
+
+def _version(raw: bytes) -> tuple[Model, Identity]:
     found = VERSION.fullmatch(answer("t", raw)[0])
     model = MODELS.get(found[1]) if found else None
     if found is None or model is None:
         raise BadReply("t", raw, "not an EmStat4, MultiEmStat4 or Nexus")
-    serial = answer("i", await link.query(b"i\n"))[0]
-    return model, Identity("PalmSens", model.name, serial[1:], f"{found[2]}.{found[3]}.{found[4]}")
+    return model, Identity("PalmSens", model.name, "", f"{found[2]}.{found[3]}.{found[4]}")
 
 
 async def check_abilities(link: Link) -> None:

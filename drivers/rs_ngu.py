@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
 from cycler_ctl.instrument import (
+    Asking,
     Channel,
     DriverSpec,
     Identity,
@@ -29,6 +30,7 @@ from cycler_ctl.instrument import (
 from drivers import scpi
 from drivers.rs_ngu_output import Output
 from drivers.rs_ngu_ratings import MODELS, NO_SINK, REST_NGM, REST_NGU, WHY_BOUNDED, ratings
+from drivers.rs_ngu_settings import parse_identity
 from drivers.rs_ngu_wire import all_off, identity_in_step, reset, safe_off, selector, take_errors
 
 WAITS_S = (0.0, 0.2, 1.0)  # before each try to get into step: answers slower than a drain's quiet stay behind
@@ -119,6 +121,7 @@ DRIVER = DriverSpec(
     safe_off=safe_off,
     protection=Protection.B,
     ratings=usual_ratings,
+    asking=Asking(b"*IDN?", parse_identity),
     status="experimental",
     notes=(
         "Rest, NGU: " + REST_NGU,
