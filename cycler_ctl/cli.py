@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from cycler_ctl.errors import CyclerError
+from cycler_ctl.instrument_commands import instrument_app
 from cycler_ctl.protocol_commands import protocol_app
 
 FIGURES = ("voltage-capacity", "voltage-time", "cycles", "dqdv")
@@ -141,7 +142,7 @@ def pause(channel: ChannelArgument, *, config: ConfigOption = None) -> None:
 
 @app.command()
 def resume(channel: ChannelArgument, *, config: ConfigOption = None) -> None:
-    """Go on with a paused run."""
+    """Go on with a paused or interrupted run, exactly where it was; the cell is looked at before current flows."""
     _act("resume", channel, config)
 
 
@@ -153,7 +154,7 @@ def skip(channel: ChannelArgument, *, config: ConfigOption = None) -> None:
 
 @app.command()
 def acknowledge(channel: ChannelArgument, *, config: ConfigOption = None) -> None:
-    """Say that you have looked at a tripped, faulted or interrupted channel."""
+    """Say that you have looked at a tripped or faulted channel; an interrupted run is closed by it."""
     _act("acknowledge", channel, config)
 
 
@@ -274,6 +275,7 @@ def safe_off(*, config: ConfigOption = None) -> None:
 
 
 app.add_typer(protocol_app)
+app.add_typer(instrument_app)
 
 
 def main() -> None:

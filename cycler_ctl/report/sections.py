@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from cycler_ctl.curves import fills_first
 from cycler_ctl.report.facts import Facts, StepEnds, counted_texts, first_of_each, text_of
 from cycler_ctl.report.tables import Table, cycle_table
 from protocols.model import Verb
@@ -115,8 +116,8 @@ def _cycle_lines(facts: Facts) -> Iterator[tuple[str, str]]:
     if not facts.cycles:
         yield "cycles", "none was completed"
     elif facts.cycles[0].efficiency is not None:
-        lithiated = facts.info.cell.get("as_built") == "lithiated"
-        yield "CE", f"{'lithiation / delithiation' if lithiated else 'delithiation / lithiation'} of the same cycle"
+        delithiates_first = fills_first(facts.info) is Verb.DELITHIATE
+        yield "CE", f"{'lithiation / delithiation' if delithiates_first else 'delithiation / lithiation'} of the same cycle"
         if facts.info.discharge_means is not None:
             yield "EE", "energy efficiency: discharge / charge of the same cycle"
 
