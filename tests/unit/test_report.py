@@ -269,7 +269,7 @@ def test_a_protocol_that_is_not_its_hash_is_told_and_the_status_is_one(
 )
 def test_the_report_says_which_efficiency_it_gives(tmp_path: Path, current_mA: float, words: str) -> None:
     info = replace(INFO, plan={"steps": [{"cycles": "1-30", "current_mA": current_mA}]})
-    assert words in " ".join(lines_of(as_text(facts_of(ended(tmp_path, info)))))
+    assert words in " ".join(lines_of(report_text(facts_of(ended(tmp_path, info)))))
 
 
 def test_a_predicted_run_s_report_has_the_prediction_s_cycles(tmp_path: Path) -> None:
