@@ -29,16 +29,17 @@ def _title(path: Path) -> str:
 
 
 def copy_library(folder: Path) -> int:
-    """Nothing that exists is written over: a copy somebody has changed is theirs."""
+    """Nothing that exists is written over: a copy somebody has changed is theirs. Said when all is done."""
+    kept = [source for source in library_files() if (folder / source.name).exists()]
+    made = [source for source in library_files() if source not in kept]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for source in library_files():
-            target = folder / source.name
-            if target.exists():
-                sys.stderr.write(f"{target} exists already and stays as it is\n")
-                continue
-            target.write_bytes(source.read_bytes())
-            sys.stdout.write(f"{target}\n")
+        for source in made:
+            (folder / source.name).write_bytes(source.read_bytes())
     except OSError as error:
         raise ConfigError(f"{folder} cannot take the files: {error}") from error
+    for source in kept:
+        sys.stderr.write(f"{folder / source.name} exists already and stays as it is\n")
+    for source in made:
+        sys.stdout.write(f"{folder / source.name}\n")
     return 0
