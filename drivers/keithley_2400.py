@@ -36,6 +36,7 @@ from drivers.keithley_2400_settings import (
     ASKING,
     CURR,
     PLAIN,
+    READ,
     VOLT,
     Drive,
     Setting,
@@ -113,7 +114,7 @@ class Output:
         """One exchange; a 2400 answers it only while its output is on (error 803 otherwise)."""
         if self._drive is None:
             raise DeviceFault(f"{self._link.address} is off and, at high impedance, cannot see the cell")
-        raw = await self._link.query(b":READ?")
+        raw = await self._link.query(READ)
         at_s = self._link.now()
         voltage_V, current_A, flags = parse_reading(raw, self._drive)
         self._seen_V = voltage_V

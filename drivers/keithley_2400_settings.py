@@ -29,7 +29,11 @@ RANGE_ECHO = 1.06  # a range is answered as its full scale, 1.05 times its name
 VOLT, CURR = "VOLT", "CURR"
 # Fig. 18-1, and exactly so: with a byte lost it must not be a number. Not-a-number may lack digits (18-49).
 FIELD = rb"([+-]\d\.\d{6}E[+-]\d{2}|[+-]?9\.9\d*[eE]\+?37)"
-READING = re.compile(rb" *, *".join([FIELD] * 3))
+SAMPLE = rb" *, *".join([FIELD] * 3)
+READING = re.compile(rb" *; *".join([SAMPLE] * 2))
+# Measured once and told twice, for :FETC? repeats the newest reading (section 17): without parity RS-232 has nothing
+# else that shows a digit that became another one on the way.
+READ = b":READ?;:FETC?"
 # The status word, p. 18-50.
 OVERFLOW, COMPLIANCE, OVP, RANGE_COMPLIANCE, FOUR_WIRE = (1 << bit for bit in (0, 3, 4, 16, 22))
 AUTO_OHMS, VOLTAGE_MEASURED, CURRENT_MEASURED, OHMS_MEASURED, V_SOURCE, I_SOURCE = (1 << bit for bit in range(10, 16))
@@ -222,18 +226,18 @@ ASKING = Asking(b"*IDN?", recognise)
 
 
 def parse_reading(raw: bytes, drive: Drive) -> tuple[float, float, frozenset[Flag]]:
-    """(voltage, current, flags) of an answer to ``:READ?`` with the elements VOLT, CURR, STAT; BadReply otherwise."""
+    """(voltage, current, flags) of an answer to ``READ`` with the elements VOLT, CURR, STAT; BadReply otherwise."""
     found = READING.fullmatch(raw.strip())
-    if found is None:
-        raise BadReply(":READ?", raw, "not three numbers")
+    if found is None or found.groups()[:3] != found.groups()[3:]:
+        raise BadReply(READ.decode(), raw, "not the same three numbers twice")
     voltage_V, current_A, status_word = float(found[1]), float(found[2]), float(found[3])
     if not (abs(voltage_V) < scpi.OVERFLOW and abs(current_A) < scpi.OVERFLOW):
-        raise BadReply(":READ?", raw, "overflow, or not measured")
+        raise BadReply(READ.decode(), raw, "overflow, or not measured")
     status = int(status_word)
     if status != status_word or status < 0 or status & OVERFLOW:
-        raise BadReply(":READ?", raw, "overflow, or a status that is no word of bits")
+        raise BadReply(READ.decode(), raw, "overflow, or a status that is no word of bits")
     if not drive.agrees(status):
-        raise BadReply(":READ?", raw, f"status {status:#x} tells of another source or sense than was set")
+        raise BadReply(READ.decode(), raw, f"status {status:#x} tells of another source or sense than was set")
     return voltage_V, current_A, flags_of(status)
 
 

@@ -82,9 +82,9 @@ def word(*bits: int) -> str:
     return f"{float(sum(1 << bit for bit in bits)):+.6E}"
 
 
-def test_a_reading_is_three_exact_fields_and_its_flags() -> None:
+def test_a_reading_is_three_exact_fields_told_twice_and_its_flags() -> None:
     raw = f"+4.100000E+00,+2.000000E-04,{word(3, 11, 12, 14, 22)}".encode()
-    assert parse_reading(raw, V_DRIVE) == (4.1, 2e-4, frozenset({Flag.COMPLIANCE, Flag.FOUR_WIRE}))
+    assert parse_reading(raw + b";" + raw, V_DRIVE) == (4.1, 2e-4, frozenset({Flag.COMPLIANCE, Flag.FOUR_WIRE}))
 
 
 @pytest.mark.parametrize(
@@ -92,11 +92,11 @@ def test_a_reading_is_three_exact_fields_and_its_flags() -> None:
     [
         ("+9.910000E+37,+2.000000E-04,{ok}", "overflow"),
         ("+4.100000E+00,+9.9E37,{ok}", "overflow"),  # 18-49 and 7-2 print it differently
-        ("+4.100000E+00,+2.000000E-04", "not three numbers"),
-        ("+4.100000E+00,+2.000000E-04,{ok},{ok}", "not three numbers"),
-        ("+4.10000E+00,+2.000000E-04,{ok}", "not three numbers"),
-        ("4.100000E+00,+2.000000E-04,{ok}", "not three numbers"),
-        ("+4.100000E+00,+2.000000E-0,{ok}", "not three numbers"),
+        ("+4.100000E+00,+2.000000E-04", "not the same three numbers"),
+        ("+4.100000E+00,+2.000000E-04,{ok},{ok}", "not the same three numbers"),
+        ("+4.10000E+00,+2.000000E-04,{ok}", "not the same three numbers"),
+        ("4.100000E+00,+2.000000E-04,{ok}", "not the same three numbers"),
+        ("+4.100000E+00,+2.000000E-0,{ok}", "not the same three numbers"),
         ("+4.100000E+00,+2.000000E-04,{over}", "overflow"),
         ("+4.100000E+00,+2.000000E-04,{two_wire}", "another source or sense"),
         ("+4.100000E+00,+2.000000E-04,{unmeasured}", "another source or sense"),
@@ -113,7 +113,7 @@ def test_anything_else_is_a_bad_reply_never_a_number(raw: str, why: str) -> None
         "current_source": word(11, 12, 15, 22),
     }
     with pytest.raises(BadReply, match=why):
-        parse_reading(raw.format(**words).encode(), V_DRIVE)
+        parse_reading(f"{raw};{raw}".format(**words).encode(), V_DRIVE)
 
 
 @pytest.mark.parametrize(

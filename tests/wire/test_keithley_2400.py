@@ -401,7 +401,7 @@ async def test_one_reading_is_one_exchange() -> None:
         await b.channel.apply(CHARGE)
         before = len(b.sent())
         await b.channel.read()
-        assert b.sent()[before:] == [b":READ?"]
+        assert b.sent()[before:] == [b":READ?;:FETC?"]
 
 
 class Stubborn(Keithley2400):
@@ -422,21 +422,14 @@ async def test_a_setting_that_was_not_taken_is_found_by_reading_back() -> None:
 
 
 @pytest.mark.parametrize("kind", ["garble", "truncate"])
-async def test_a_mangled_reading_is_never_a_wrong_number(kind: str) -> None:
+async def test_a_mangled_reading_is_never_a_number(kind: str) -> None:
     async with bench() as b:
         await b.channel.apply(CHARGE)
         for _ in range(4):
             b.inject(kind, b":READ?")
-            try:
-                reading = await b.channel.read()
-            except BadReply:
-                continue
-            except LinkTimeout:
-                await b.instrument.resync()
-                continue
-            assert reading.flags <= set(
-                Flag
-            )  # a digit that became another digit cannot be told: the guard's slew limit
+            with pytest.raises((BadReply, LinkTimeout)):
+                await b.channel.read()
+            await b.instrument.resync()
 
 
 async def test_a_reading_in_single_bytes_is_whole() -> None:
@@ -512,7 +505,9 @@ async def test_an_output_switched_off_at_the_front_panel_is_a_fault_after_resync
     async with bench() as b:
         await b.channel.apply(CHARGE)
         b.sim.receive(b":OUTP OFF\n")
-        with pytest.raises(LinkTimeout):
+        with pytest.raises(
+            (BadReply, LinkTimeout)
+        ):  # it refuses to measure, and tells an earlier reading if it has one
             await b.channel.read()
         with pytest.raises(DeviceFault, match="is off, but not by us"):
             await b.instrument.resync()

@@ -47,7 +47,8 @@ class Numbered(Keithley2400):
         reply = super().receive(data)
         if b":READ?" in data and reply:
             self.asked += 1
-            reply = b"%+.6E" % self.newest_V + reply[13:]
+            sample = b"%+.6E" % self.newest_V + reply[13:].partition(b";")[0]
+            reply = sample + b";" + sample + b"\n"
         if reply and self.keeps:
             self.keeps -= 1
             self.kept += reply
