@@ -250,22 +250,6 @@ def plot(
     raise typer.Exit(plot_figure(run_ids, kind, per or None, out, config))
 
 
-@app.command()
-def drivers(*, as_json: JsonOption = False) -> None:
-    """List the instrument drivers and what protects the cell when the PC is gone."""
-    from cycler_ctl.doctor import show_drivers
-
-    raise typer.Exit(show_drivers(as_json=as_json))
-
-
-@app.command()
-def doctor(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Say what is wrong with this installation and its station.toml."""
-    from cycler_ctl.doctor import show_doctor
-
-    raise typer.Exit(show_doctor(config, as_json=as_json))
-
-
 @app.command(name="safe-off")
 def safe_off(*, config: ConfigOption = None) -> None:
     """Turn every output off and read it back, without the service. Exit status 4 if one is not confirmed off."""

@@ -86,7 +86,10 @@ async def test_an_instrument_that_another_program_has_is_left_alone_and_its_hold
 
 
 async def test_one_instrument_under_two_addresses_has_one_owner(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(owning, "is_local", lambda _: False)
+    def never(_: str) -> bool:
+        return False
+
+    monkeypatch.setattr(owning, "is_local", never)
     async with (
         serve_tcp(simulated("1111111")) as lan,
         serve_tcp(simulated("1111111")) as serial_server,

@@ -1,0 +1,1 @@
+"""What instruments there are: the ports and resources of this computer, and who answers there."""
