@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf, isfinite
 
-from cycler_ctl import guard_hold
+from cycler_ctl import guard_hold, guard_stuck
 from cycler_ctl.guard_hold import Held, amps
 from cycler_ctl.guard_limits import Ceilings, GuardLimits
+from cycler_ctl.guard_stuck import Same, stuck
 from cycler_ctl.instrument import Flag, Measurement, Reading
 from protocols.model import ConstantCurrent, ConstantVoltage, Rest, Setpoint, Window
 
@@ -22,6 +23,7 @@ TEMPERATURE_MAX_AGE_S = 30.0
 AT_EDGE_V = 0.010  # half of the 20 mV between cut-off and window edge; more than an SMU's source plus measure error
 LOW_SAMPLES = 3
 LOW_FRACTION = 0.5  # of the setpoint: bounded constant current has left compliance
+HIGH_FACTOR, HIGH_A = 2.0, 10e-9  # of the setpoint, and the offset of the lowest ranges: not what was set
 OPEN_FRACTION = 0.01  # of the setpoint: nothing conducts; a cell that fills up falls more slowly than this
 FUTURE_S = 1.0  # a reading may be younger than the caller's "now" by one exchange, never by more
 
@@ -54,6 +56,7 @@ class GuardStep:
     edge_V: Window
     """At or beyond these voltages bounded constant current stands at its window's edge."""
     low_A: float
+    high_A: float
     open_A: float
 
 
@@ -70,6 +73,8 @@ class GuardState:
     charge_Ah: float = 0.0
     time_s: float = 0.0
     low: int = 0
+    """Readings in a row whose current is not what is set."""
+    same: Same = guard_stuck.NEW
     held: Held = guard_hold.NEW
     before_Ah: float = 0.0
     trip: Trip | None = None
@@ -88,16 +93,16 @@ class Guard:
 
         ``part_of``: the state of the part before, where this is another part of the same step.
         """
-        step = _step(setpoint, ceilings.within(self.limits.step), bounded=self.limits.bounded)
+        step = _step(setpoint, ceilings.within(self.limits.step), self.limits)
         return GuardState(step, now_s, before_Ah=0.0 if part_of is None else part_of.before_Ah + part_of.charge_Ah)
 
     def turned_off(self, state: GuardState, now_s: float) -> GuardState:
         """The output was turned off within the step: its counts stand still."""
-        return replace(state, step=_off(state.step), at_s=now_s, current_A=0.0, low=0)
+        return replace(state, step=_off(state.step), at_s=now_s, current_A=0.0, low=0, same=guard_stuck.NEW)
 
     def turned_on(self, state: GuardState, setpoint: Setpoint, now_s: float) -> GuardState:
         """The same step goes on: its counts go on too."""
-        step = _step(setpoint, state.step.ceilings, bounded=self.limits.bounded)
+        step = _step(setpoint, state.step.ceilings, self.limits)
         return replace(state, step=step, at_s=now_s, current_A=0.0, low=0, held=guard_hold.NEW)
 
     def overdue(self, state: GuardState, now_s: float) -> Trip | None:
@@ -116,12 +121,13 @@ class Guard:
         if step.setpoint is None:
             trip = _still_on(reading)
             return (state if trip is None else replace(state, trip=trip)), trip
-        after = _counted(state, reading, bounded=self.limits.bounded)
+        after = _counted(self.limits, state, reading)
         trip = (
             self._untrusted(state, reading, now_s)
             or _outside(self.limits, reading)
             or self._temperature(step.setpoint, temperature, now_s)
             or _spent(after)
+            or _stuck(self.limits, after)
             or _contact(self.limits, after, reading)
         )
         return (after, None) if trip is None else (replace(after, trip=trip), trip)
@@ -148,24 +154,25 @@ class Guard:
         return Trip(Severity.TRIPPED, "temperature", f"temperature {temperature.value:.5g} °C is outside {limits}")
 
 
-def _step(setpoint: Setpoint, ceilings: Ceilings, *, bounded: bool) -> GuardStep:
+def _step(setpoint: Setpoint, ceilings: Ceilings, limits: GuardLimits) -> GuardStep:
+    everywhere = (-inf, inf)
     match setpoint:
         case ConstantCurrent(current_A, (low_V, high_V)):
             set_A, direction = abs(current_A), (current_A > 0) - (current_A < 0)
             edge_V = (low_V + AT_EDGE_V if direction < 0 else -inf, high_V - AT_EDGE_V if direction > 0 else inf)
-            low_A = LOW_FRACTION * set_A if bounded else 0.0
-            return GuardStep(setpoint, ceilings, set_A, direction, edge_V, low_A, OPEN_FRACTION * set_A)
+            low_A, high_A = LOW_FRACTION * set_A, HIGH_FACTOR * set_A + HIGH_A
+            return GuardStep(setpoint, ceilings, set_A, direction, edge_V, low_A, high_A, OPEN_FRACTION * set_A)
         case ConstantVoltage(_, limit_A):
-            return GuardStep(setpoint, ceilings, limit_A, 0, (-inf, inf), 0.0, 0.0)
+            return GuardStep(setpoint, ceilings, limit_A, 0, everywhere, 0.0, inf, 0.0)
         case Rest():
-            return GuardStep(setpoint, ceilings, 0.0, 0, (-inf, inf), 0.0, 0.0)
+            return GuardStep(setpoint, ceilings, 0.0, 0, everywhere, 0.0, limits.rest_A, 0.0)
 
 
 def _off(step: GuardStep) -> GuardStep:
-    return GuardStep(None, step.ceilings, 0.0, 0, (-inf, inf), 0.0, 0.0)
+    return GuardStep(None, step.ceilings, 0.0, 0, (-inf, inf), 0.0, inf, 0.0)
 
 
-def _counted(state: GuardState, reading: Reading, *, bounded: bool) -> GuardState:
+def _counted(limits: GuardLimits, state: GuardState, reading: Reading) -> GuardState:
     """Charge counted as if the largest current seen or set had flowed all the time: never less than the truth."""
     step, held = state.step, state.held
     current_A, passed_s = abs(reading.current_A), reading.at_s - state.at_s
@@ -173,13 +180,22 @@ def _counted(state: GuardState, reading: Reading, *, bounded: bool) -> GuardStat
     if isinstance(step.setpoint, ConstantVoltage):
         worst_A = guard_hold.worst_A(held, step.setpoint, current_A)
         held = guard_hold.seen(held, step.setpoint, reading)
-    low = 0
-    if step.direction and bounded and not (reading.current_A * step.direction >= step.low_A):
-        wrong_way = reading.current_A * step.direction <= -step.low_A
-        if wrong_way or not (step.edge_V[0] < reading.voltage_V < step.edge_V[1]):
-            low = state.low + 1
-    charge_Ah = state.charge_Ah + worst_A * passed_s / 3600.0
-    return GuardState(step, reading.at_s, current_A, charge_Ah, state.time_s + passed_s, low, held, state.before_Ah)
+    low = 0 if _as_set(limits, step, reading) else state.low + 1
+    charge_Ah, same = state.charge_Ah + worst_A * passed_s / 3600.0, state.same.seen(reading, passed_s)
+    return GuardState(
+        step, reading.at_s, current_A, charge_Ah, state.time_s + passed_s, low, same, held, state.before_Ah
+    )
+
+
+def _as_set(limits: GuardLimits, step: GuardStep, reading: Reading) -> bool:
+    """Whether the current is that of the setpoint; less of it within the window is the engine's matter."""
+    along_A = reading.current_A * step.direction
+    if not abs(reading.current_A) <= step.high_A:
+        return False
+    if not step.direction or along_A >= step.low_A:
+        return True
+    within = not limits.bounded or step.edge_V[0] < reading.voltage_V < step.edge_V[1]
+    return within and along_A > -step.low_A
 
 
 def _stale(age_s: float, stale_s: float) -> Trip | None:
@@ -192,6 +208,11 @@ def _still_on(reading: Reading) -> Trip | None:
     if reading.output_on is False:
         return None
     return Trip(Severity.FAULTED, "output", "the instrument says its output is on although it was turned off")
+
+
+def _stuck(limits: GuardLimits, state: GuardState) -> Trip | None:
+    reason = stuck(state.same, limits.stuck_s)
+    return None if reason is None else Trip(Severity.FAULTED, "stuck", reason)
 
 
 def _outside(limits: GuardLimits, reading: Reading) -> Trip | None:
@@ -241,14 +262,17 @@ def _contact(limits: GuardLimits, state: GuardState, reading: Reading) -> Trip |
 
 
 def _low_current(limits: GuardLimits, state: GuardState, reading: Reading) -> Trip | None:
-    """Bounded constant current without its current: an open circuit, or a window reached unseen."""
+    """Not the current that was set: an open circuit, a window reached unseen, or another setting than ours."""
     step = state.step
     numbers = f"{amps(reading.current_A)} flow instead of {amps(step.set_A * step.direction)}"
-    if abs(reading.current_A) <= step.open_A and state.low >= limits.open_samples:
+    if step.direction and abs(reading.current_A) <= step.open_A and state.low >= limits.open_samples:
         reason = f"open circuit: {numbers} at {reading.voltage_V:.5g} V; check the leads and the cell's contacts"
         return Trip(Severity.FAULTED, "open-circuit", reason)
     if state.low < LOW_SAMPLES:
         return None
+    if not abs(reading.current_A) <= step.high_A:
+        reason = f"{numbers}: the instrument does not do what it was set to"
+        return Trip(Severity.FAULTED, "not-as-set", reason)
     if reading.current_A * step.direction <= -step.low_A:
         reason = f"the current flows the wrong way: {numbers}; check the polarity of the cell"
         return Trip(Severity.FAULTED, "direction", reason)

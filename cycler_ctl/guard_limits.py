@@ -33,7 +33,8 @@ class GuardLimits:
     """A channel's limits for one run, in V, A, degC, Ah, s. ``bounded``: constant current from a voltage source.
 
     ``open_samples``: readings without current at the window's edge that mean an open circuit; the engine's debounce,
-    so that a lifted lead is never taken for a cut-off.
+    so that a lifted lead is never taken for a cut-off. ``rest_A``: more than this at rest is no offset any more.
+    ``stuck_s``: how long a reading may stay the same in all digits; infinite where the instrument shows no noise.
     """
 
     voltage_V: Window
@@ -43,6 +44,8 @@ class GuardLimits:
     step: Ceilings = Ceilings()
     bounded: bool = True
     open_samples: int = 2
+    rest_A: float = inf
+    stuck_s: float = inf
 
     def __post_init__(self) -> None:
         numbers = (*self.voltage_V, self.current_A, self.stale_s, *(self.temperature_degC or ()))

@@ -25,6 +25,7 @@ WINDOW = (0.18, 1.22)
 LITHIATE = ConstantCurrent(-0.4e-3, WINDOW)
 DELITHIATE = ConstantCurrent(0.4e-3, WINDOW)
 GOOD = Reading(voltage_V=0.6, current_A=-0.4e-3, output_on=True, flags=frozenset({Flag.COMPLIANCE}), at_s=1.0)
+REST = Rest(WINDOW)
 WARM = Measurement(120.0, 0.5)
 NAN = math.nan
 
@@ -235,6 +236,51 @@ def test_with_a_plain_current_source_compliance_itself_is_the_fault() -> None:
     assert feed([at(1.0, 1.22, -0.4e-3)], limits=limits) == ["compliance"]
     plain = replace(GOOD, flags=frozenset())
     assert trip_of(plain, limits=limits) is None
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+@pytest.mark.parametrize(
+    ("current_A", "code"), [(-0.9e-3, "not-as-set"), (0.9e-3, "not-as-set"), (0.3e-3, "direction")]
+)
+def test_a_current_that_is_not_what_was_set_faults_after_three_samples(
+    current_A: float, code: str, *, bounded: bool
+) -> None:
+    limits = replace(LIMITS, bounded=bounded)
+    readings = [replace(at(0.5 * n, 0.6, current_A), flags=frozenset()) for n in range(1, 4)]
+    assert feed(readings, limits=limits) == [None, None, code]
+    readings[1] = replace(readings[1], current_A=-0.4e-3)
+    assert feed(readings, limits=limits) == [None, None, None]
+
+
+def test_at_rest_no_current_may_flow_but_the_instruments_offset() -> None:
+    limits = replace(LIMITS, rest_A=0.1e-3)
+    for current_A in (0.11e-3, -0.11e-3):
+        assert feed([at(0.5 * n, 0.6, current_A) for n in (1, 2, 3)], REST, limits) == [None, None, "not-as-set"]
+    assert feed([at(0.5 * n, 0.6, 0.1e-3) for n in (1, 2, 3)], REST, limits) == [None, None, None]
+
+
+def stands(seconds: range, setpoint: Setpoint = LITHIATE, stuck_s: float = 1800.0) -> list[str | None]:
+    readings = [at(second, 0.6, -0.4e-3) for second in seconds]
+    return feed(readings, setpoint, replace(LIMITS, stale_s=400.0, stuck_s=stuck_s))
+
+
+@pytest.mark.parametrize("setpoint", [LITHIATE, Rest(WINDOW), ConstantVoltage(0.6, 0.4e-3)])
+def test_readings_the_same_in_every_digit_for_half_an_hour_are_stuck(setpoint: Setpoint) -> None:
+    codes = stands(range(1, 1802), setpoint)
+    assert codes[-1] == "stuck"
+    assert set(codes[:-1]) == {None}
+    assert set(stands(range(1, 3600), setpoint, math.inf)) == {None}  # an instrument that shows no noise
+
+
+def test_a_few_slow_readings_may_be_the_same_by_chance() -> None:
+    assert stands(range(300, 300 * 12, 300)) == [None] * 10 + ["stuck"]
+
+
+@pytest.mark.parametrize("other", [at(900, 0.6000001, -0.4e-3), at(900, 0.6, -0.40001e-3)])
+def test_one_digit_that_moves_shows_that_somebody_measures(other: Reading) -> None:
+    limits = replace(LIMITS, stuck_s=1800.0)
+    readings = [other if second == 900 else at(second, 0.6, -0.4e-3) for second in range(1, 2600)]
+    assert set(feed(readings, limits=limits)) == {None}
 
 
 def test_a_trip_stays_until_a_new_run_begins() -> None:
