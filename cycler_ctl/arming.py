@@ -71,6 +71,12 @@ def _channel_in_instrument(channel: ChannelSettings, ratings: Ratings) -> Iterat
         yield f"the channel's voltage limits {_span(limits.voltage_V)} reach beyond the instrument's {_span(ratings.voltage_V)}"
     if not (channel.sample_every_s >= ratings.fastest_sample_s):
         yield f"sample_every {channel.sample_every_s:.4g} s is faster than the instrument's {ratings.fastest_sample_s:.4g} s"
+    if not (channel.sample_every_s <= ratings.slowest_sample_s):
+        yield (
+            f"sample_every {channel.sample_every_s:.4g} s is slower than {ratings.slowest_sample_s:.4g} s, and asked more "
+            "rarely the instrument lets go of the cell by itself: sample more often, or give it more time in its options "
+            "(dead_man_s, lease_s)"
+        )
 
 
 def _safety_in_channel(safety: Safety, channel: ChannelSettings) -> Iterator[str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -101,6 +102,8 @@ class Ratings:
     protection_why: str
     rest: str
     """How a rest sees the cell and what it may leak, in words."""
+    slowest_sample_s: float = inf
+    """Asked more rarely, the instrument would let go of the cell by itself (a watchdog, a lease)."""
 
 
 @dataclass(frozen=True, slots=True)

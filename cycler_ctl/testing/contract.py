@@ -95,6 +95,7 @@ def _check_ratings(ratings: Ratings) -> None:
     _rule(ratings.current_A <= ranges[-1], "no current beyond the highest range is promised")
     _rule(ratings.voltage_V[0] < ratings.voltage_V[1], "the voltage rating is a window")
     _rule(ratings.fastest_sample_s > 0, "the fastest sample takes time")
+    _rule(ratings.slowest_sample_s >= ratings.fastest_sample_s, "between fastest and slowest sample there is room")
     _rule(bool(ratings.protection_why and ratings.rest), "protection and rest are explained in words")
 
 

@@ -39,7 +39,7 @@ from protocols.model import (
 
 LIMITS = Limits(voltage_V=(-0.5, 3.0), current_A=0.010, temperature_degC=(20.0, 140.0))
 CHANNEL = ChannelSettings(instrument="smu1", limits=LIMITS, temperature="oven1")
-RATINGS = Ratings((-20.0, 20.0), 1.0, (), 0.15, Protection.B, "bounded only", "0 A")
+RATINGS = Ratings((-20.0, 20.0), 1.0, (), 0.15, Protection.B, "bounded only", "0 A", slowest_sample_s=2.0)
 CELL = Cell("c", theoretical_capacity_Ah=4e-3)
 HOUR = Alternative((Clause(Watched.TIME, Op.AT_LEAST, 3600.0),), "time >= 1 h")
 LOW = Alternative((Clause(Watched.VOLTAGE, Op.AT_MOST, 0.2),), "voltage <= 0.2 V")
@@ -72,6 +72,10 @@ def test_limits_inside_limits_are_accepted() -> None:
         (with_limits(current_A=1e-3), "safety current 2 mA is above the channel's limit 1 mA"),
         (with_limits(temperature_degC=(20.0, 130.0)), "safety temperature 110 °C to 135 °C reaches beyond"),
         (CHANNEL.model_copy(update={"sample_every_s": 0.05}), "faster than the instrument's 0.15 s"),
+        (
+            CHANNEL.model_copy(update={"sample_every_s": 2.5}),
+            "slower than 2 s, and asked more rarely the instrument lets",
+        ),
     ],
 )
 def test_settings_that_do_not_nest_are_refused(channel: ChannelSettings, words: str) -> None:
