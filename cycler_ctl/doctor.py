@@ -7,12 +7,13 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from cycler_ctl.config import VARIABLE, find_config, load_config
+from cycler_ctl.config import VARIABLE, Config, find_config, load_config
 from cycler_ctl.errors import CyclerError
+from cycler_ctl.finding import MEND, OK, Finding
 from cycler_ctl.instrument import DriverSpec
 from cycler_ctl.plugins import driver_names, load_driver
 
@@ -25,24 +26,16 @@ EXTRAS = (
 )
 
 
-OK, MEND = True, False
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """``ok`` False: something to mend; ``message`` says what to do."""
-
-    ok: bool
-    what: str
-    message: str
-
-
 def findings(config: Path | None) -> Iterator[Finding]:
+    from cycler_ctl.surroundings import surroundings
+
     yield Finding(OK, "python", f"{sys.version.split()[0]}, cycler-ctl {version('cycler-ctl')}")
     yield from _packages()
     yield from _extras()
     yield from _drivers()
-    yield from _station(config)
+    read: list[Config] = []
+    yield from _station(config, read)
+    yield from surroundings(read[0] if read else None)
 
 
 def _packages() -> Iterator[Finding]:
@@ -79,7 +72,8 @@ def _drivers() -> Iterator[Finding]:
             yield Finding(OK, f"driver {name}", f"{spec.title} ({spec.status})")
 
 
-def _station(config: Path | None) -> Iterator[Finding]:
+def _station(config: Path | None, read: list[Config]) -> Iterator[Finding]:
+    """``read`` takes the settings, if there are any."""
     try:
         path = find_config(config)
     except CyclerError as error:
@@ -92,6 +86,7 @@ def _station(config: Path | None) -> Iterator[Finding]:
     except CyclerError as error:
         yield Finding(MEND, "station.toml", str(error))
         return
+    read.append(config_read)
     yield Finding(OK, "station.toml", f"{path}: no errors")
     yield _writable(station.data_dir)
     if share is not None:
@@ -136,7 +131,7 @@ def show_doctor(config: Path | None, *, as_json: bool) -> int:
         sys.stdout.write(json.dumps([asdict(one) for one in found]) + "\n")
     else:
         for one in found:
-            sys.stdout.write(f"{'ok  ' if one.ok else 'MEND'}  {one.what}: {one.message}\n")
+            sys.stdout.write(f"{one.mark}  {one.what}: {one.message}\n")
     return 0 if all(one.ok for one in found) else 1
 
 

@@ -49,3 +49,18 @@ def missing(wanted: str) -> str | None:
     if isinstance(found, str) and found.strip().startswith("Available"):
         return None
     return str(found) if isinstance(found, str) else "its library is not installed"
+
+
+def no_libusb() -> str | None:
+    """Why pyusb finds no libusb to work with; None if it does, or if there is no pyusb to ask."""
+    try:
+        backend = import_module("usb.backend.libusb1")
+    except ImportError:
+        return None
+    try:
+        package = import_module("libusb_package")
+    except ImportError:
+        found = backend.get_backend()
+    else:
+        found = backend.get_backend(find_library=package.find_library)
+    return None if found is not None else "libusb is not there"

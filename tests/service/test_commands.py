@@ -171,7 +171,7 @@ def test_drivers_tell_their_protection_class(cli: Cli) -> None:
 def test_doctor_finds_a_broken_station_file_wherever_it_lies(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     well = cli("doctor", "--json")
     assert well.status == 0, well.out
-    assert {"ok", "what", "message"} == set(well.json[0])
+    assert {"ok", "what", "message", "look"} == set(well.json[0])
     Path("station.toml").write_text(STATION.replace("limits", "limit"), encoding="utf-8")
     assert cli("doctor").status == 1
     assert "MEND  station.toml" in cli("doctor").out
