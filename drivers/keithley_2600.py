@@ -31,7 +31,7 @@ from cycler_ctl.instrument import (
     Sensor,
     Setpoint,
 )
-from drivers.keithley_2600_ratings import REST, outputs_of, ratings, why
+from drivers.keithley_2600_ratings import RECOVERY_S, REST, outputs_of, ratings, why
 from drivers.keithley_2600_settings import (
     AMPS,
     ASKING,
@@ -66,16 +66,14 @@ TOGETHER = 8  # settings in one message
 
 
 class Options(BaseModel):
-    """``nplc``: integration in power line cycles. ``dead_man_s``: so long after the last exchange all outputs go off.
-
-    The latter must be longer than the longest sample period of the outputs together with what a reconnection may take.
-    """
+    """``nplc``: integration in power line cycles. ``dead_man_s``: so long after the last exchange all outputs go off."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     regulation: Literal["bounded", "current"] = "bounded"
     nplc: float = Field(default=1.0, ge=0.01, le=5.0)
-    dead_man_s: float = Field(default=30.0, ge=1.0, le=3600.0)
+    # earlier than an instrument whose cable is pulled gives up its LAN: 20 s, 2600AS-901-01 Rev. B p. 19-74
+    dead_man_s: float = Field(default=15.0, ge=5.0, le=3600.0)
 
 
 class Output:
@@ -90,7 +88,7 @@ class Output:
         self._safe = safe_settings(options.nplc)
         self._drive: Drive | None = None
         self._seen_V = 0.0
-        self._ratings = ratings(model, options.regulation, options.nplc, options.dead_man_s)
+        self._ratings = ratings(model, options.regulation, options.nplc, options.dead_man_s, is_lan=tsp.is_lan)
 
     @property
     def ratings(self) -> Ratings:
@@ -275,7 +273,7 @@ async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
 
 
 def usual_ratings(options: Options) -> Ratings:
-    return ratings("2602B", options.regulation, options.nplc, options.dead_man_s)
+    return ratings("2602B", options.regulation, options.nplc, options.dead_man_s, is_lan=True)
 
 
 DRIVER = DriverSpec(
@@ -285,13 +283,13 @@ DRIVER = DriverSpec(
     connect=connect,
     outputs=("a", "b"),
     safe_off=safe_off,
-    protection=Protection.A,
+    protection=Protection.B,
     ratings=usual_ratings,
     asking=ASKING,
     notes=(
         "Rest: " + REST,
-        "class A: " + why("bounded", Options().dead_man_s),
-        "dead_man_s must be longer than sample_every of each of its channels, or the output goes off between samples",
+        "class B over a LAN, A otherwise: " + why("bounded", Options().dead_man_s, is_lan=True),
+        f"dead_man_s must be {RECOVERY_S:g} s longer than sample_every of each of its channels; a start is refused otherwise",
         "two cells on one instrument: outputs a and b; one's trouble or end leaves the other running",
         "LAN: TCPIP0::<host>::5025::SOCKET, one client at a time; a connection to port 5030 frees a stuck one",
         "RS-232: serial:///dev/ttyUSB0?baudrate=115200, terminator LF",

@@ -13,6 +13,7 @@ Spec = tuple[Row, ...]
 
 HIGHEST_V = 20.0  # every model carries its current at least so far; above it is nothing a cell needs
 REST_RANGE_A = 100e-9  # of every model
+RECOVERY_S = 3.0  # from an answer that should have come to the next exchange: 1 s for it, 1.2 s to get into step
 
 # (range, source gain and offset, measure gain and offset)
 DECADES: Spec = (
@@ -48,23 +49,29 @@ def voltage_ranges_of(model: str) -> tuple[float, ...]:
     return LOW_V if model[:4] in LOW_VOLTAGE else HIGH_V
 
 
-def why(regulation: str, dead_man_s: float) -> str:
-    """Why class A, and where it ends."""
+def why(regulation: str, dead_man_s: float, *, is_lan: bool) -> str:
+    """What turns the outputs off without the host, and where that ends."""
     held = "; should that fail, the cell is held at the window's edge" if regulation == "bounded" else ""
+    lan = (
+        ". Over a LAN it does not count for the class: a connection that is closed may end that script "
+        "(2600AS-901-01 Rev. B p. 19-223), and nothing else turns the outputs off; over RS-232, USB or GPIB it does"
+    )
     return (
         f"dead-man's switch: {dead_man_s:g} s after the last exchange the instrument's own script turns every output "
-        f"off{held}. Not tried on hardware yet; out of force for the moment in which a setting is made"
+        f"off{held}{lan if is_lan else ''}. Not tried on hardware yet; out of force for the moment in which a setting is made"
     )
 
 
-def ratings(model: str, regulation: str, nplc: float, dead_man_s: float) -> Ratings:
+def ratings(model: str, regulation: str, nplc: float, dead_man_s: float, *, is_lan: bool) -> Ratings:
     spec = spec_of(model)
+    without = Protection.B if regulation == "bounded" else Protection.C
     return Ratings(
         voltage_V=(-HIGHEST_V, HIGHEST_V),
         current_A=spec[-1][0],
         ranges=tuple(Accuracy(*row) for row in spec),
         fastest_sample_s=0.03 + 0.06 * nplc,  # voltage and current at once, with two references, 20 ms a cycle
-        protection=Protection.A,
-        protection_why=why(regulation, dead_man_s),
+        protection=without if is_lan else Protection.A,
+        protection_why=why(regulation, dead_man_s, is_lan=is_lan),
         rest=REST,
+        slowest_sample_s=dead_man_s - RECOVERY_S,
     )

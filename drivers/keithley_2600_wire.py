@@ -2,7 +2,8 @@
 
 While an output may be on, every message ends in a wait after which the script turns all outputs off; the next message
 begins with ``abort``, which ends the wait. So the outputs go off by themselves once nobody has asked for that long. The
-output stays as it is when a script is aborted; cyckei has worked this way on 2602s.
+output stays as it is when a script is aborted; cyckei has worked this way on 2602s. But whoever closes a LAN connection
+may abort the script as well (so says tspnet.disconnect, 2600AS-901-01 Rev. B p. 19-223): a host that is killed does that.
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ class Tsp:
         self._dead_man = f" delay({dead_man_s:g}) {tail}"
         self._turn = asyncio.Lock()
         self._nonces = count(LOWEST_NONCE + secrets.randbelow(NONCES))
+
+    @property
+    def is_lan(self) -> bool:
+        return self.link.address.upper().startswith("TCPIP")
 
     async def ask(self, chunk: str, values: Sequence[str]) -> tuple[str, ...]:
         """Carry out the chunk and print the values. The answer bears the question's number at both ends.

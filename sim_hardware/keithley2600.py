@@ -42,6 +42,8 @@ class Keithley2600:
         """The first load hangs on output a, the second on b; an output without one has its leads open."""
         self.model = model
         self.serial = serial
+        self.closing_aborts = True
+        """A client that closes its connection ends the script (2600AS-901-01 Rev. B p. 19-223); a serial port has none."""
         self.log: deque[tuple[float, bytes]] = deque(maxlen=5000)
         self._now = now
         outputs = FAMILY[model].outputs
@@ -71,9 +73,11 @@ class Keithley2600:
         return sent
 
     def line_lost(self) -> None:
-        """The connection is gone: half a message is no message. A script goes on, and the outputs stay as they are."""
+        """The connection is gone: half a message is no message. The script is aborted, and the outputs stay as they are."""
         self._settle()
         self._pending = self._node.sent = b""
+        if self.closing_aborts:
+            self._abort()
 
     def power_cycle(self) -> None:
         """Nothing survives it: off, NORMAL, two wires, no script."""
@@ -127,10 +131,13 @@ class Keithley2600:
             # entry is left in the error queue (why else does cyckei clear that after each abort).
             if self._running is not None:
                 self._node.fail(RUNTIME, "TSP Runtime error: script aborted")
-            self._queue.clear()
-            self._running = self._script = None
+            self._abort()
         else:
             self._queue.append(text)
+
+    def _abort(self) -> None:
+        self._queue.clear()
+        self._running = self._script = None
 
     def _work(self) -> None:
         now_s = self._now()

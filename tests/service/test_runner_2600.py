@@ -152,6 +152,7 @@ asyncio.run(host())
 async def test_a_host_that_is_killed_leaves_outputs_that_go_off_by_themselves_in_time() -> None:
     time = SimTime(SystemClock().now)
     sim = Keithley2600((Battery(3.7, 50.0), Battery(3.6, 80.0)), time)
+    sim.closing_aborts = False  # as RS-232 and GPIB, which know no connection
     async with serve_tcp(sim) as endpoint:
         host = await asyncio.create_subprocess_exec(
             sys.executable, "-c", HOST, endpoint.address, stdout=subprocess.PIPE
@@ -163,7 +164,7 @@ async def test_a_host_that_is_killed_leaves_outputs_that_go_off_by_themselves_in
         await host.wait()
         await real_sleep(0.05)
         assert sim.truth()["output_on"]
-        time.jump(28.0)
+        time.jump(13.0)
         assert sim.truth()["output_on"]
         time.jump(2.0)
         truth = sim.truth()
@@ -193,7 +194,8 @@ async def test_a_2600_holds_a_voltage_until_the_current_has_fallen(
     async with open_bench(1, clock.now, places) as bench, asyncio.TaskGroup() as group:
         config = two_outputs(bench, tmp_path)
         slow = {name: one.model_copy(update={"sample_every_s": 20.0}) for name, one in config.channels.items()}
-        station = Station(config.model_copy(update={"channels": slow}), clock, NoLease())
+        patient = {"smu1": config.instruments["smu1"].model_copy(update={"options": {"dead_man_s": 30.0}})}
+        station = Station(config.model_copy(update={"channels": slow, "instruments": patient}), clock, NoLease())
         with clock.member():
             await station.open(group)
             await station.first_tries()

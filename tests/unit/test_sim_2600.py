@@ -228,11 +228,15 @@ def test_a_script_acts_at_its_own_time_however_late_one_looks(lab: Lab) -> None:
     assert lab.sim.smus["a"].truth(lab.now_s)["relay_closed"] is False
 
 
-def test_a_script_survives_the_line_and_not_the_power(lab: Lab) -> None:
+@pytest.mark.parametrize("closing_aborts", [True, False])
+def test_a_script_survives_the_line_where_closing_it_aborts_nothing_and_never_the_power(
+    lab: Lab, closing_aborts: bool
+) -> None:
+    lab.sim.closing_aborts = closing_aborts
     lab.send(f"{CHARGING} delay(10) smua.source.output = 0")
     lab.sim.line_lost()
     lab.wait(11.0)
-    assert lab.sim.truth()["output_on"] is False
+    assert lab.sim.truth()["output_on"] is closing_aborts
     lab.send("smua.source.output = 1 delay(10) smua.source.output = 0")
     lab.sim.power_cycle()
     assert (lab.sim.truth()["output_on"], lab.sim.truth()["off_mode"]) == (False, "NORM")

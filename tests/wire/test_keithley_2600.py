@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import pytest
+from pydantic import ValidationError
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkClosed, LinkTimeout
@@ -33,7 +34,7 @@ WIRE = replace(DRIVER.link, timeout_s=0.2)  # the simulated instrument answers a
 WIRES = pytest.mark.parametrize("backend", [None, "visa"])
 MODELS = ("2602B", "2601A", "2612", "2635B", "2636A")
 OUTPUTS = pytest.mark.parametrize("output", ["a", "b"])
-DEAD_MAN_S = 30.0
+DEAD_MAN_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ class NeverOff(Output):
 
 
 async def test_a_2600_driver_that_breaks_a_rule_is_found() -> None:
+
     @asynccontextmanager
     async def never_off(link: Link, options: Options) -> AsyncGenerator[Instrument]:
         async with connect(link, options) as instrument:
@@ -198,23 +200,31 @@ async def test_when_the_host_falls_silent_every_output_goes_off_by_itself() -> N
         assert b.is_off("b")
 
 
-async def test_a_host_that_is_gone_leaves_no_cell_energised_and_each_lost_no_more_than_the_time() -> None:
-    """The connection is cut, nothing is said, nobody comes back."""
-    clock = SystemClock()
-    time = SimTime(clock.now)
-    sim = Keithley2600(loads("2602B"), time)
+async def gone(time: SimTime, *, closing_aborts: bool) -> Keithley2600:
+    """An hour after the connection was cut while a cell is charged; nothing is said, nobody comes back."""
+    sim = Keithley2600(loads("2602B", Battery(4.0, 50.0, slope_V_per_C=0.5)), time)
+    sim.closing_aborts = closing_aborts
     line = Line(sim)
     async with serve_tcp(line) as endpoint:
         with pytest.raises(LinkClosed):
             await run_until_the_connection_breaks(line, endpoint.address)
         assert sim.truth()["output_on"]
-        before_C = sim.smus["a"].terminals.cell_charge_C
         time.jump(3600.0)
-        truth = sim.truth()
-    assert not truth["output_on"]
-    assert not truth["relay_closed"]
-    assert truth["abuse"] == ()
-    assert sim.smus["a"].terminals.cell_charge_C - before_C == pytest.approx(200e-6 * DEAD_MAN_S, rel=0.05)
+    return sim
+
+
+async def test_a_host_that_is_gone_leaves_no_cell_energised_and_each_lost_no_more_than_the_time() -> None:
+    sim = await gone(SimTime(SystemClock().now), closing_aborts=False)
+    truth = sim.truth()
+    assert (truth["output_on"], truth["relay_closed"], truth["abuse"]) == (False, False, ())
+    assert sim.smus["a"].terminals.cell_charge_C == pytest.approx(200e-6 * DEAD_MAN_S, rel=0.05)
+
+
+async def test_where_closing_the_connection_ends_the_script_a_bounded_cell_is_held_at_the_windows_edge() -> None:
+    """Which is why the class over a LAN is not A."""
+    truth = (await gone(SimTime(SystemClock().now), closing_aborts=True)).truth()
+    assert (truth["output_on"], truth["abuse"]) == (True, ())
+    assert truth["voltage_V"] == pytest.approx(4.2, abs=0.02)
 
 
 @OUTPUTS
@@ -230,10 +240,10 @@ async def test_one_outputs_readings_keep_both_on(output: str) -> None:
 
 
 async def test_readings_that_come_too_seldom_say_why_the_output_is_off() -> None:
-    async with bench(options=Options(dead_man_s=2.0)) as b:
+    async with bench(options=Options(dead_man_s=5.0)) as b:
         await b.channel.apply(CHARGE)
-        b.time.jump(2.5)
-        with pytest.raises(DeviceFault, match=r"off, but not by us.*nothing was asked for 2 s \(dead_man_s\)"):
+        b.time.jump(5.5)
+        with pytest.raises(DeviceFault, match=r"off, but not by us.*nothing was asked for 5 s \(dead_man_s\)"):
             await b.channel.read()
 
 
@@ -246,7 +256,7 @@ async def test_each_message_while_an_output_may_be_on_leaves_the_switch_behind()
         sent = b.sent()
         last = max(at for at, message in enumerate(sent) if b"source.output = 1.0" in message)
         late = [message for message in sent[last:] if b"print" in message]
-        tail = b" delay(30) smua.source.output = smua.OUTPUT_HIGH_Z smub.source.output = smub.OUTPUT_HIGH_Z"
+        tail = b" delay(15) smua.source.output = smua.OUTPUT_HIGH_Z smub.source.output = smub.OUTPUT_HIGH_Z"
         assert len(late) > 3
         assert all(message.endswith(tail) for message in late)
 
@@ -276,14 +286,35 @@ async def test_an_instrument_that_is_off_is_not_kept_waiting() -> None:
         assert b"delay" not in b.sent()[-1]
 
 
-async def test_the_class_is_a_and_says_why_and_where_it_ends() -> None:
+async def test_over_a_lan_the_class_is_that_of_an_instrument_without_a_watchdog() -> None:
     async with bench() as b:
         assert DRIVER.ratings is not None
         assert DRIVER.ratings(Options()) == b.channel.ratings
-        assert DRIVER.status == "experimental"
-        assert b.channel.ratings.protection == "A"
-        assert "30 s after the last exchange" in b.channel.ratings.protection_why
-        assert "Not tried on hardware" in b.channel.ratings.protection_why
+        assert (DRIVER.status, b.channel.ratings.protection) == ("experimental", "B")
+        assert "15 s after the last exchange" in b.channel.ratings.protection_why
+        assert "a connection that is closed may end that script" in b.channel.ratings.protection_why
+    async with bench(options=Options(regulation="current")) as b:
+        assert b.channel.ratings.protection == "C"
+
+
+async def test_on_a_serial_port_the_class_is_a_and_says_where_it_ends() -> None:
+    pytest.importorskip("pty")
+    sim = Keithley2600(loads("2602B"), SystemClock().now)
+    async with (
+        serve_pty(Line(sim)) as endpoint,
+        open_link(endpoint.address, WIRE, SystemClock()) as link,
+        DRIVER.connect(link, Options()) as instrument,
+    ):
+        ratings = instrument.channels["a"].ratings
+    assert ratings.protection == "A"
+    assert "Not tried on hardware" in ratings.protection_why
+
+
+def test_the_switch_gives_a_lost_answer_time_before_the_next_sample() -> None:
+    assert DRIVER.ratings is not None
+    assert DRIVER.ratings(Options()).slowest_sample_s == 12.0
+    with pytest.raises(ValidationError):
+        Options(dead_man_s=4.0)
 
 
 # Two outputs, one processor
