@@ -72,7 +72,7 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     regulation: Literal["bounded", "current"] = "bounded"
-    interval_s: float = Field(default=0.1, ge=0.05, le=5.0)
+    interval_s: float = Field(default=0.1, ge=0.05, le=0.5)  # an answer may take one, and has 1 s
     lease_s: float = Field(default=30.0, ge=5.0, le=600.0)
     mains_Hz: Literal[50, 60] = 50
 

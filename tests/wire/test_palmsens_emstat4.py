@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 
 import pytest
+from pydantic import ValidationError
 
 from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkClosed, LinkTimeout
@@ -549,7 +551,7 @@ async def test_after_days_in_one_step_the_time_is_told_in_seconds_and_readings_a
     async with (
         serve_tcp(Line(sim)) as endpoint,
         open_link(endpoint.address, WIRE, Clock()) as link,
-        DRIVER.connect(link, Options(interval_s=5.0, lease_s=600.0)) as instrument,
+        DRIVER.connect(link, Options(interval_s=0.5, lease_s=600.0)) as instrument,
     ):
         channel = instrument.channels["1"]
         await channel.apply(REST)
@@ -564,4 +566,12 @@ def test_what_is_said_of_it() -> None:
     assert (DRIVER.status, ratings.protection) == ("experimental", "A")
     assert "30 s without a reading" in ratings.protection_why
     assert "open circuit" in ratings.rest
-    assert ratings.fastest_sample_s == 0.2
+    assert (ratings.fastest_sample_s, ratings.slowest_sample_s) == (0.2, 27.0)
+
+
+@pytest.mark.parametrize("options", [{"interval_s": 0.6}, {"lease_s": 4.0}, {"lease_s": 1e4}, {"interval_s": math.nan}])
+def test_what_could_not_be_answered_in_time_or_would_hold_a_cell_for_too_long_is_refused(
+    options: dict[str, float],
+) -> None:
+    with pytest.raises(ValidationError):
+        Options.model_validate(options)
