@@ -36,6 +36,7 @@ LINE_FAULTS = {
     "split": "the reply comes in single bytes",
     "merge": "the reply is held back and comes with the next one",
     "lose": "the command is lost before the instrument sees it",
+    "lose byte": "one byte of the command is lost, as on a serial line without handshake",
     "silence": "the instrument hears nothing and says nothing",
     "disconnect": "the connection is closed instead of a reply; the command was carried out",
     "reboot": "the instrument loses power for a moment instead of taking the command",
@@ -99,7 +100,7 @@ class Line:
             if before.kind == "reboot":
                 self.instrument.power_cycle()
             return ()
-        reply = self.receive(data)
+        reply = self.receive(self._thinned(data) if self._due(data, {"lose byte"}) else data)
         if self._due(data, {"disconnect"}):
             return (Delivery(b"", close=True),)
         return self._send(self._due(data, REPLY_FAULTS), reply) if reply else ()
@@ -130,6 +131,10 @@ class Line:
                 return [Delivery(reply[i : i + 1], after_s=1e-4 * i) for i in range(len(reply))]
             case _:
                 return (Delivery(reply, after_s=fault.seconds if fault and fault.kind == "delay" else 0.0),)
+
+    def _thinned(self, data: bytes) -> bytes:
+        at = self._random.randrange(len(data))
+        return data[:at] + data[at + 1 :]
 
     def _garbled(self, reply: bytes) -> bytes:
         """At least one byte differs; a terminator stays, so that a wrong line arrives whole."""
