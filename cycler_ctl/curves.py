@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import RunReader
 from protocols.model import Verb
-from protocols.record import JSON
+from protocols.record import JSON, Mode
 
 if TYPE_CHECKING:
     from numpy import float64, intp
@@ -120,10 +120,19 @@ def thinned(count: int) -> NDArray[intp]:
     return kept
 
 
-def typical_current_A(reader: RunReader) -> float | None:
-    """The median of the current's magnitude while it flows; None for a run of rests."""
+def currents_A(reader: RunReader) -> tuple[float, float] | None:
+    """The least and the largest magnitude of the constant currents that flowed, outliers aside; None: none flowed."""
     import numpy as np
 
-    data = reader.columns(("current_A", "direction"))
-    flowing = np.abs(data["current_A"][data["direction"] != 0])
-    return float(np.median(flowing)) if len(flowing) else None
+    rows = reader.values(("current_A", "mode"))
+    flowing = [abs(current_A) for current_A, mode in rows if mode == Mode.CURRENT]
+    if not flowing:
+        return None
+    low_A, high_A = np.quantile(flowing, (0.02, 0.98))
+    return float(low_A), float(high_A)
+
+
+def currents_text(currents_A: tuple[float, float], per: float) -> str:
+    """In mA, divided by ``per``: one number where all are within 5 %."""
+    low, high = (current_A * 1000 / per for current_A in currents_A)
+    return f"{(low + high) / 2:.3g}" if high <= 1.05 * low else f"{low:.2g} to {high:.2g}"

@@ -16,8 +16,9 @@ from cycler_ctl.curves import (
     CycleCapacity,
     active_mass_g,
     capacity_table,
+    currents_A,
+    currents_text,
     curves,
-    typical_current_A,
     voltage_trace,
 )
 from cycler_ctl.errors import StoreError
@@ -79,17 +80,17 @@ def title(reader: RunReader) -> str:
     """Composition and current density, as far as the run knows them: ``MgH2:AB = 70:30, 0.5 mA/cm2``."""
     cell = reader.info.cell
     what = str(cell.get("working_electrode") or cell.get("name") or reader.info.run)
-    current_A, area_cm2 = typical_current_A(reader), cell.get("area_cm2")
-    if current_A is None:
+    flowed, area_cm2 = currents_A(reader), cell.get("area_cm2")
+    if flowed is None:
         return formula(what)
     if isinstance(area_cm2, int | float) and area_cm2 > 0:
-        return f"{formula(what)}\n{current_A * 1000 / area_cm2:.3g} mA cm$^{{-2}}$"
-    return f"{formula(what)}\n{current_A * 1000:.3g} mA"
+        return f"{formula(what)}\n{currents_text(flowed, area_cm2)} mA cm$^{{-2}}$"
+    return f"{formula(what)}\n{currents_text(flowed, 1)} mA"
 
 
 def formula(text: str) -> str:
-    """Text with the numbers of chemical formulae set low; anything else in it is shown as it is."""
-    return re.sub(r"(?<=[A-Za-z)])(\d+)", r"$_{\1}$", text.replace("\\", "/").replace("$", r"\$"))
+    """Text with the numbers of chemical formulae set low; one of three digits (NMC622) is a name's."""
+    return re.sub(r"(?<=[A-Za-z)])(\d{1,2})(?!\d)", r"$_{\1}$", text.replace("\\", "/").replace("$", r"\$"))
 
 
 def _paper() -> AbstractContextManager[None]:
@@ -152,21 +153,22 @@ def _voltage_capacity(axes: Axes, found: Sequence[Curve]) -> None:
 
 
 def _name_directions(axes: Axes, found: Sequence[Curve], means: Verb | None) -> None:
-    """Which curve is which, written beside the first cycle's two."""
+    """Which curve is which, written on the outer side of the first cycle's two: between them a name suits both."""
     cycle = min((curve.cycle for curve in found), default=0)
     first = [curve for curve in found if curve.cycle == cycle]
-    share = 10 if _cross(first) else 4
+    cross = _cross(first)
+    share = 10 if cross else 4
     for curve in first:
         lithiates = curve.direction < 0
-        discharges = lithiates is not (means is Verb.DELITHIATE)
+        discharges = lithiates != (means is Verb.DELITHIATE)
         words = ("discharge" if discharges else "charge", "lithiation" if lithiates else "delithiation")
-        beside = len(curve.capacity) // share
+        beside, above = len(curve.capacity) // share, lithiates == cross
         axes.annotate(
             f"{words[0]} ({words[1]})",
             (curve.capacity[beside], curve.voltage_V[beside]),
-            xytext=(4, 9 if lithiates else -4),
+            xytext=(4, 4 if above else -4),
             textcoords="offset points",
-            va="bottom" if lithiates else "top",
+            va="bottom" if above else "top",
             fontsize=6.5,
         )
 

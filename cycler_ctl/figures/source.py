@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from cycler_ctl.curves import active_mass_g, capacity_table, typical_current_A
+from cycler_ctl.curves import active_mass_g, capacity_table, currents_A, currents_text
 from cycler_ctl.errors import StoreError
 from cycler_ctl.figures.drawing import NEW_LINE, Words, formula, unit
 from cycler_ctl.store.reader import RunReader
@@ -126,9 +126,9 @@ def _title(reader: RunReader) -> Words:
     """Composition and current density, as far as the run knows them."""
     cell = reader.info.cell
     what = formula(str(cell.get("working_electrode") or cell.get("name") or reader.info.run))
-    current_A, area_cm2 = typical_current_A(reader), cell.get("area_cm2")
-    if current_A is None:
+    flowed, area_cm2 = currents_A(reader), cell.get("area_cm2")
+    if flowed is None:
         return what
     if isinstance(area_cm2, int | float) and area_cm2 > 0:
-        return *what, NEW_LINE, (f"{current_A * 1000 / area_cm2:.3g} mA cm", ""), ("-2", "sup")
-    return *what, NEW_LINE, (f"{current_A * 1000:.3g} mA", "")
+        return *what, NEW_LINE, (f"{currents_text(flowed, area_cm2)} mA cm", ""), ("-2", "sup")
+    return *what, NEW_LINE, (f"{currents_text(flowed, 1)} mA", "")

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from cycler_ctl.curves import MOST_POINTS, capacity_table, curves, voltage_trace
+from cycler_ctl.curves import MOST_POINTS, capacity_table, currents_text, curves, voltage_trace
 from cycler_ctl.errors import StoreError
 from cycler_ctl.plot import formula, plot_fig_s3, plot_runs, title
 from cycler_ctl.store.files import WriterOptions
@@ -142,3 +142,17 @@ def test_a_run_without_mass_area_or_cycles_is_still_drawn(tmp_path: Path) -> Non
 def test_an_unknown_format_is_refused_with_those_that_work(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"\.png, \.svg, \.pdf"):
         plot_runs([], tmp_path / "x.bmp")
+
+
+@pytest.mark.parametrize(
+    ("currents_A", "per", "text"),
+    [((3.9e-4, 3.94e-4), 0.7854, "0.499"), ((3.927e-5, 3.927e-4), 0.7854, "0.05 to 0.5"), ((1e-3, 1e-3), 1, "1")],
+)
+def test_a_title_gives_one_current_or_the_span_of_several(
+    currents_A: tuple[float, float], per: float, text: str
+) -> None:
+    assert currents_text(currents_A, per) == text
+
+
+def test_a_product_s_number_is_not_set_low() -> None:
+    assert formula("NMC622 | Li4Ti5O12") == "NMC622 | Li$_{4}$Ti$_{5}$O$_{12}$"
