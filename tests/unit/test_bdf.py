@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,13 @@ def test_names_are_unique_and_begin_with_the_required_ones() -> None:
     columns = bdf_columns()
     assert [column.label for column in columns[:3]] == ["Test Time / s", "Voltage / V", "Current / A"]
     assert len({column.label for column in columns}) == len({column.machine_name for column in columns}) == len(columns)
+
+
+def test_every_column_is_a_term_of_the_format_s_ontology_under_its_preferred_label() -> None:
+    """data/bdf-terms-1.3.0.csv: all terms of that ontology that are not deprecated."""
+    text = Path(__file__).with_name("data").joinpath("bdf-terms-1.3.0.csv").read_text(encoding="utf-8")
+    terms = dict(line.split(",") for line in text.splitlines()[1:])
+    assert {column.machine_name: column.label for column in bdf_columns()}.items() <= terms.items()
 
 
 @pytest.mark.parametrize("means", [Verb.LITHIATE, None])
