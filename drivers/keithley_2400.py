@@ -39,7 +39,6 @@ from drivers.keithley_2400_settings import (
     READ,
     VOLT,
     Drive,
-    Setting,
     check_direction,
     drive_for,
     drive_settings,
@@ -48,6 +47,7 @@ from drivers.keithley_2400_settings import (
     rest_drive,
     safe_settings,
 )
+from drivers.scpi import Setting
 
 OFF = b":OUTP OFF;:OUTP:SMOD HIMP"
 OFF_STATE = (":OUTP", ":OUTP:SMOD")

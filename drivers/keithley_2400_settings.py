@@ -15,6 +15,7 @@ from cycler_ctl.errors import BadReply, DeviceFault
 from cycler_ctl.instrument import Asking, ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
 from drivers import scpi
 from drivers.keithley_2400_ratings import HIGHEST_V, SPECS, Spec
+from drivers.scpi import Setting
 
 CLAMP_MARGIN_V = (
     0.5  # a current source's voltage limit lies so far beyond the window (p. 3-22: a cell above it is dumped)
@@ -22,9 +23,7 @@ CLAMP_MARGIN_V = (
 VOLTAGE_RANGES_V = (0.2, 2.0, 20.0)
 VOLTAGE_STEP = 2.5e-5  # programming resolution as a fraction of range, SPEC-2400
 CURRENT_STEP = 5e-5
-READ_BACK = 1e-3
 QUIET_LIMIT = 2e-3  # of the measure range; a limit below 1e-3 of it is refused (p. 18-68)
-RANGE_ECHO = 1.06  # a range is answered as its full scale, 1.05 times its name
 
 VOLT, CURR = "VOLT", "CURR"
 # Fig. 18-1, and exactly so: with a byte lost it must not be a number. Not-a-number may lack digits (18-49).
@@ -43,36 +42,6 @@ FLAGS = {
     RANGE_COMPLIANCE: Flag.RANGE_COMPLIANCE,
     FOUR_WIRE: Flag.FOUR_WIRE,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One command whose effect is read back by the same header with a question mark."""
-
-    header: str
-    value: float | str
-    step: float = 0.0
-    is_range: bool = False
-
-    @property
-    def command(self) -> str:
-        value = self.value if isinstance(self.value, str) else f"{self.value:.9e}"
-        return f"{self.header} {value}"
-
-    def confirm(self, answer: str) -> None:
-        """DeviceFault unless the instrument holds what it was told: within 0.1 % or one step."""
-        if isinstance(self.value, str):
-            held = answer == self.value
-        else:
-            held = self._holds(scpi.number(f"{self.header}?", answer))
-        if not held:
-            raise DeviceFault(f"{self.command} was not taken: the instrument answers {answer}")
-
-    def _holds(self, answer: float) -> bool:
-        assert not isinstance(self.value, str)  # noqa: S101
-        if self.is_range:
-            return self.value * (1 - READ_BACK) <= answer <= self.value * RANGE_ECHO
-        return abs(answer - self.value) <= max(READ_BACK * abs(self.value), self.step)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,7 +31,6 @@ from cycler_ctl.instrument import (
     Setpoint,
 )
 from drivers import scpi
-from drivers.keithley_2400_settings import Setting
 from drivers.keithley_2450_ratings import REST, SPECS, WHY_BOUNDED, WHY_CURRENT, ratings
 from drivers.keithley_2450_settings import (
     CURR,
@@ -47,9 +45,9 @@ from drivers.keithley_2450_settings import (
     safe_settings,
 )
 from drivers.keithley_2450_wire import ABORT, OFF, check_language, identity_in_step, safe_off, switch_off, take_errors
+from drivers.scpi import Setting
 
 WAITS_S = (0.0, 0.2, 1.0)  # before each try to get into step: answers slower than a drain's quiet stay behind
-TOGETHER = 8  # settings in one message
 
 
 class Options(BaseModel):
@@ -112,7 +110,7 @@ class Output:
     async def prepare(self) -> None:
         """Take every setting that must hold before the output may go on."""
         await self._link.write(b"*CLS")
-        await self._program(self._safe)
+        await scpi.program(self._link, self._safe)
         await self._expect_no_errors()
 
     async def verify(self) -> None:
@@ -121,7 +119,7 @@ class Output:
         expected = [Setting(":OUTP", "1" if drive else "0"), *self._safe]
         if drive is not None:
             expected += [*drive.functions(), drive.level_setting(), drive.limit_setting()]
-        answers = await self._answers(expected)
+        answers = await scpi.held(self._link, expected)
         errors = await take_errors(self._link)
         if drive is not None and answers[0] == "0":
             self._drive = None
@@ -157,7 +155,7 @@ class Output:
         await self.turn_off()
         await self.prepare()
         quiet = drive.quiet(self._seen_V)
-        await self._program(quiet.settings())
+        await scpi.program(self._link, quiet.settings())
         await self._expect_no_errors()
         self._drive = quiet
         await self._switch_on()
@@ -172,7 +170,7 @@ class Output:
     async def _relevel(self, drive: Drive, before: Drive) -> None:
         """A smaller limit goes first, a larger one last, so that neither setting's current is ever exceeded."""
         level, limit = drive.level_setting(), drive.limit_setting()
-        await self._program((limit, level) if drive.limit < before.limit else (level, limit))
+        await scpi.program(self._link, (limit, level) if drive.limit < before.limit else (level, limit))
         self._drive = drive
 
     async def _switch_on(self) -> None:
@@ -180,26 +178,10 @@ class Output:
         if await scpi.ask(self._link, ":OUTP?") != "1":
             raise DeviceFault(f"the output of {self._link.address} does not go on: look at its event log")
 
-    async def _program(self, settings: Iterable[Setting]) -> None:
-        left = iter(settings)
-        while group := tuple(islice(left, TOGETHER)):
-            await scpi.send(self._link, (setting.command for setting in group))
-            # a header stands twice where a level is set to 0 first: the last one holds
-            wanted = {setting.header: setting for setting in group}
-            answers = await scpi.ask_all(self._link, wanted)
-            for setting, answer in zip(wanted.values(), answers, strict=True):
-                setting.confirm(answer)
-
-    async def _answers(self, settings: Iterable[Setting]) -> list[str]:
-        headers, answers = iter([setting.header for setting in settings]), list[str]()
-        while group := tuple(islice(headers, TOGETHER)):
-            answers += await scpi.ask_all(self._link, group)
-        return answers
-
     async def _expect_no_errors(self) -> None:
         errors = await take_errors(self._link)
         if errors:
-            raise DeviceFault(f"{self._link.address} refuses{_listed(errors)}")
+            raise DeviceFault(f"{self._link.address} refuses{scpi.listed(errors)}")
 
     async def _off_because_of(self, error: InstrumentError) -> None:
         try:
@@ -210,7 +192,7 @@ class Output:
     def _not_by_us(self, errors: Iterable[tuple[int, str]]) -> DeviceFault:
         return DeviceFault(
             f"the output of {self._link.address} is off, but not by us: front panel, reset or power failure"
-            f"{_listed(errors)}"
+            f"{scpi.listed(errors)}"
         )
 
 
@@ -269,10 +251,6 @@ async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
 
 def usual_ratings(options: Options) -> Ratings:
     return ratings("2450", options.regulation, options.nplc)
-
-
-def _listed(errors: Iterable[tuple[int, str]]) -> str:
-    return "".join(f"; it reports {code} {text!r}" for code, text in errors)
 
 
 DRIVER = DriverSpec(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from itertools import islice
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from cycler_ctl.errors import DeviceFault, InstrumentError
 from cycler_ctl.instrument import Flag, Link, Ratings, Reading, Setpoint
 from drivers import scpi
-from drivers.keithley_2400_settings import Setting
 from drivers.keysight_b2900_ratings import ratings, usable
 from drivers.keysight_b2900_settings import (
     CURR,
@@ -26,9 +24,8 @@ from drivers.keysight_b2900_settings import (
     rest_drive,
     safe_settings,
 )
-from drivers.keysight_b2900_wire import off_state, switch_off, take_errors
-
-TOGETHER = 8  # settings in one message
+from drivers.keysight_b2900_wire import off_state, switch_off
+from drivers.scpi import Setting
 
 
 class Options(BaseModel):
@@ -99,7 +96,7 @@ class Output:
         """Take every setting that must hold before the output may go on."""
         await self._link.write(b"*CLS")
         await scpi.send(self._link, plain_functions(self._number))
-        await self._program(self._safe)
+        await scpi.program(self._link, self._safe)
         await self._expect_no_errors()
 
     async def verify(self) -> None:
@@ -111,8 +108,8 @@ class Output:
         expected = [Setting(off_state(self._number)[0], "1" if drive else "0")]
         if drive is not None:
             expected += [*self._safe, drive.function_setting(), drive.level_setting(), drive.limit_setting()]
-        answers = await self._answers(expected)
-        errors = await take_errors(self._link)
+        answers = await scpi.held(self._link, expected)
+        errors = await scpi.take_some_errors(self._link)
         if drive is not None and answers[0] == "0":
             self._drive = None
             raise self._not_by_us(errors)
@@ -151,7 +148,7 @@ class Output:
         await self.turn_off()
         await self.prepare()
         quiet = drive.quiet(self._seen_V)
-        await self._program(quiet.settings())
+        await scpi.program(self._link, quiet.settings())
         await self._expect_no_errors()
         self._drive = quiet
         await self._switch_on()
@@ -166,7 +163,7 @@ class Output:
     async def _relevel(self, drive: Drive, before: Drive) -> None:
         """A smaller limit goes first, a larger one last, so that neither setting's current is ever exceeded."""
         level, limit = drive.level_setting(), drive.limit_setting()
-        await self._program((limit, level) if drive.limit < before.limit else (level, limit))
+        await scpi.program(self._link, (limit, level) if drive.limit < before.limit else (level, limit))
         self._drive = drive
 
     async def _switch_on(self) -> None:
@@ -175,26 +172,10 @@ class Output:
         if await scpi.ask(self._link, f"{header}?") != "1":
             raise DeviceFault(f"{self._name} does not go on: look at its display (interlock, temperature)")
 
-    async def _program(self, settings: Iterable[Setting]) -> None:
-        left = iter(settings)
-        while group := tuple(islice(left, TOGETHER)):
-            await scpi.send(self._link, (setting.command for setting in group))
-            # a header stands twice where a level is set to 0 first: the last one holds
-            wanted = {setting.header: setting for setting in group}
-            answers = await scpi.ask_all(self._link, wanted)
-            for setting, answer in zip(wanted.values(), answers, strict=True):
-                setting.confirm(answer)
-
-    async def _answers(self, settings: Iterable[Setting]) -> list[str]:
-        headers, answers = iter([setting.header for setting in settings]), list[str]()
-        while group := tuple(islice(headers, TOGETHER)):
-            answers += await scpi.ask_all(self._link, group)
-        return answers
-
     async def _expect_no_errors(self) -> None:
-        errors = await take_errors(self._link)
+        errors = await scpi.take_some_errors(self._link)
         if errors:
-            raise DeviceFault(f"{self._link.address} refuses{_listed(errors)}")
+            raise DeviceFault(f"{self._link.address} refuses{scpi.listed(errors)}")
 
     async def _off_because_of(self, error: InstrumentError) -> None:
         try:
@@ -204,9 +185,5 @@ class Output:
 
     def _not_by_us(self, errors: Iterable[tuple[int, str]]) -> DeviceFault:
         return DeviceFault(
-            f"{self._name} is off, but not by us: front panel, protection, reset or power failure{_listed(errors)}"
+            f"{self._name} is off, but not by us: front panel, protection, reset or power failure{scpi.listed(errors)}"
         )
-
-
-def _listed(errors: Iterable[tuple[int, str]]) -> str:
-    return "".join(f"; it reports {code} {text!r}" for code, text in errors)

@@ -15,8 +15,8 @@ from functools import cache
 from cycler_ctl.errors import BadReply, DeviceFault
 from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
 from drivers import scpi
-from drivers.keithley_2400_settings import Setting
 from drivers.keysight_b2900_ratings import CHANNELS, HIGHEST_V, REST_RANGE_A, Spec
+from drivers.scpi import Setting
 
 CLAMP_MARGIN_V = 0.5  # a current source's voltage limit lies so far beyond the window: a cell above it is dumped
 VOLTAGE_RANGES_V = (0.2, 2.0, 20.0)

@@ -11,7 +11,6 @@ from drivers.keysight_b2900_ratings import CHANNELS
 from drivers.keysight_b2900_settings import parse_identity
 
 TRIES = 3
-ERRORS_TOLD = 5
 BOTH = (1, 2)
 
 
@@ -101,18 +100,3 @@ async def identity_in_step(link: Link, nonce: int) -> Identity:
     if echo.strip().removeprefix("+") != str(nonce):
         raise BadReply(query, answer.encode(), "the answer to another question")
     return parse_identity(identity)
-
-
-async def take_errors(link: Link) -> tuple[tuple[int, str], ...]:
-    """The first few errors of the queue; however many there were, none is left (p. 5-2)."""
-    found: list[tuple[int, str]] = []
-    for _ in range(ERRORS_TOLD):
-        answer = await scpi.ask(link, ":SYST:ERR?")
-        entry = scpi.ERROR.fullmatch(answer)
-        if not entry:
-            raise BadReply(":SYST:ERR?", answer.encode(), "not an entry of an error queue")
-        if int(entry[1]) == 0:
-            return tuple(found)
-        found.append((int(entry[1]), entry[2]))
-    await scpi.ask(link, "*CLS;*OPC?")
-    return tuple(found)

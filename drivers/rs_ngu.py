@@ -31,7 +31,7 @@ from drivers import scpi
 from drivers.rs_ngu_output import Output
 from drivers.rs_ngu_ratings import MODELS, NO_SINK, REST_NGM, REST_NGU, WHY_BOUNDED, ratings
 from drivers.rs_ngu_settings import parse_identity
-from drivers.rs_ngu_wire import all_off, identity_in_step, reset, safe_off, selector, take_errors
+from drivers.rs_ngu_wire import all_off, identity_in_step, reset, safe_off, selector
 
 WAITS_S = (0.0, 0.2, 1.0)  # before each try to get into step: answers slower than a drain's quiet stay behind
 SENSES = {"external": "EXT", "auto": "AUTO"}
@@ -77,7 +77,7 @@ class PowerSupply:
                 identity = await identity_in_step(self.link, next(self.nonces))
                 for output in self.outputs.values():
                     await output.verify()
-                await take_errors(self.link)
+                await scpi.take_some_errors(self.link)
             except (LinkTimeout, BadReply) as error:
                 problem = error
                 continue

@@ -8,7 +8,7 @@ from itertools import islice
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError
 from cycler_ctl.instrument import ConstantVoltage, Ratings, Reading, Setpoint
-from drivers.keithley_2400_settings import Setting
+from drivers import scpi
 from drivers.rs_ngu_ratings import Model, ratings
 from drivers.rs_ngu_settings import (
     Drive,
@@ -23,7 +23,8 @@ from drivers.rs_ngu_settings import (
     safe_settings,
     trip_setting,
 )
-from drivers.rs_ngu_wire import Selector, switch_off, take_errors
+from drivers.rs_ngu_wire import Selector, switch_off
+from drivers.scpi import Setting
 
 SETTLE_S = (0.2, 0.4, 0.8)  # before each new look: a reading may be a third of a second old (seen on an NGU401)
 TOGETHER = 6  # settings in one message
@@ -192,9 +193,9 @@ class Output:
         return answers
 
     async def _expect_no_errors(self) -> None:
-        errors = await take_errors(self._output.link)
+        errors = await scpi.take_some_errors(self._output.link)
         if errors:
-            raise DeviceFault(f"{self._output.link.address} refuses{_listed(errors)}")
+            raise DeviceFault(f"{self._output.link.address} refuses{scpi.listed(errors)}")
 
     async def _off_because_of(self, error: InstrumentError) -> None:
         try:
@@ -205,9 +206,5 @@ class Output:
     def _not_by_us(self, errors: Iterable[tuple[int, str]]) -> DeviceFault:
         return DeviceFault(
             f"{self._name} is off, but not by us: front panel, a protection that tripped, reset or power failure"
-            f"{_listed(errors)}"
+            f"{scpi.listed(errors)}"
         )
-
-
-def _listed(errors: Iterable[tuple[int, str]]) -> str:
-    return "".join(f"; it reports {code} {text!r}" for code, text in errors)

@@ -16,8 +16,8 @@ from functools import cache
 from cycler_ctl.errors import BadReply, DeviceFault
 from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
 from drivers import scpi
-from drivers.keithley_2400_settings import Setting
 from drivers.rs_ngu_ratings import HIGHEST_V, MODELS, MOST_A, NO_SINK, Model
+from drivers.scpi import Setting
 
 SOURCE, SINK = "SOUR", "SINK"
 TRIP_MARGIN_V = 1.0  # over-voltage protection lies so far beyond what may be at the terminals

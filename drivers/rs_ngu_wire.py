@@ -22,7 +22,6 @@ ALL_OFF = b":OUTP:GEN 0;:OUTP 0"  # the master switch, and the selected output
 OFF = ":OUTP 0"
 RESET_TRIES = 6  # a reset takes about 2 s, and one answer is waited for 1 s
 TRIES = 3
-ERRORS_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +116,6 @@ async def reset(link: Link) -> None:
 
 async def identity_in_step(link: Link, nonce: int) -> Identity:
     return parse_identity(await scpi.identity_in_step(link, nonce))
-
-
-async def take_errors(link: Link) -> tuple[tuple[int, str], ...]:
-    """The first few of the queue's errors; however many there were, none is left."""
-    found: list[tuple[int, str]] = []
-    for _ in range(ERRORS_TOLD):
-        answer = await scpi.ask(link, ":SYST:ERR?")
-        entry = scpi.ERROR.fullmatch(answer)
-        if not entry:
-            raise BadReply(":SYST:ERR?", answer.encode(), "not an entry of an error queue")
-        if int(entry[1]) == 0:
-            return tuple(found)
-        found.append((int(entry[1]), entry[2]))
-    await scpi.ask(link, "*CLS;*OPC?")
-    return tuple(found)
 
 
 async def _identify(link: Link) -> Identity:

@@ -6,9 +6,10 @@ import math
 import re
 import secrets
 from collections.abc import Iterable, Iterator
-from itertools import count
+from dataclasses import dataclass
+from itertools import count, islice
 
-from cycler_ctl.errors import BadReply
+from cycler_ctl.errors import BadReply, DeviceFault
 from cycler_ctl.instrument import Link
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -16,6 +17,38 @@ ERROR = re.compile(r'([+-]?\d+)\s*,\s*"(.*)"')
 OVERFLOW = 1e30  # SCPI's infinity is 9.9e37, its not-a-number 9.91e37; makers vary in the digits
 LOWEST_NONCE, NONCES = 16, 240  # within 8 bits, and no answer to a yes-or-no question
 QUEUE_DEPTH = 12  # deeper than the 10 entries of a 2400
+ERRORS_TOLD = 5  # of the many that some queues hold
+TOGETHER = 8  # settings in one message
+READ_BACK = 1e-3
+RANGE_ECHO = 1.06  # a range may be answered as its full scale, 1.05 times its name
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One command whose effect is read back by the same header with a question mark."""
+
+    header: str
+    value: float | str
+    step: float = 0.0
+    is_range: bool = False
+
+    @property
+    def command(self) -> str:
+        value = self.value if isinstance(self.value, str) else f"{self.value:.9e}"
+        return f"{self.header} {value}"
+
+    def confirm(self, answer: str) -> None:
+        """DeviceFault unless the instrument holds what it was told: within 0.1 % or one step."""
+        if not self.holds(answer):
+            raise DeviceFault(f"{self.command} was not taken: the instrument answers {answer}")
+
+    def holds(self, answer: str) -> bool:
+        if isinstance(self.value, str):
+            return answer == self.value
+        held = number(f"{self.header}?", answer)
+        if self.is_range:
+            return self.value * (1 - READ_BACK) <= held <= self.value * RANGE_ECHO
+        return abs(held - self.value) <= max(READ_BACK * abs(self.value), self.step)
 
 
 async def ask(link: Link, query: str) -> str:
@@ -73,16 +106,57 @@ def number(query: str, text: str, grammar: re.Pattern[str] = NUMBER) -> float:
     return value
 
 
+async def program(link: Link, settings: Iterable[Setting]) -> None:
+    """Each is read back; DeviceFault for the first that was not taken."""
+    left = iter(settings)
+    while group := tuple(islice(left, TOGETHER)):
+        await send(link, (setting.command for setting in group))
+        # a header stands twice where a level is set to 0 first: the last one holds
+        wanted = {setting.header: setting for setting in group}
+        answers = await ask_all(link, wanted)
+        for setting, answer in zip(wanted.values(), answers, strict=True):
+            setting.confirm(answer)
+
+
+async def held(link: Link, settings: Iterable[Setting]) -> list[str]:
+    """What the instrument has in the place of each setting."""
+    headers, answers = iter([setting.header for setting in settings]), list[str]()
+    while group := tuple(islice(headers, TOGETHER)):
+        answers += await ask_all(link, group)
+    return answers
+
+
+async def take_some_errors(link: Link) -> tuple[tuple[int, str], ...]:
+    """The first few errors of a deep queue, oldest first; however many there were, none is left."""
+    found: list[tuple[int, str]] = []
+    for _ in range(ERRORS_TOLD):
+        code, text = await _entry(link, ":SYST:ERR?")
+        if code == 0:
+            return tuple(found)
+        found.append((code, text))
+    await ask(link, "*CLS;*OPC?")
+    return tuple(found)
+
+
+def listed(errors: Iterable[tuple[int, str]]) -> str:
+    """To stand at the end of a sentence."""
+    return "".join(f"; it reports {code} {text!r}" for code, text in errors)
+
+
 async def take_errors(link: Link, query: str = ":SYST:ERR?") -> tuple[tuple[int, str], ...]:
     """Empty the instrument's error queue: (code, text) of each entry, oldest first."""
     errors: list[tuple[int, str]] = []
-    answer = ""
     for _ in range(QUEUE_DEPTH):
-        answer = await ask(link, query)
-        found = ERROR.fullmatch(answer)
-        if not found:
-            raise BadReply(query, answer.encode(), "not an entry of an error queue")
-        if int(found[1]) == 0:
+        code, text = await _entry(link, query)
+        if code == 0:
             return tuple(errors)
-        errors.append((int(found[1]), found[2]))
-    raise BadReply(query, answer.encode(), f"the queue does not end after {QUEUE_DEPTH} entries")
+        errors.append((code, text))
+    raise BadReply(query, repr(errors[-1]).encode(), f"the queue does not end after {QUEUE_DEPTH} entries")
+
+
+async def _entry(link: Link, query: str) -> tuple[int, str]:
+    answer = await ask(link, query)
+    found = ERROR.fullmatch(answer)
+    if not found:
+        raise BadReply(query, answer.encode(), "not an entry of an error queue")
+    return int(found[1]), found[2]

@@ -13,7 +13,8 @@ from cycler_ctl.testing.transcript import CLEAR, transcript
 from drivers import scpi
 from drivers.keithley_2400 import OFF, safe_off, switch_off
 from drivers.keithley_2400_ratings import SPECS
-from drivers.keithley_2400_settings import Drive, Setting, drive_for, parse_identity, parse_reading
+from drivers.keithley_2400_settings import Drive, drive_for, parse_identity, parse_reading
+from drivers.scpi import Setting
 
 STATE = b":OUTP?;:OUTP:SMOD?"
 V_DRIVE = Drive("VOLT", 20.0, 1e-3, 4.2, 2e-4)
