@@ -34,13 +34,13 @@ from drivers import scpi
 from drivers.keithley_2450_ratings import REST, SPECS, WHY_BOUNDED, WHY_CURRENT, ratings
 from drivers.keithley_2450_settings import (
     CURR,
-    READ,
     VOLT,
     Drive,
     check_direction,
     drive_for,
     parse_identity,
     parse_reading,
+    reading_query,
     rest_drive,
     safe_settings,
 )
@@ -84,7 +84,7 @@ class Output:
         """One exchange. With its relay open a 2450 still answers, so it is not asked then."""
         if self._drive is None:
             raise DeviceFault(f"{self._link.address} is off and, at high impedance, cannot see the cell")
-        raw = await self._link.query(READ)
+        raw = await self._link.query(reading_query(self._drive))
         at_s = self._link.now()
         sample = parse_reading(raw, self._drive, self._options.terminals)
         if not sample.output_on:

@@ -30,11 +30,12 @@ DIGITS = 7  # of :FORMat:ASCii:PRECision, p. 6-28
 # Everything twice (elements may be repeated, p. 6-4): with a byte lost or changed on the way the two differ. The
 # functions stand in the same answer, for a reading of its own does not say what it is of.
 ELEMENTS = ("SOUR", "READ", "SOURSTAT", "STAT")
-READ = f':SOUR:FUNC?;:SENS:FUNC?;:READ? "defbuffer1", {", ".join(ELEMENTS * 2)}'.encode()
+READ = f':SOUR:FUNC?;:SENS:FUNC?;{{held}};:READ? "defbuffer1", {", ".join(ELEMENTS * 2)};{{held}}'
 _FIELD = r"-?\d\.\d{6}E[+-]\d{2}"
 _STATUS = rf"(?:\d{{1,3}}|{_FIELD})"  # an integer on a 2470 (12-122), a float on a 2461 (6-162)
 _SET = rf"{_FIELD},{_FIELD},{_STATUS},{_STATUS}"
-READING = re.compile(rf'(VOLT|CURR);("(?:VOLT|CURR):DC");({_SET}),({_SET})')
+_HELD = r"([^;]+;[^;]+)"
+READING = re.compile(rf'(VOLT|CURR);("(?:VOLT|CURR):DC");{_HELD};({_SET}),({_SET});{_HELD}')
 # Bits of the source's status, 2470 p. 14-32, and of the measurement's, 2461 p. 6-162.
 OVP, READ_BACK, OVER_TEMPERATURE, LIMITED, FOUR_WIRE, OUTPUT_ON = 4, 8, 16, 32, 64, 128
 QUESTIONABLE, FRONT = 1, 8
@@ -170,28 +171,37 @@ class Sample:
         return flags_of(self.source_status)
 
 
+def reading_query(drive: Drive) -> bytes:
+    """Level and limit are asked for before and after, for anybody may turn them at the front panel."""
+    held = ";".join(f"{setting.header}?" for setting in (drive.level_setting(), drive.limit_setting()))
+    return READ.format(held=held).encode()
+
+
 def parse_reading(raw: bytes, drive: Drive, terminals: str) -> Sample:
-    """BadReply unless everything in the answer agrees with itself and with how the output is driven."""
+    """BadReply unless everything in the answer agrees with itself, DeviceFault where it is driven in another way."""
     found = READING.fullmatch(raw.decode("latin-1").strip().replace(", ", ","))
-    if found is None or found[3] != found[4]:
-        raise BadReply(READ.decode(), raw, "not two functions and the same reading twice")
+    if found is None or found[3] != found[6] or found[4] != found[5]:
+        raise BadReply(READ, raw, "not two functions and the same settings and reading twice")
     if (found[1], found[2]) != (drive.function, SENSE[drive.measured]):
-        raise BadReply(READ.decode(), raw, "another source or measure function than was set")
-    sourced, measured, source_status, status = (float(field) for field in found[3].split(","))
+        raise BadReply(READ, raw, "another source or measure function than was set")
+    sourced, measured, source_status, status = (float(field) for field in found[4].split(","))
     if not (abs(sourced) < scpi.OVERFLOW and abs(measured) < scpi.OVERFLOW):
-        raise BadReply(READ.decode(), raw, "overflow")
+        raise BadReply(READ, raw, "overflow")
     _check_status(raw, int(source_status), int(status), terminals)
     voltage_V, current_A = (sourced, measured) if drive.function == VOLT else (measured, sourced)
-    return Sample(voltage_V, current_A, int(source_status))
+    sample = Sample(voltage_V, current_A, int(source_status))
+    if sample.output_on:
+        scpi.confirm_kept((drive.level_setting(), drive.limit_setting()), found[3].split(";"))
+    return sample
 
 
 def _check_status(raw: bytes, source_status: int, status: int, terminals: str) -> None:
     if not source_status & OUTPUT_ON:
         return  # nothing else is told of an output that is off
     if not (source_status & READ_BACK and source_status & FOUR_WIRE) or source_status & OVER_TEMPERATURE:
-        raise BadReply(READ.decode(), raw, "source not measured, not in four wires, or too hot")
+        raise BadReply(READ, raw, "source not measured, not in four wires, or too hot")
     if status & QUESTIONABLE or bool(status & FRONT) != (terminals == "front"):
-        raise BadReply(READ.decode(), raw, f"questionable, or not of the {terminals} terminals")
+        raise BadReply(READ, raw, f"questionable, or not of the {terminals} terminals")
 
 
 @cache

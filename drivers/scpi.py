@@ -106,6 +106,13 @@ def number(query: str, text: str, grammar: re.Pattern[str] = NUMBER) -> float:
     return value
 
 
+def confirm_kept(settings: Iterable[Setting], answers: Iterable[str]) -> None:
+    """DeviceFault for a setting that was taken and is another now."""
+    for setting, answer in zip(settings, answers, strict=True):
+        if not setting.holds(answer):
+            raise DeviceFault(f"{setting.command} does not hold any more (front panel?): the instrument answers {answer}")
+
+
 async def program(link: Link, settings: Iterable[Setting]) -> None:
     """Each is read back; DeviceFault for the first that was not taken."""
     left = iter(settings)

@@ -105,6 +105,7 @@ class NeverOff(Output):
 
 
 async def test_a_2450_driver_that_breaks_a_rule_is_found() -> None:
+
     @asynccontextmanager
     async def never_off(link: Link, options: Options) -> AsyncGenerator[Instrument]:
         async with connect(link, options) as instrument:
@@ -493,7 +494,18 @@ async def test_what_someone_does_at_the_front_panel_shows_in_the_next_reading(ac
     async with bench() as b:
         await b.channel.apply(CHARGE)
         b.sim.receive(act + b"\n")
-        with pytest.raises(InstrumentError, match=r"not by us|not two functions"):
+        with pytest.raises(InstrumentError, match=r"not by us|not two functions|another source"):
+            await b.channel.read()
+        await b.channel.turn_off()
+        assert b.is_off()
+
+
+@pytest.mark.parametrize("act", [b":SOUR:VOLT 4.3", b":SOUR:VOLT:ILIM 9e-4", b":SOUR:VOLT 2.9"])
+async def test_a_level_or_limit_that_somebody_turned_ends_the_run_with_the_next_reading(act: bytes) -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        b.sim.receive(act + b"\n")
+        with pytest.raises(DeviceFault, match="does not hold any more"):
             await b.channel.read()
         await b.channel.turn_off()
         assert b.is_off()
@@ -584,9 +596,12 @@ async def test_a_mangled_reading_is_never_a_number(kind: str) -> None:
         assert (await b.channel.read()).current_A == pytest.approx(200e-6, rel=0.02)
 
 
+HELD = "0.000000E+00;2.000000E+01"
+
+
 def test_no_lost_or_changed_byte_of_a_reading_goes_unseen() -> None:
     part = "-1.234567E-09,3.700123E+00,200,8"
-    whole = f'CURR;"VOLT:DC";{part},{part}'.encode()
+    whole = f'CURR;"VOLT:DC";{HELD};{part},{part};{HELD}'.encode()
     assert parse_reading(whole, rest_drive(), "front").voltage_V == 3.700123
     for at in range(len(whole)):
         mangled = {
@@ -601,7 +616,7 @@ def test_no_lost_or_changed_byte_of_a_reading_goes_unseen() -> None:
 @pytest.mark.parametrize("status", ["200,8", "2.000000E+02,8.000000E+00"])
 def test_a_status_may_be_spelled_as_a_whole_number_or_not(status: str) -> None:
     part = f"-1.234567E-09,3.700123E+00,{status}"  # 2470 12-122 and 2461 6-162
-    sample = parse_reading(f'CURR;"VOLT:DC";{part},{part}'.encode(), rest_drive(), "front")
+    sample = parse_reading(f'CURR;"VOLT:DC";{HELD};{part},{part};{HELD}'.encode(), rest_drive(), "front")
     assert sample.flags == {Flag.FOUR_WIRE}
     assert sample.output_on
 
@@ -611,21 +626,21 @@ def test_a_reading_of_another_wiring_or_in_doubt_is_an_error(status: str) -> Non
     """Rear terminals, questionable, too hot, two wires, source not measured."""
     part = f"-1.234567E-09,3.700123E+00,{status}"
     with pytest.raises(BadReply, match=r"questionable|not in four wires"):
-        parse_reading(f'CURR;"VOLT:DC";{part},{part}'.encode(), rest_drive(), "front")
+        parse_reading(f'CURR;"VOLT:DC";{HELD};{part},{part};{HELD}'.encode(), rest_drive(), "front")
 
 
 @pytest.mark.parametrize("functions", ['VOLT;"VOLT:DC"', 'VOLT;"CURR:DC"', 'CURR;"CURR:DC"'])
 def test_a_reading_of_another_function_is_an_error(functions: str) -> None:
     part = "-1.234567E-09,3.700123E+00,200,8"
     with pytest.raises(BadReply, match="another source or measure function"):
-        parse_reading(f"{functions};{part},{part}".encode(), rest_drive(), "front")
+        parse_reading(f"{functions};{HELD};{part},{part};{HELD}".encode(), rest_drive(), "front")
 
 
 @pytest.mark.parametrize("value", ["9.900000E+37", "9.910000E+37", "-9.900000E+37"])
 def test_an_overflow_is_an_error_never_a_number(value: str) -> None:
     part = f"{value},3.700123E+00,200,8"
     with pytest.raises(BadReply, match="overflow"):
-        parse_reading(f'CURR;"VOLT:DC";{part},{part}'.encode(), rest_drive(), "front")
+        parse_reading(f'CURR;"VOLT:DC";{HELD};{part},{part};{HELD}'.encode(), rest_drive(), "front")
 
 
 @WIRES

@@ -43,11 +43,11 @@ class Numbered(Keithley2450):
         if b":READ?" not in data or not reply:
             return reply
         self.asked += 1
-        functions, _, reading = reply.decode().rpartition(";")
+        *before, reading, level, limit = reply.decode().split(";")
         fields = reading.split(",")
         at = 0 if self.smu.settings.source == "VOLT" else 1
         fields[at] = fields[at + 4] = f"{self.newest_V:.6E}"
-        return f"{functions};{','.join(fields)}".encode()  # its end of line is still there
+        return ";".join([*before, ",".join(fields), level, limit]).encode()  # its end of line is still there
 
     @property
     def newest_V(self) -> float:
