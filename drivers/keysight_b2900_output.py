@@ -50,7 +50,6 @@ class Output:
         self._turns = turns
         self._spec = usable(model, options.regulation)
         self._safe = safe_settings(number, options.nplc)
-        self._reading = reading_query(number)
         self._drive: Drive | None = None
         self._seen_V = 0.0
         self._ratings = ratings(model, options.regulation, options.nplc)
@@ -67,7 +66,7 @@ class Output:
         """One exchange. With its switch open a channel may still answer, so it is not asked then."""
         if self._drive is None:
             raise DeviceFault(f"{self._name} is off and, at high impedance, cannot see the cell")
-        raw = await self._link.query(self._reading)
+        raw = await self._link.query(reading_query(self._drive))
         at_s = self._link.now()
         sample = parse_reading(raw, self._drive)
         if not sample.output_on:

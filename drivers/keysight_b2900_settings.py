@@ -29,7 +29,7 @@ VOLT, CURR = "VOLT", "CURR"
 ELEMENTS = "VOLT,CURR,STAT,SOUR"  # answered in this order, however they are asked for (2961 p. 4-21)
 _FIELD = r"[+-]\d\.\d{5,9}E[+-]\d{2,3}"  # p. 1-12
 _VALUES = r"([^;]+)"
-READING = re.compile(rf"([01]);(VOLT|CURR);([01]);{_VALUES};{_VALUES};([01])")
+READING = re.compile(rf"([01]);(VOLT|CURR);([01]);{_VALUES};{_VALUES};{_VALUES};{_VALUES};([01])")
 SET = re.compile(rf"({_FIELD}),({_FIELD}),({_FIELD}|\+?\d{{1,7}}),({_FIELD})")
 # Bits of the status, p. 1-14.
 CURRENT_SOURCE, COMPLIANCE, OVERVOLTAGE, OVERCURRENT, TOO_HOT, OVERFLOW = 1, 2 | 4, 8, 16, 32, 8192
@@ -144,15 +144,17 @@ def plain_functions(channel: int) -> tuple[str, ...]:
     return (f":SENS{channel}:FUNC:OFF:ALL", f':SENS{channel}:FUNC "VOLT","CURR"')
 
 
-def reading_query(channel: int) -> bytes:
+def reading_query(drive: Drive) -> bytes:
     """A spot measurement, which starts no sweep, and the same data once more: with a byte lost the two differ.
 
     The automatic switching on is switched off once more, for after a power failure it would be on again, and this very
-    question would switch the output on.
+    question would switch the output on. The limit is asked for before and after, for anybody may turn it at the panel;
+    the level is among the data.
     """
+    channel, limit = drive.channel, f"{drive.limit_setting().header}?"
     output = f":OUTP{channel}"
-    asked = f"{output}?;:SOUR{channel}:FUNC:MODE?;:SENS{channel}:REM?"
-    return f"{output}:ON:AUTO 0;{asked};:MEAS? (@{channel});:FETC? (@{channel});{output}?".encode()
+    asked = f"{output}?;:SOUR{channel}:FUNC:MODE?;:SENS{channel}:REM?;{limit}"
+    return f"{output}:ON:AUTO 0;{asked};:MEAS? (@{channel});:FETC? (@{channel});{limit};{output}?".encode()
 
 
 def parse_identity(answer: str) -> Identity:
@@ -176,22 +178,26 @@ class Sample:
 def parse_reading(raw: bytes, drive: Drive) -> Sample:
     """BadReply unless everything in the answer agrees with itself and with how the channel is driven."""
     found = READING.fullmatch(raw.decode("latin-1").strip().replace(", ", ","))
-    if found is None or found[4] != found[5] or found[1] != found[6]:
+    if found is None or (found[1], found[4], found[5]) != (found[8], found[7], found[6]):
         raise BadReply("a reading", raw, "not the same state and the same reading twice")
     if found[1] == "0":  # whatever it then answers: after a reset there are more elements
         return Sample(math.nan, math.nan, output_on=False, flags=frozenset())
-    values = SET.fullmatch(found[4])
+    values = SET.fullmatch(found[5])
     if values is None:
         raise BadReply("a reading", raw, f"not {ELEMENTS}")
     voltage_V, current_A, status_word, level = (float(value) for value in values.groups())
     if found[2] != drive.function or found[3] != "1" or not _is_level(drive, level):
         raise BadReply("a reading", raw, "another source or level than was set, or two wires")
-    status = int(status_word)
-    if status & OVERFLOW or not (abs(voltage_V) < scpi.OVERFLOW and abs(current_A) < scpi.OVERFLOW):
+    _check_status(raw, int(status_word), (voltage_V, current_A), drive)
+    scpi.confirm_kept((drive.limit_setting(),), (found[4],))
+    return Sample(voltage_V, current_A, output_on=True, flags=flags_of(int(status_word)))
+
+
+def _check_status(raw: bytes, status: int, values: tuple[float, float], drive: Drive) -> None:
+    if status & OVERFLOW or not all(abs(value) < scpi.OVERFLOW for value in values):
         raise BadReply("a reading", raw, "overflow, or not measured")
     if status & TOO_HOT or bool(status & CURRENT_SOURCE) != (drive.function == CURR):
         raise BadReply("a reading", raw, f"status {status:#x} tells of another source, or is too hot")
-    return Sample(voltage_V, current_A, output_on=True, flags=flags_of(status))
 
 
 @cache

@@ -432,7 +432,9 @@ def test_an_observed_identity_is_understood(maker: str) -> None:
 @pytest.mark.parametrize(
     ("model", "kind"), [("B2901A", ""), ("B2902A", ""), ("B2901A", "delay"), ("B2902A", "drop"), ("B2902A", "garble")]
 )
-async def test_safe_off_needs_no_connection_state_and_switches_every_output_off(model: str, kind: str) -> None:
+async def test_safe_off_needs_no_connection_state_and_switches_every_output_off(
+    model: str, kind: str
+) -> None:
     clock = SystemClock()
     sim = two_cells(model=model)
     sim.receive(b":OUTP ON\n:OUTP2 ON\n")
@@ -495,6 +497,16 @@ async def test_what_someone_does_meanwhile_shows_in_the_next_reading(act: bytes)
         await b.channel.apply(CHARGE)
         b.sim.receive(act + b"\n")
         with pytest.raises(InstrumentError, match=r"not by us|another source or level|not VOLT,CURR|not measured"):
+            await b.channel.read()
+        await b.channel.turn_off()
+        assert b.is_off()
+
+
+async def test_a_limit_that_somebody_turned_ends_the_run_with_the_next_reading() -> None:
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        b.sim.receive(b":SENS:CURR:PROT 9e-4\n")
+        with pytest.raises(DeviceFault, match="does not hold any more"):
             await b.channel.read()
         await b.channel.turn_off()
         assert b.is_off()
@@ -599,7 +611,7 @@ async def test_a_mangled_reading_is_never_a_number(kind: str) -> None:
 
 
 PART = "+3.700123E+00,-1.234567E-09,+1.000000E+00,+0.000000E+00"
-WHOLE = f"1;CURR;1;{PART};{PART};1".encode()
+WHOLE = f"1;CURR;1;+2.000000E+01;{PART};{PART};+2.000000E+01;1".encode()
 
 
 def test_no_lost_or_changed_byte_of_a_reading_goes_unseen() -> None:
@@ -638,7 +650,7 @@ def test_a_reading_in_doubt_is_an_error_never_a_number(good: str, bad: str, why:
 def test_every_sign_of_the_limit_is_a_flag_however_it_is_spelled(status: str, flags: set[str]) -> None:
     part = f"+3.700123E+00,+1.234567E-04,{status},+4.200000E+00"
     drive = Drive(1, "VOLT", 20.0, 1e-3, 4.2, 2e-4)
-    assert parse_reading(f"1;VOLT;1;{part};{part};1".encode(), drive).flags == {*flags, "four_wire"}
+    assert parse_reading(f"1;VOLT;1;+2.000000E-04;{part};{part};+2.000000E-04;1".encode(), drive).flags == {*flags, "four_wire"}
 
 
 @WIRES
@@ -735,7 +747,6 @@ async def test_an_output_switched_on_by_someone_else_is_found() -> None:
         with pytest.raises(DeviceFault, match=r":OUTP2 0 was not taken: the instrument answers 1"):
             await b.instrument.resync()
         await b.instrument.channels["2"].turn_off()
-        b.sim.box.channels[2].abuse.acts.clear()
 
 
 async def run_until_the_connection_breaks(line: Line, address: str) -> None:

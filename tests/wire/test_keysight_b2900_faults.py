@@ -60,7 +60,7 @@ class Numbered(KeysightB2900):
             return reply
         self.asked += 1
         fields = reply.decode().split(";")
-        for at in (3, 4):
+        for at in (4, 5):
             fields[at] = ",".join([f"{self.newest_V:+.6E}", *fields[at].split(",")[1:]])
         return ";".join(fields).encode()  # its end of line is still there
 
