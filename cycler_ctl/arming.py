@@ -11,6 +11,7 @@ from dataclasses import replace
 from math import inf, isfinite
 
 from cycler_ctl.guard import Ceilings, GuardLimits
+from cycler_ctl.guard_stuck import STUCK_S
 from cycler_ctl.instrument import Protection, Ratings
 from cycler_ctl.settings import ChannelSettings
 from protocols.model import (
@@ -49,6 +50,7 @@ HOLD_CHARGE_SLACK = (
     1.3  # counting a falling current at the larger end of each interval: 27 % more at two samples a decay
 )
 TIME_SLACK, TIME_SLACK_S = 1.02, 60.0
+REST_SHARE, REST_OFFSETS = 0.02, 3.0  # of the channel's limit; of the offsets of the range that holds it
 # The engine watches the run's safety, and for how long; the guard stands behind it and knows no patience.
 BEHIND_SAFETY_V, BEHIND_SAFETY_A, BEHIND_SAFETY_K = 0.050, 1.05, 5.0
 
@@ -253,12 +255,20 @@ def guard_limits(channel: ChannelSettings, ratings: Ratings, safety: Safety) -> 
         step=Ceilings(limits.step_charge_Ah or inf, limits.step_time_s or inf),
         bounded=channel.regulation == "bounded",
         open_samples=channel.debounce if channel.sample_every_s <= 1.0 else 1,
+        rest_A=_rest_A(limits.current_A, ratings),
+        stuck_s=STUCK_S if ratings.shows_noise else inf,
     ).tightened(voltage_V=ratings.voltage_V, current_A=ratings.current_A)
     return hard.tightened(
         voltage_V=_wider(safety.voltage_V, BEHIND_SAFETY_V),
         current_A=inf if safety.current_A is None else safety.current_A * BEHIND_SAFETY_A,
         temperature_degC=_wider(safety.temperature_degC, BEHIND_SAFETY_K),
     )
+
+
+def _rest_A(current_A: float, ratings: Ratings) -> float:
+    """What may flow at rest: the instrument's offset, or so small a share of the limit that it harms no cell."""
+    offsets_A = [one.measure_offset_A + one.source_offset_A for one in ratings.ranges if one.range_A >= current_A]
+    return max(REST_SHARE * current_A, REST_OFFSETS * offsets_A[0] if offsets_A else 0.0)
 
 
 def _wider(window: Window | None, by: float) -> Window:

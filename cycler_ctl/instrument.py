@@ -104,6 +104,8 @@ class Ratings:
     """How a rest sees the cell and what it may leak, in words."""
     slowest_sample_s: float = inf
     """Asked more rarely, the instrument would let go of the cell by itself (a watchdog, a lease)."""
+    shows_noise: bool = False
+    """Its noise moves at least a digit of each reading: readings that stand still are stuck."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ def ratings(model: str, regulation: str, nplc: float) -> Ratings:
         protection=Protection.B if bounded else Protection.C,
         protection_why=WHY_BOUNDED if bounded else WHY_CURRENT,
         rest=REST,
+        shows_noise=True,
     )
 
 

@@ -73,5 +73,6 @@ def ratings(model: str, regulation: str, nplc: float, dead_man_s: float, *, is_l
         protection=without if is_lan else Protection.A,
         protection_why=why(regulation, dead_man_s, is_lan=is_lan),
         rest=REST,
+        shows_noise=True,
         slowest_sample_s=dead_man_s - RECOVERY_S,
     )

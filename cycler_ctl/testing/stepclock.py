@@ -34,6 +34,10 @@ class StepClock:
     def utc(self) -> float:
         return self._start_utc_s + self._now_s
 
+    def utc_is_set(self, by_s: float) -> None:
+        """Somebody sets the computer's clock; the monotonic one knows nothing of it."""
+        self._start_utc_s += by_s
+
     @contextmanager
     def member(self) -> Generator[None]:
         task = asyncio.current_task()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -240,7 +241,10 @@ async def test_another_voltage_set_at_the_panel_ends_the_hold(tmp_path: Path) ->
         assert lab.is_off()
 
 
-async def test_a_meter_that_is_stuck_in_a_hold_meets_the_guards_own_ceiling(tmp_path: Path) -> None:
+async def test_a_meter_that_is_stuck_in_a_hold_meets_the_guards_own_ceiling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cycler_ctl.arming.STUCK_S", inf)  # an instrument that shows no noise
     async with open_virtual(tmp_path, sample_every_s=60.0) as lab:
         await lab.start("  - charge: {at: C/2, until: 4.2 V, then_hold_until: C/20}\n")
         await lab.until_step("1.cv")
@@ -285,3 +289,43 @@ async def test_a_hold_that_the_channel_cannot_hold_is_refused_before_anything_is
         with pytest.raises(RefusedError, match=r"step 1: 4\.399 V is not inside the channel's limits"):
             await lab.start("  - hold: {at: 4.399 V, for: 1 h}\n", CELL.replace("4.35 V", "4.4 V"))
         assert lab.is_off()
+
+
+STUCK = {
+    "CC": "  - charge: {at: C/20, for: 10 h}\n",
+    "hold": "  - hold: {at: 3.7 V, current_limit: 1 mA, until: C/50, for: 10 h}\n",
+    "rest": "  - rest: 10 h\n",
+}
+
+
+@pytest.mark.parametrize("step", STUCK)
+async def test_readings_that_stand_still_for_half_an_hour_end_the_run(tmp_path: Path, step: str) -> None:
+    async with open_virtual(tmp_path) as lab:
+        await lab.start(STUCK[step])
+        await lab.at(900.0)
+        lab.fault("stuck", True)
+        status = await lab.ends()
+        assert status.state is ChannelState.FAULTED
+        assert "the readings are stuck" in status.reason
+        assert lab.clock.now() == pytest.approx(900.0 + 1800.0, abs=65.0)
+
+
+async def test_a_cell_that_rests_for_days_is_not_taken_for_stuck(tmp_path: Path) -> None:
+    async with open_virtual(tmp_path) as lab:
+        await lab.start("  - rest: 48 h\n")
+        assert (await lab.ends()).state is ChannelState.FINISHED
+
+
+PANEL = {"CC": b":SENS:CURR:PROT 1E-3\n", "rest": b":SOUR:CURR:RANG 1E-2;LEV 2E-3\n"}
+
+
+@pytest.mark.parametrize("step", PANEL)
+async def test_another_current_set_at_the_panel_ends_the_run(tmp_path: Path, step: str) -> None:
+    async with open_virtual(tmp_path) as lab:
+        await lab.start(STUCK[step])
+        await lab.at(300.0)
+        lab.smu.line.instrument.receive(PANEL[step])
+        status = await lab.ends()
+        assert status.state is ChannelState.FAULTED
+        assert "does not do what it was set to" in status.reason
+        assert lab.clock.now() <= 300.0 + 4 * 30.0

@@ -61,6 +61,15 @@ class Virtual:
     def fault(self, name: str, value: str | float) -> None:
         self.smu.line.instrument.set_fault(name, value)
 
+    def load(self) -> Load:
+        """The cell that is on the leads."""
+        terminals: Any = self.smu.line.instrument
+        load: Load = terminals.smu.terminals.load
+        return load
+
+    def commands(self) -> list[tuple[float, bytes]]:
+        return self.smu.command_log()
+
     def swap(self, cell: Load) -> None:
         """Another cell is on the leads now."""
         terminals: Any = self.smu.line.instrument
@@ -143,6 +152,7 @@ async def open_virtual(
     sample_every_s: float = 30.0,
     regulation: str = "bounded",
     limits: Limits = LIMITS,
+    temperature: str = "unmonitored",
 ) -> AsyncGenerator[Virtual]:
     """When left, the output is off and no harm was done to the cell on the way."""
     clock = StepClock()
@@ -150,7 +160,7 @@ async def open_virtual(
         instrument="smu1",
         sample_every_s=sample_every_s,
         limits=limits,
-        temperature="unmonitored",
+        temperature=temperature,
         regulation=regulation,
         accept_class_c=Acceptance(who="K. Abe", when="2026-11-22"),
     )

@@ -16,7 +16,7 @@ from cycler_ctl.arming import (
     largest_capacity_Ah,
 )
 from cycler_ctl.guard import Ceilings
-from cycler_ctl.instrument import Protection, Ratings
+from cycler_ctl.instrument import Accuracy, Protection, Ratings
 from cycler_ctl.settings import Acceptance, ChannelSettings, Limits
 from protocols.model import (
     Alternative,
@@ -271,6 +271,20 @@ def test_the_guard_stands_just_behind_the_runs_safety_and_never_outside_the_chan
 def test_slow_sampling_means_one_sample_for_an_open_circuit_and_a_longer_stale_limit() -> None:
     slow = guard_limits(CHANNEL.model_copy(update={"sample_every_s": 5.0}), RATINGS, SAFETY)
     assert (slow.open_samples, slow.stale_s) == (1, 15.0)
+
+
+def test_at_rest_a_small_share_of_the_limit_or_the_instruments_offset_may_flow() -> None:
+    ranges = (Accuracy(1e-3, 1e-3, 1e-6, 1e-3, 1e-6), Accuracy(0.1, 1e-3, 1e-4, 1e-3, 2e-5))
+    coarse = replace(RATINGS, ranges=ranges)
+    assert guard_limits(CHANNEL, RATINGS, SAFETY).rest_A == pytest.approx(0.2e-3)
+    assert guard_limits(CHANNEL, coarse, SAFETY).rest_A == pytest.approx(3 * 1.2e-4)
+    assert guard_limits(with_limits(current_A=1e-3), coarse, SAFETY).rest_A == pytest.approx(20e-6)
+    assert guard_limits(with_limits(current_A=1e-4), coarse, SAFETY).rest_A == pytest.approx(6e-6)
+
+
+def test_only_where_the_instrument_shows_its_noise_can_readings_be_stuck() -> None:
+    assert guard_limits(CHANNEL, RATINGS, SAFETY).stuck_s == math.inf
+    assert guard_limits(CHANNEL, replace(RATINGS, shows_noise=True), SAFETY).stuck_s == 1800.0
 
 
 def test_an_unmonitored_channel_has_no_temperature_limits() -> None:
