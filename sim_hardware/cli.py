@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
+import os
 import signal
 import sys
 import threading
@@ -31,8 +33,14 @@ from sim_hardware.control import Control, described, serve_control
 from sim_hardware.simtime import SimTime
 
 
+ABUSE_FILE = "CYCLER_SIM_ABUSE"
+"""Names a file to which every act of abuse is added, for tests whose simulators others start, or kill."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    if ABUSE_FILE in os.environ:
+        logging.getLogger("sim_hardware.abuse").addHandler(logging.FileHandler(os.environ[ABUSE_FILE], delay=True))
     try:
         bench = _bench(options)
     except (OSError, ValueError) as error:  # a broken TOML file is a ValueError too

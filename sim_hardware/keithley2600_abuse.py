@@ -5,6 +5,7 @@ Only the host's own acts count: a power failure or someone at the front panel le
 
 from __future__ import annotations
 
+from sim_hardware.abuse import Acts
 from sim_hardware.circuit import CurrentSource, Disconnected, Terminals
 from sim_hardware.keithley2400_abuse import CHARGE_WHILE_OFF, DUMPED, NOT_APART, TWO_WIRES
 from sim_hardware.keithley2450_abuse import SWITCHED_LIVE
@@ -12,16 +13,15 @@ from sim_hardware.keithley2600_settings import HIGH_Z, REMOTE, Settings
 
 
 class Abuse:
-    """``acts`` holds each kind once, in the order of first times. ``let_go`` is True once the host has let go of it."""
+    """``acts`` is what was done. ``let_go`` is True once the host has let go of it."""
 
     def __init__(self) -> None:
-        self.acts: list[str] = []
+        self.acts = Acts()
         self.let_go = False
         self._wiring: tuple[object, ...] | None = None
 
     def add(self, act: str) -> None:
-        if act not in self.acts:
-            self.acts.append(act)
+        self.acts.add(act)
 
     def forgive(self) -> None:
         """The host could not know: the instrument lost power, or someone touched it."""

@@ -5,6 +5,7 @@ Only the host's own acts count: a power failure or someone at the front panel le
 
 from __future__ import annotations
 
+from sim_hardware.abuse import Acts
 from sim_hardware.circuit import CurrentSource, Disconnected, Terminals
 from sim_hardware.keithley2400_abuse import (
     AUTO_CLEAR,
@@ -26,16 +27,15 @@ MOVING = "on with a source that moves by itself"
 
 
 class Abuse:
-    """``acts`` holds each kind once, in the order of first times. ``let_go`` is True once the host has said HIZ."""
+    """``acts`` is what was done. ``let_go`` is True once the host has said HIZ."""
 
     def __init__(self) -> None:
-        self.acts: list[str] = []
+        self.acts = Acts()
         self.let_go = False
         self._wiring: tuple[object, ...] | None = None
 
     def add(self, act: str) -> None:
-        if act not in self.acts:
-            self.acts.append(act)
+        self.acts.add(act)
 
     def forgive(self) -> None:
         """The host could not know: the instrument lost power, or someone touched it."""

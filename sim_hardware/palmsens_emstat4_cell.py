@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
+from sim_hardware.abuse import Acts
 from sim_hardware.circuit import CurrentSource, Disconnected, Terminals, VoltageSource
 from sim_hardware.loads import Load
 from sim_hardware.palmsens_emstat4_models import Model
@@ -41,7 +42,7 @@ class Electrodes:
     def __init__(self, model: Model, load: Load, seed: int) -> None:
         self.model = model
         self.terminals = Terminals(load)
-        self.abuse: list[str] = []
+        self.abuse = Acts()
         self.noise = 1.0
         self.welded = False
         self._random = Random(seed)  # noqa: S311 - noise, not secrets
@@ -136,8 +137,8 @@ class Electrodes:
             self.terminals.drive(wanted)
 
     def _look(self, act: str, *, harmful: bool) -> None:
-        if harmful and not self.welded and act not in self.abuse:
-            self.abuse.append(act)
+        if harmful and not self.welded:
+            self.abuse.add(act)
 
 
 def _meta(status: int, number: int) -> str:

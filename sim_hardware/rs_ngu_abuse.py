@@ -5,6 +5,7 @@ Only the host's own acts count: a power failure or someone at the front panel le
 
 from __future__ import annotations
 
+from sim_hardware.abuse import Acts
 from sim_hardware.circuit import CurrentSource, Terminals
 from sim_hardware.keithley2400_abuse import CHARGE_WHILE_OFF, DUMPED, TWO_WIRES
 from sim_hardware.keithley2450_abuse import SWITCHED_LIVE
@@ -19,16 +20,15 @@ SHAPES = ("ramp", "delay", "impedance", "resistance", "fast", "modulation", "tri
 
 
 class Abuse:
-    """``acts`` holds each kind once, in the order of first times."""
+    """``acts`` is what was done."""
 
     def __init__(self) -> None:
-        self.acts: list[str] = []
+        self.acts = Acts()
         self._wiring: tuple[object, ...] | None = None
         self._was_let_go = False
 
     def add(self, act: str) -> None:
-        if act not in self.acts:
-            self.acts.append(act)
+        self.acts.add(act)
 
     def forgive(self) -> None:
         """The host could not know: the instrument lost power, or someone touched it."""

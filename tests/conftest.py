@@ -1,4 +1,4 @@
-"""Rules for every test: nothing is left behind, and in CI nothing is skipped."""
+"""Rules for every test: no cell is harmed, nothing is left behind, and in CI nothing is skipped."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from judged import NOT_OUR_DRIVER, judge, no_cell_is_harmed, provokes
+
+__all__ = ["judge", "no_cell_is_harmed", "provokes"]
 
 GONE_WITHIN_S = 5.0
 
@@ -15,6 +18,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--campaign", action="store_true", help="the long form of the campaigns: the same code, more of it"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"{NOT_OUR_DRIVER}: the test itself or another program drives the simulator")
 
 
 @pytest.fixture(autouse=True, scope="session")

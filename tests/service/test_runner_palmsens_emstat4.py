@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from judged import Provokes
 from rig import Rig, open_rig, protocol, until
 from virtual import LIMITS, Virtual
 
@@ -54,7 +55,8 @@ async def test_a_run_on_a_nexus_finishes_off_and_recorded(rig: Rig) -> None:
     assert {row.current_A for row in rows} == {0.0}
 
 
-async def test_a_script_that_fails_in_a_run_ends_it_off(rig: Rig) -> None:
+async def test_a_script_that_fails_in_a_run_ends_it_off(rig: Rig, provokes: Provokes) -> None:
+    provokes("a cell left on with no script running")
     run = await rig.flowing()
     rig.smu().line.instrument.set_fault("script", value=True)
     status = await rig.ends()

@@ -12,6 +12,8 @@ from sim_hardware.circuit import CurrentSource, Operating, VoltageSource, advanc
 from sim_hardware.keithley2400 import Keithley2400
 from sim_hardware.loads import Battery, Load, resistor
 
+pytestmark = pytest.mark.not_our_driver
+
 
 class Bench:
     """A 2400 with a time of its own."""

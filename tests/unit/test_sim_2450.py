@@ -13,6 +13,8 @@ from sim_hardware.keithley2450_abuse import SWITCHED_LIVE
 from sim_hardware.keithley2450_models import FAMILY
 from sim_hardware.loads import Battery, Load
 
+pytestmark = pytest.mark.not_our_driver
+
 NOTHING = '0,"No error;0;0 0"'
 WHOLE = ':READ? "defbuffer1", SOUR, READ, SOURSTAT, STAT'
 

@@ -11,6 +11,8 @@ from sim_hardware.keithley2600 import Keithley2600
 from sim_hardware.keithley2600_models import FAMILY
 from sim_hardware.loads import Battery
 
+pytestmark = pytest.mark.not_our_driver
+
 OFF_APART = "smua.source.offmode = smua.OUTPUT_HIGH_Z smua.source.output = smua.OUTPUT_OFF"
 CHARGING = (
     "smua.source.offmode = 2 smua.sense = 1 smua.source.func = 1 smua.source.rangev = 6 smua.source.levelv = 4.2 "

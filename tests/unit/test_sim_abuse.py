@@ -8,6 +8,8 @@ from sim_hardware import keithley2400_abuse as abuse
 from sim_hardware.keithley2400 import Keithley2400
 from sim_hardware.loads import Battery
 
+pytestmark = pytest.mark.not_our_driver
+
 CAREFUL = (
     b":OUTP OFF;:OUTP:SMOD HIMP;:SYST:RSEN ON\n"
     b':SENS:FUNC "VOLT","CURR";:SOUR:VOLT:RANG 20;:SOUR:VOLT 3.7;:SENS:CURR:PROT 1E-4;:SENS:CURR:RANG 1E-4\n'

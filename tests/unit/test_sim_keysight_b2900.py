@@ -24,6 +24,8 @@ from sim_hardware.keysightb2900_abuse import AUTO_ON, MOVING, PROTECTION, SWITCH
 from sim_hardware.keysightb2900_models import FAMILY
 from sim_hardware.loads import Battery, Load
 
+pytestmark = pytest.mark.not_our_driver
+
 NOTHING = '+0,"No error"'
 SAFE = ":OUTP:ON:AUTO 0;:OUTP:OFF:AUTO 0;:OUTP:OFF:MODE HIZ;:OUTP:PROT 0;:SENS:REM 1"
 ELEMENTS = ":FORM:ELEM:SENS VOLT,CURR,STAT,SOUR"

@@ -8,6 +8,8 @@ from sim_hardware.loads import Battery
 from sim_hardware.palmsens_emstat4 import EmStat4
 from sim_hardware.palmsens_emstat4_values import Value, encoded, literal, package
 
+pytestmark = pytest.mark.not_our_driver
+
 CP = b"""e
 var e
 var c

@@ -13,6 +13,8 @@ from sim_hardware.rs_ngu import RsNgu
 from sim_hardware.rs_ngu_abuse import BOTH_WAYS, FUSED, SHAPED, UNBOUNDED, UNPROTECTED
 from sim_hardware.rs_ngu_models import FAMILY
 
+pytestmark = pytest.mark.not_our_driver
+
 NOTHING = '0,"No error"'
 SAFE = ":VOLT:SENS EXT;:VOLT:PROT 1;:OUTP:MODE SOUR"
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import pytest
+from judged import Provokes
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkClosed, LinkTimeout
@@ -107,7 +108,8 @@ async def test_connecting_says_off_before_anything_else_and_leaves_it_high_imped
         assert b.instrument.identity.serial == "1000001"
 
 
-async def test_an_output_found_on_is_off_when_connecting_returns() -> None:
+async def test_an_output_found_on_is_off_when_connecting_returns(provokes: Provokes) -> None:
+    provokes("off, but still connected", "on in two wires")
     clock = SystemClock()
     sim = Keithley2400(Battery(3.7, 50.0), clock.now)
     sim.receive(b":SENS:CURR:PROT 1E-3\n:SOUR:VOLT 4\n:OUTP ON\n")
@@ -139,7 +141,8 @@ async def test_what_someone_measured_before_does_not_choose_the_source(left: byt
         assert sim.smu.settings.functions == {"VOLT", "CURR"}
 
 
-async def test_ohms_chosen_at_the_front_panel_show_in_the_next_reading() -> None:
+async def test_ohms_chosen_at_the_front_panel_show_in_the_next_reading(provokes: Provokes) -> None:
+    provokes("on with a source of the instrument's choice")
     async with bench() as b:
         await b.channel.apply(CHARGE)
         b.sim.receive(b':SENS:FUNC "RES";:SENS:RES:MODE MAN\n')
@@ -147,7 +150,8 @@ async def test_ohms_chosen_at_the_front_panel_show_in_the_next_reading() -> None
             await b.channel.read()
 
 
-async def test_safe_off_needs_no_connection_state() -> None:
+async def test_safe_off_needs_no_connection_state(provokes: Provokes) -> None:
+    provokes("off, but still connected", "on in two wires")
     clock = SystemClock()
     sim = Keithley2400(Battery(3.7, 50.0), clock.now)
     sim.receive(b":OUTP ON\n:READ?")  # and a question left half asked
@@ -354,7 +358,8 @@ async def test_a_cell_beyond_the_edge_is_not_driven_the_wrong_way() -> None:
         assert b.is_off()
 
 
-async def test_a_cell_above_what_the_instrument_can_hold_is_left_alone() -> None:
+async def test_a_cell_above_what_the_instrument_can_hold_is_left_alone(provokes: Provokes) -> None:
+    provokes("a cell beyond the voltage limit")
     async with bench(Battery(25.0, 50.0)) as b:
         with pytest.raises(InstrumentError, match=r"overflow|the cell is above"):  # what the instrument sinks is open
             await b.channel.apply(REST)
@@ -529,7 +534,8 @@ async def test_a_rebooted_instrument_is_found_and_never_just_switched_on() -> No
         assert told.index(b":OUTP:SMOD HIMP") < told.index(b":SYST:RSEN 1") < told.index(b":OUTP ON")
 
 
-async def test_a_reset_that_was_switched_on_again_shows_in_the_next_reading() -> None:
+async def test_a_reset_that_was_switched_on_again_shows_in_the_next_reading(provokes: Provokes) -> None:
+    provokes("charge while off", "off, but still connected", "on in two wires")
     async with bench() as b:
         await b.channel.apply(CHARGE)
         b.sim.receive(b'*RST\n:FORM:ELEM VOLT,CURR,STAT\n:SENS:FUNC "VOLT","CURR"\n:OUTP ON\n')

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import pytest
+from judged import Provokes
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkClosed, LinkError, LinkTimeout
@@ -104,7 +105,8 @@ class NeverOff(Output):
         """Says so, and does not."""
 
 
-async def test_a_2450_driver_that_breaks_a_rule_is_found() -> None:
+async def test_a_2450_driver_that_breaks_a_rule_is_found(provokes: Provokes) -> None:
+    provokes("another function or range with the output on")
 
     @asynccontextmanager
     async def never_off(link: Link, options: Options) -> AsyncGenerator[Instrument]:
@@ -154,7 +156,8 @@ async def test_connecting_says_off_before_anything_else_and_leaves_it_high_imped
         assert b.instrument.identity.firmware == "1.7.12b"
 
 
-async def test_an_output_found_on_is_off_when_connecting_returns() -> None:
+async def test_an_output_found_on_is_off_when_connecting_returns(provokes: Provokes) -> None:
+    provokes("off, but still connected", "on in two wires")
     sim = Keithley2450(Battery(3.7, 50.0), SystemClock().now)
     sim.receive(b":SOUR:VOLT 4\n:OUTP ON\n")
     assert sim.smu.settings.output
@@ -314,7 +317,8 @@ async def test_a_cell_beyond_the_edge_is_not_driven_the_wrong_way() -> None:
         assert b.is_off()
 
 
-async def test_a_cell_above_what_the_instrument_can_hold_is_left_alone() -> None:
+async def test_a_cell_above_what_the_instrument_can_hold_is_left_alone(provokes: Provokes) -> None:
+    provokes("a cell beyond the voltage limit")
     async with bench(Battery(25.0, 50.0), abuse=("a cell beyond the voltage limit",)) as b:
         with pytest.raises(InstrumentError, match=r"overflow|the cell is above"):
             await b.channel.apply(REST)
@@ -419,7 +423,8 @@ def test_the_manuals_identity_is_understood(maker: str) -> None:
     assert (identity.model, identity.serial, identity.firmware) == ("2450", "01234567", "1.0.0i")
 
 
-async def test_safe_off_needs_no_connection_state() -> None:
+async def test_safe_off_needs_no_connection_state(provokes: Provokes) -> None:
+    provokes("off, but still connected", "on in two wires")
     clock = SystemClock()
     sim = Keithley2450(Battery(3.7, 50.0), clock.now)
     sim.receive(b":OUTP ON\n")
@@ -431,7 +436,8 @@ async def test_safe_off_needs_no_connection_state() -> None:
 
 
 @pytest.mark.parametrize("kind", ["drop", "garble"])
-async def test_safe_off_needs_no_answer_about_the_language(kind: str) -> None:
+async def test_safe_off_needs_no_answer_about_the_language(kind: str, provokes: Provokes) -> None:
+    provokes("off, but still connected", "on in two wires")
     clock = SystemClock()
     sim = Keithley2450(Battery(3.7, 50.0), clock.now)
     sim.receive(b":OUTP ON\n")
@@ -544,7 +550,8 @@ async def test_a_rebooted_instrument_is_found_and_never_just_switched_on() -> No
         assert off < sense < on
 
 
-async def test_a_reset_that_was_switched_on_again_shows_in_the_next_reading() -> None:
+async def test_a_reset_that_was_switched_on_again_shows_in_the_next_reading(provokes: Provokes) -> None:
+    provokes("charge while off", "off, but still connected", "on in two wires")
     async with bench(abuse=None) as b:
         await b.channel.apply(CHARGE)
         b.sim.receive(b"*RST\n:OUTP ON\n")

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import pytest
+from judged import Provokes
 from pydantic import ValidationError
 
 from cycler_ctl.clock import SystemClock
@@ -128,7 +129,8 @@ class NeverOff(Output):
         """Says so, and does not."""
 
 
-async def test_a_2600_driver_that_breaks_a_rule_is_found() -> None:
+async def test_a_2600_driver_that_breaks_a_rule_is_found(provokes: Provokes) -> None:
+    provokes("another function or range with the output on")
 
     @asynccontextmanager
     async def never_off(link: Link, options: Options) -> AsyncGenerator[Instrument]:
@@ -172,7 +174,8 @@ async def test_connecting_says_off_before_anything_else_and_leaves_both_high_imp
         assert (b.instrument.identity.model, b.instrument.identity.serial) == ("2602B", "1219110")
 
 
-async def test_outputs_found_on_with_a_script_running_are_off_when_connecting_returns() -> None:
+async def test_outputs_found_on_with_a_script_running_are_off_when_connecting_returns(provokes: Provokes) -> None:
+    provokes("off, but still connected", "on in two wires")
     clock = SystemClock()
     sim = Keithley2600(loads("2602B"), clock.now)
     sim.receive(b"smua.source.levelv = 4 smua.source.output = 1 smub.source.output = 1\ndelay(1000)\n")
@@ -489,7 +492,8 @@ async def test_a_cell_beyond_the_edge_is_not_driven_the_wrong_way() -> None:
         assert b.is_off()
 
 
-async def test_a_cell_above_what_the_instrument_can_hold_is_left_alone() -> None:
+async def test_a_cell_above_what_the_instrument_can_hold_is_left_alone(provokes: Provokes) -> None:
+    provokes("a cell beyond the voltage limit")
     async with bench(Battery(25.0, 50.0), abuse=("a cell beyond the voltage limit",)) as b:
         with pytest.raises(InstrumentError, match=r"overflow|the cell is above"):
             await b.channel.apply(REST)
@@ -568,7 +572,8 @@ async def test_what_someone_set_before_changes_nothing(left: bytes, setpoint: Se
 @pytest.mark.parametrize(
     "act", ["source.output = 0", "sense = 0", "source.levelv = 3.9", "source.limiti = 1e-3", "source.offmode = 0"]
 )
-async def test_what_someone_does_shows_in_the_next_reading(act: str) -> None:
+async def test_what_someone_does_shows_in_the_next_reading(act: str, provokes: Provokes) -> None:
+    provokes(*{"sense = 0": ["on in two wires"], "source.offmode = 0": ["off, but still connected"]}.get(act, ()))
     async with bench(abuse=None) as b:
         await b.channel.apply(CHARGE)
         b.sim.receive(f"abort\nsmua.{act}\n".encode())
@@ -762,7 +767,8 @@ async def test_a_dead_socket_is_an_error_and_the_next_connection_begins_with_off
 
 
 @pytest.mark.parametrize("model", ["2602B", "2635A"])
-async def test_safe_off_needs_no_connection_state(model: str) -> None:
+async def test_safe_off_needs_no_connection_state(model: str, provokes: Provokes) -> None:
+    provokes("off, but still connected", "on in two wires")
     clock = SystemClock()
     sim = Keithley2600(loads(model), clock.now, model=model)
     sim.receive(b"smua.source.output = 1\ndelay(100)\n")

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import pytest
+from judged import Provokes
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkClosed, LinkError, LinkTimeout
@@ -181,7 +182,13 @@ async def test_connecting_says_off_before_anything_else_and_leaves_both_high_imp
 
 
 @pytest.mark.parametrize("left", ["ZERO", "NORM", "HIZ"])
-async def test_outputs_found_on_are_off_when_connecting_returns(left: str) -> None:
+async def test_outputs_found_on_are_off_when_connecting_returns(left: str, provokes: Provokes) -> None:
+    provokes(
+        "off, but still connected",
+        "on for each reading only",
+        "on in two wires",
+        "on while a reading could switch it on",
+    )
     sim = two_cells()
     sim.receive(f":OUTP:OFF:MODE {left};:OUTP2:OFF:MODE {left};:OUTP ON;:OUTP2 ON\n".encode())
     assert sim.box.channels[2].output
@@ -347,7 +354,8 @@ async def test_a_cell_beyond_the_edge_is_not_driven_the_wrong_way() -> None:
         assert b.is_off()
 
 
-async def test_a_cell_above_what_the_instrument_can_hold_is_left_alone() -> None:
+async def test_a_cell_above_what_the_instrument_can_hold_is_left_alone(provokes: Provokes) -> None:
+    provokes("a cell beyond the voltage limit")
     async with bench(Battery(25.0, 50.0), abuse=("a cell beyond the voltage limit",)) as b:
         with pytest.raises(InstrumentError, match=r"overflow|the cell is above"):
             await b.channel.apply(REST)
@@ -433,8 +441,14 @@ def test_an_observed_identity_is_understood(maker: str) -> None:
     ("model", "kind"), [("B2901A", ""), ("B2902A", ""), ("B2901A", "delay"), ("B2902A", "drop"), ("B2902A", "garble")]
 )
 async def test_safe_off_needs_no_connection_state_and_switches_every_output_off(
-    model: str, kind: str
+    model: str, kind: str, provokes: Provokes
 ) -> None:
+    provokes(
+        "off, but still connected",
+        "on for each reading only",
+        "on in two wires",
+        "on while a reading could switch it on",
+    )
     clock = SystemClock()
     sim = two_cells(model=model)
     sim.receive(b":OUTP ON\n:OUTP2 ON\n")
@@ -449,7 +463,13 @@ async def test_safe_off_needs_no_connection_state_and_switches_every_output_off(
         assert b":ABOR (@1)" in [message for _, message in sim.log]
 
 
-async def test_safe_off_claims_nothing_of_what_cannot_be_asked() -> None:
+async def test_safe_off_claims_nothing_of_what_cannot_be_asked(provokes: Provokes) -> None:
+    provokes(
+        "off, but still connected",
+        "on for each reading only",
+        "on in two wires",
+        "on while a reading could switch it on",
+    )
     clock = SystemClock()
     sim = two_cells()
     sim.receive(b":OUTP2 ON\n")
@@ -567,7 +587,14 @@ async def test_a_reboot_that_swallows_a_reading_is_found_by_resync() -> None:
             await b.instrument.resync()
 
 
-async def test_a_reset_that_was_switched_on_again_shows_in_the_next_reading() -> None:
+async def test_a_reset_that_was_switched_on_again_shows_in_the_next_reading(provokes: Provokes) -> None:
+    provokes(
+        "0 V on the cell on its way off",
+        "off, but still connected",
+        "on for each reading only",
+        "on in two wires",
+        "on while a reading could switch it on",
+    )
     async with bench(abuse=None) as b:
         await b.channel.apply(CHARGE)
         b.sim.receive(b"*RST\n:OUTP ON\n")

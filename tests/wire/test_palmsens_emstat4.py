@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 
 import pytest
+from judged import Provokes
 from pydantic import ValidationError
 
 from cycler_ctl.clock import SystemClock, real_sleep
@@ -139,7 +140,8 @@ async def test_a_charge_a_rest_and_a_discharge_run_over_every_wire(serve: Serve)
         assert b.is_off()
 
 
-async def test_connecting_aborts_and_opens_the_cell_before_anything_else() -> None:
+async def test_connecting_aborts_and_opens_the_cell_before_anything_else(provokes: Provokes) -> None:
+    provokes("a cell left on with no script running")
     sim = EmStat4(Battery(3.7, 50.0), SystemClock().now)
     sim.receive(b"e\nset_pgstat_mode 3\nset_e 3700m\ncell_on\nwait 1000\n\n")
     assert sim.truth()["output_on"]
@@ -330,7 +332,8 @@ async def test_every_current_is_set_on_one_fixed_range(current_A: float) -> None
             assert (await b.channel.read()).current_A == pytest.approx(amperes, rel=0.02)
 
 
-async def test_a_script_that_fails_leaves_the_cell_on_until_the_driver_turns_it_off() -> None:
+async def test_a_script_that_fails_leaves_the_cell_on_until_the_driver_turns_it_off(provokes: Provokes) -> None:
+    provokes("a cell left on with no script running")
     async with bench(abuse=("a cell left on with no script running",)) as b:
         await b.channel.apply(CHARGE)
         b.sim.set_fault("script", value=True)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import pytest
+from judged import Provokes
 from pydantic import ValidationError
 
 from cycler_ctl.clock import SystemClock
@@ -110,7 +111,9 @@ class NeverOff(Output):
         """Says so, and does not."""
 
 
-async def test_an_ngu_driver_that_breaks_a_rule_is_found() -> None:
+async def test_an_ngu_driver_that_breaks_a_rule_is_found(provokes: Provokes) -> None:
+    provokes("another function or range with the output on")
+
     @asynccontextmanager
     async def never_off(link: Link, options: Options) -> AsyncGenerator[Instrument]:
         async with connect(link, options) as instrument:
@@ -205,7 +208,8 @@ class Leaky(RsNgu):
         return reply.replace(b"AUTO", b"SOUR")
 
 
-async def test_a_mode_that_does_not_do_as_it_says_is_found_at_the_smallest_current_there_is() -> None:
+async def test_a_mode_that_does_not_do_as_it_says_is_found_at_the_smallest_current_there_is(provokes: Provokes) -> None:
+    provokes("on with leave to source and to sink")
     async with bench(sim_class=Leaky, abuse=None) as b:
         with pytest.raises(DeviceFault, match="does not do as its mode says"):
             await b.channel.apply(REST)
@@ -476,7 +480,8 @@ async def test_what_someone_set_before_changes_nothing(left: bytes) -> None:
     assert sim.truth()["abuse"] == ()
 
 
-async def test_an_output_found_on_is_off_when_connecting_returns() -> None:
+async def test_an_output_found_on_is_off_when_connecting_returns(provokes: Provokes) -> None:
+    provokes("on with leave to source and to sink", "on without over-voltage protection")
     clock = SystemClock()
     sim = RsNgu(Battery(3.7, 50.0), clock.now, model="ngm202", second=Battery(3.3, 50.0))
     sim.receive(b"INST:NSEL 2;:VOLT 3.4;:OUTP 1;:INST:NSEL 1\n")
@@ -524,7 +529,9 @@ async def test_an_open_sense_lead_trips_the_protection_before_it_harms_the_cell(
 
 
 @pytest.mark.parametrize("act", [b"OUTP 0", b"OUTP:GEN 0", b"OUTP:MODE AUTO", b"*RST"])
-async def test_what_someone_does_at_the_front_panel_shows_in_the_next_reading(act: bytes) -> None:
+async def test_what_someone_does_at_the_front_panel_shows_in_the_next_reading(act: bytes, provokes: Provokes) -> None:
+    if act == b"OUTP:MODE AUTO":
+        provokes("another function or range with the output on", "on with leave to source and to sink")
     async with bench(abuse=None) as b:
         await b.channel.apply(CHARGE)
         b.sim.receive(act + b"\n")
@@ -559,6 +566,21 @@ async def test_a_rebooted_instrument_is_found_and_never_just_switched_on() -> No
         assert off < sense < on
 
 
+@pytest.mark.parametrize(
+    ("setpoint", "act"), [(CHARGE, b":VOLT 4.5"), (CHARGE, b":CURR 9e-4"), (DISCHARGE, b":CURR:NEG -9e-4")]
+)
+async def test_a_level_or_limit_that_somebody_turned_ends_the_run_with_the_next_reading(
+    setpoint: Setpoint, act: bytes
+) -> None:
+    async with bench() as b:
+        await b.channel.apply(setpoint)
+        b.sim.receive(act + b"\n")
+        with pytest.raises(DeviceFault, match="does not hold any more"):
+            await b.channel.read()
+        await b.channel.turn_off()
+        assert b.is_off()
+
+
 async def test_another_instrument_behind_the_same_address_is_a_fault() -> None:
     async with bench() as b:
         b.sim.identity = b.sim.identity.replace("101403", "999999")
@@ -581,7 +603,7 @@ async def test_a_setting_that_was_not_taken_is_found_by_reading_back() -> None:
 
 
 DRIVE = Drive(SOURCE, 4.2, 200e-6, 2.5, 5.2, 1e-3, 6.0)
-HALF = "1;SOUR;1;3.7100000E+00,2.0000000E-04"
+HALF = "1;SOUR;1;4.2000;0.0002;3.7100000E+00,2.0000000E-04"
 
 
 def test_no_lost_or_changed_byte_of_a_reading_makes_a_wrong_number() -> None:
@@ -602,13 +624,13 @@ def test_no_lost_or_changed_byte_of_a_reading_makes_a_wrong_number() -> None:
 @pytest.mark.parametrize(
     "half",
     [
-        "1;SOUR;1;9.9100000E+37,2.0000000E-04",
-        "1;SOUR;1;3.7100000E+00,9.9000000E+37",
-        "1;SOUR;1;nan,2.0000000E-04",
-        "1;SOUR;1;3.7100000E+00",
-        "1;SOUR;17;3.7100000E+00,2.0000000E-04",
-        "1;AUTO;1;3.7100000E+00,2.0000000E-04",
-        "1;SINK;1;3.7100000E+00,2.0000000E-04",
+        "1;SOUR;1;4.2000;0.0002;9.9100000E+37,2.0000000E-04",
+        "1;SOUR;1;4.2000;0.0002;3.7100000E+00,9.9000000E+37",
+        "1;SOUR;1;4.2000;0.0002;nan,2.0000000E-04",
+        "1;SOUR;1;4.2000;0.0002;3.7100000E+00",
+        "1;SOUR;17;4.2000;0.0002;3.7100000E+00,2.0000000E-04",
+        "1;AUTO;1;4.2000;0.0002;3.7100000E+00,2.0000000E-04",
+        "1;SINK;1;4.2000;0.0002;3.7100000E+00,2.0000000E-04",
     ],
 )
 def test_an_overflow_another_mode_or_a_hot_instrument_is_an_error_never_a_number(half: str) -> None:

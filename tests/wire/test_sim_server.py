@@ -21,6 +21,8 @@ from sim_hardware.faults import Line, LineFault
 from sim_hardware.server import Endpoint, serve_pty, serve_tcp
 from sim_hardware.simtime import SimTime
 
+pytestmark = pytest.mark.not_our_driver
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 
 

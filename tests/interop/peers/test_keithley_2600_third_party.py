@@ -14,6 +14,8 @@ from sim_hardware.keithley2600 import Keithley2600
 from sim_hardware.loads import resistor
 from sim_hardware.server import serve_tcp
 
+pytestmark = pytest.mark.not_our_driver
+
 
 @contextmanager
 def served() -> Generator[tuple[Keithley2600, str]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.not_our_driver]
 echem = pytest.importorskip("keysight_echem.b2901")
 pyvisa = pytest.importorskip("pyvisa")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.not_our_driver]
 keithley = pytest.importorskip("pymeasure.instruments.keithley")
 
 CELL_V, CELL_OHM = 3.7, 1.0  # the bench's "battery"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.not_our_driver]
 qcodes = pytest.importorskip("qcodes")
 keysight = pytest.importorskip("qcodes.instrument_drivers.Keysight.Keysight_B2962A")
 
