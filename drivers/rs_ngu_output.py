@@ -41,8 +41,6 @@ class Output:
         self._drive: Drive | None = None
         self._seen_V = 0.0  # at the last look
         self._ratings = ratings(model)
-        state = (":OUTP", ":OUTP:MODE", f":STAT:QUES:INST:ISUM{output.number}:COND", ":READ")
-        self._read = output.query((*state, *state))
 
     @property
     def ratings(self) -> Ratings:
@@ -58,7 +56,7 @@ class Output:
             raise DeviceFault(f"{self._name} is off and cannot see the cell")
         sample = await self._look(self._drive)
         at_s = self._output.link.now()
-        check_way(self._drive, sample.current_A, self._model, self._read)
+        check_way(self._drive, sample.current_A, self._model, self._reading(self._drive))
         return Reading(sample.voltage_V, sample.current_A, output_on=True, flags=sample.flags, at_s=at_s)
 
     async def apply(self, setpoint: Setpoint) -> bool:
@@ -106,11 +104,19 @@ class Output:
     def _levels(self, drive: Drive) -> tuple[Setting, ...]:
         return level_setting(drive), limit_setting(drive, self._model), trip_setting(drive)
 
+    def _reading(self, drive: Drive) -> str:
+        """Everything twice, and level and limit with it, for anybody may turn them at the panel."""
+        level, limit, _ = self._levels(drive)
+        condition = f":STAT:QUES:INST:ISUM{self._output.number}:COND"
+        return self._output.query(2 * (":OUTP", ":OUTP:MODE", condition, level.header, limit.header, ":READ"))
+
     async def _look(self, drive: Drive) -> Sample:
-        sample = parse_reading(self._read, await self._output.ask(self._read), drive)
+        asked, (level, limit, _) = self._reading(drive), self._levels(drive)
+        sample = parse_reading(asked, await self._output.ask(asked), drive)
         if not sample.output_on:
             self._drive = None
             raise self._not_by_us(())
+        scpi.confirm_kept((level, limit), sample.held)
         self._seen_V = sample.voltage_V
         return sample
 
@@ -171,10 +177,10 @@ class Output:
     async def _check_way(self, drive: Drive) -> None:
         sample = await self._look(drive)
         allowed = drive if not drive.is_rest else drive.quiet(self._model)
-        check_way(allowed, sample.current_A, self._model, self._read)
+        check_way(allowed, sample.current_A, self._model, self._reading(drive))
         if drive.is_rest and abs(sample.current_A) > self._model.leak(drive.range_A):
             why = "flow where nothing should: the cell is outside the window, or the instrument leaks"
-            raise BadReply(self._read, f"{sample.current_A:g} A".encode(), why)
+            raise BadReply(self._reading(drive), f"{sample.current_A:g} A".encode(), why)
 
     async def _program(self, settings: Iterable[Setting]) -> None:
         left = iter(settings)

@@ -30,7 +30,7 @@ CONSTANT_CURRENT, TOO_HOT, OVP_TRIPPED, FUSE_TRIPPED = 1, 16, 512, 1024
 # Two readings a few tens of milliseconds apart must agree: a changed byte that is worth less is within the accuracy.
 AGREE_V, AGREE_GAIN, AGREE_RANGE = 2e-3, 2e-3, 5e-4
 _FIELD = r"[+-]?\d{1,3}\.\d{2,9}(?:E[+-]\d{2})?"  # +d.dddddddE+dd on an NGM202; the NGU's digits are not known
-_ONCE = rf"([01]);(AUTO|SINK|SOUR);(\d{{1,5}});({_FIELD}), ?({_FIELD})"
+_ONCE = rf"([01]);(AUTO|SINK|SOUR);(\d{{1,5}});([^;]+);([^;]+);({_FIELD}), ?({_FIELD})"
 READING = re.compile(rf"{_ONCE};{_ONCE}")
 
 
@@ -216,6 +216,8 @@ class Sample:
 
     output_on: bool
     condition: int
+    held: tuple[str, str]
+    """The level and the limit it has."""
     voltage_V: float
     current_A: float
 
@@ -227,18 +229,19 @@ class Sample:
 def parse_reading(query: str, answer: str, drive: Drive) -> Sample:
     """BadReply unless both halves say the same of the output, and nearly the same of the cell; off, nothing is seen."""
     found = READING.fullmatch(answer)
-    if found is None or found.groups()[:3] != found.groups()[5:8]:
+    if found is None or found.groups()[:5] != found.groups()[7:12]:
         raise BadReply(query, answer.encode(), "not the same state twice with two readings")
+    held = found[4], found[5]
     if found[1] == "0":
-        return Sample(output_on=False, condition=int(found[3]), voltage_V=0.0, current_A=0.0)
-    voltages_V, currents_A = (tuple(scpi.number(query, found[at]) for at in pair) for pair in ((4, 9), (5, 10)))
+        return Sample(output_on=False, condition=int(found[3]), held=held, voltage_V=0.0, current_A=0.0)
+    voltages_V, currents_A = (tuple(scpi.number(query, found[at]) for at in pair) for pair in ((6, 13), (7, 14)))
     within_A = AGREE_GAIN * abs(currents_A[0]) + AGREE_RANGE * drive.range_A
     if abs(voltages_V[0] - voltages_V[1]) > AGREE_V or abs(currents_A[0] - currents_A[1]) > within_A:
         raise BadReply(query, answer.encode(), "two readings that do not agree")
     condition = int(found[3])
     if found[2] != drive.mode or condition & TOO_HOT:
         raise BadReply(query, answer.encode(), f"the output is in mode {found[2]}, not {drive.mode}, or too hot")
-    return Sample(output_on=True, condition=condition, voltage_V=voltages_V[0], current_A=currents_A[0])
+    return Sample(output_on=True, condition=condition, held=held, voltage_V=voltages_V[0], current_A=currents_A[0])
 
 
 def check_way(drive: Drive, current_A: float, model: Model, query: str) -> None:
