@@ -11,12 +11,12 @@ from pathlib import Path
 from cycler_ctl.config import Config, check_config_text, find_config, load_config
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.plugins import load_driver
-from cycler_ctl.start import engine_settings, instrument_limits, overrides_of
+from cycler_ctl.start import engine_settings, instrument_limits, overrides_of, refusals
 from cycler_ctl.store.reader import find_run
 from protocols.check import load_protocol
 from protocols.diagnostics import Diagnostic, as_json, has_errors, render_all
 from protocols.model import Program
-from protocols.plan import InstrumentLimits, plan
+from protocols.plan import Finding, Plan, plan
 from protocols.planning.plan_text import plan_json, render_plan
 from protocols.reading.documents import Unreadable, read_document
 
@@ -52,15 +52,12 @@ def data_dir_of(config: Path | None) -> Path:
 def show_plan(
     file: Path, cell: Path | None, overrides: Sequence[str], spot: tuple[Path | None, str], *, json_wanted: bool
 ) -> int:
-    """A dry run; with a channel (``spot``: station.toml, channel) against its instrument's ranges and settings."""
+    """A dry run; with a channel (``spot``: station.toml, channel) against all that a start there would look at."""
     checked = load_protocol(file, overrides=overrides_of(overrides), cell_path=cell)
     if checked.program is None:
         raise ConfigError(render_all(checked.diagnostics))
     config, channel = spot
-    program, limits = checked.program, None
-    if channel:
-        program, limits = on_channel(program, load_config(find_config(config)), channel)
-    found = plan(program, limits)
+    found = on_channel(checked.program, load_config(find_config(config)), channel) if channel else plan(checked.program)
     if checked.diagnostics:
         sys.stderr.write(render_all(checked.diagnostics) + "\n")
     text = json.dumps(plan_json(found), ensure_ascii=False) if json_wanted else render_plan(found, str(file))
@@ -68,8 +65,8 @@ def show_plan(
     return 1 if found.errors else 0
 
 
-def on_channel(program: Program, config: Config, channel: str) -> tuple[Program, InstrumentLimits | None]:
-    """The program with the channel's settings, and its instrument's ratings as far as they are known unseen."""
+def on_channel(program: Program, config: Config, channel: str) -> Plan:
+    """With the channel's settings, its instrument's ratings as far as they are known unseen, and why it would refuse."""
     if channel not in config.channels:
         raise ConfigError(f"no channel {channel!r}: there are {', '.join(sorted(config.channels))}")
     settings = config.channels[channel]
@@ -77,9 +74,11 @@ def on_channel(program: Program, config: Config, channel: str) -> tuple[Program,
     spec = load_driver(instrument.driver)
     program = replace(program, settings=engine_settings(settings))
     if spec.ratings is None:
-        return program, None
-    options = spec.options(**{**instrument.options, "regulation": settings.regulation})
-    return program, instrument_limits(f"{spec.title} ({settings.instrument})", spec.ratings(options))
+        return plan(program)
+    ratings = spec.ratings(spec.options(**{**instrument.options, "regulation": settings.regulation}))
+    found = plan(program, instrument_limits(f"{spec.title} ({settings.instrument})", ratings))
+    refused = (Finding("refused", "", reason) for reason in refusals(program, settings, ratings))
+    return replace(found, errors=(*found.errors, *refused))
 
 
 def run_dir(run: str, config: Path | None) -> Path:

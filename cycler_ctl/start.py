@@ -136,7 +136,7 @@ def prepare(order: Order, spot: Spot, utc_s: float, run: str | None = None) -> P
     checked, program = checked_program(order)
     program = replace(program, settings=engine_settings(spot.settings))
     plan = make_plan(program, instrument_limits(f"{spot.identity.model} ({spot.settings.instrument})", spot.ratings))
-    reasons = [*refusals(program, spot), *(problem.message for problem in plan.errors)]
+    reasons = [*refusals(program, spot.settings, spot.ratings), *(problem.message for problem in plan.errors)]
     if reasons:
         raise RefusedError(f"channel {spot.channel} cannot run {order.protocol.name}:\n- " + "\n- ".join(reasons))
     info = run_info(spot, checked, plan, utc_s, run)
@@ -178,9 +178,8 @@ def instrument_limits(name: str, ratings: Ratings) -> InstrumentLimits:
     )
 
 
-def refusals(program: Program, spot: Spot) -> Iterator[str]:
+def refusals(program: Program, channel: ChannelSettings, ratings: Ratings) -> Iterator[str]:
     """Why this program must not run on this channel: limits that do not nest, a sensor missed, a class not accepted."""
-    channel, ratings = spot.settings, spot.ratings
     yield from check_nesting(program, channel, ratings)
     watches = program.safety.temperature_degC is not None or channel.limits.temperature_degC is not None
     if watches and channel.temperature is None:

@@ -42,7 +42,7 @@ class InstrumentLimits:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about a step worth saying; ``step`` is its path."""
+    """Something worth saying; ``step`` is the path of the step it is about, empty where it is about the whole."""
 
     code: str
     step: str

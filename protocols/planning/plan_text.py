@@ -191,7 +191,8 @@ def _foot(plan: Plan) -> Iterator[str]:
 
 
 def _finding_line(kind: str, finding: Finding) -> str:
-    return f"  {kind} step {finding.step}: {finding.message}"
+    where = f" step {finding.step}" if finding.step else ""
+    return f"  {kind}{where}: {finding.message}"
 
 
 def _total(plan: Plan) -> str:

@@ -140,6 +140,22 @@ def test_plan_takes_a_channel_and_variables(cli: Cli) -> None:
     assert halved != said.json["steps"]
 
 
+@pytest.mark.parametrize(
+    ("setting", "other", "why"),
+    [
+        ('current = "10 mA"', 'current = "0.1 mA"', "above the channel's"),
+        ('temperature = "unmonitored"', 'temperature = "unmonitored"\nregulation = "current"', "class is C"),
+        ('voltage = "-0.5 V to 5 V"', 'voltage = "1 V to 5 V"', "reaches beyond the channel's limits"),
+    ],
+)
+def test_plan_for_a_channel_refuses_what_a_start_there_would(cli: Cli, setting: str, other: str, why: str) -> None:
+    Path("station.toml").write_text(STATION.replace(setting, other), encoding="utf-8")
+    said = cli("plan", "c.yaml", "--channel", "a1")
+    assert said.status == 1
+    assert why in said.out.partition("checks:")[2]
+    assert "refused" in {one["code"] for one in cli("plan", "c.yaml", "--channel", "a1", "--json").json["errors"]}
+
+
 def test_runs_lists_what_was_recorded(cli: Cli) -> None:
     said = cli("runs", "--json")
     assert said.status == 0
