@@ -22,6 +22,7 @@ from cycler_ctl.curves import (
     voltage_trace,
 )
 from cycler_ctl.errors import StoreError
+from cycler_ctl.figures.drawing import one_line
 from cycler_ctl.store.reader import RunReader, open_run
 from protocols.model import Verb
 
@@ -79,7 +80,7 @@ def plot_fig_s3(run_dirs: Mapping[str, Path], outs: Sequence[Path], note: str = 
 def title(reader: RunReader) -> str:
     """Composition and current density, as far as the run knows them: ``MgH2:AB = 70:30, 0.5 mA/cm2``."""
     cell = reader.info.cell
-    what = str(cell.get("working_electrode") or cell.get("name") or reader.info.run)
+    what = one_line(str(cell.get("working_electrode") or cell.get("name") or reader.info.run))
     flowed, area_cm2 = currents_A(reader), cell.get("area_cm2")
     if flowed is None:
         return formula(what)

@@ -11,6 +11,7 @@ from cycler_ctl.figures import browser, paper
 from cycler_ctl.figures.kinds import Kind, drawing_of
 from cycler_ctl.figures.source import Per, Source, read_source
 from cycler_ctl.report.command import run_folder
+from cycler_ctl.store.export.atomic import outside_runs
 from cycler_ctl.store.reader import open_run
 
 BROWSER = ".html"
@@ -24,6 +25,7 @@ def draw(runs: Sequence[Path], kind: Kind, per: Per | None, out: Path) -> None:
     for run in runs:
         with run_folder(run) as folder, open_run(folder) as reader:
             sources.append(read_source(reader, per))
+    outside_runs(out)
     drawing = drawing_of(kind, sources)
     names = ", ".join(source.run for source in sources)
     try:

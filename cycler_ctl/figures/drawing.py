@@ -18,6 +18,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Okabe and Ito's colours, told apart with any colour vision (Nature Methods 8, 441 (2011))."""
 VIRIDIS = ("#440154", "#482878", "#3E4A89", "#31688E", "#26828E", "#1F9E89", "#35B779", "#6DCD59", "#B4DE2C")
 """The colour map of that name up to the yellow that white paper swallows."""
+LONGEST_NAME = 48
 DASHES = ("solid", "dash", "dashdot", "dot")
 
 Words = tuple[tuple[str, str], ...]
@@ -71,6 +72,12 @@ class Drawing:
 
 def plain(text: str) -> Words:
     return ((text, ""),)
+
+
+def one_line(text: str) -> str:
+    """A name as far as there is room for it in a figure, without what cannot be drawn."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return line if len(line) <= LONGEST_NAME else f"{line[: LONGEST_NAME - 1]}…"
 
 
 def formula(text: str) -> Words:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cycler_ctl.curves import active_mass_g, capacity_table, currents_A, currents_text
 from cycler_ctl.errors import StoreError
-from cycler_ctl.figures.drawing import NEW_LINE, Words, formula, unit
+from cycler_ctl.figures.drawing import NEW_LINE, Words, formula, one_line, unit
 from cycler_ctl.store.reader import RunReader
 from protocols.model import Verb
 from protocols.record import JSON, Mode
@@ -74,11 +74,11 @@ def read_source(reader: RunReader, wanted: Per | None) -> Source:
     counter = info.cell.get("counter_electrode")
     return Source(
         run=info.run,
-        name=str(info.cell.get("name") or info.run),
+        name=one_line(str(info.cell.get("name") or info.run)),
         title=_title(reader),
         per=per,
         scale=scale,
-        counter_electrode=str(counter) if counter else None,
+        counter_electrode=one_line(str(counter)) if counter else None,
         means=info.discharge_means,
         cycles=_cycles(reader, scale),
         data=data,
@@ -125,7 +125,7 @@ def _columns(reader: RunReader) -> tuple[dict[str, NDArray[float64]], NDArray[fl
 def _title(reader: RunReader) -> Words:
     """Composition and current density, as far as the run knows them."""
     cell = reader.info.cell
-    what = formula(str(cell.get("working_electrode") or cell.get("name") or reader.info.run))
+    what = formula(one_line(str(cell.get("working_electrode") or cell.get("name") or reader.info.run)))
     flowed, area_cm2 = currents_A(reader), cell.get("area_cm2")
     if flowed is None:
         return what

@@ -12,7 +12,7 @@ from cycler_ctl.errors import StoreError
 from cycler_ctl.report.facts import Facts, gather
 from cycler_ctl.report.page import json_text, report_html, report_json, report_text
 from cycler_ctl.report.sections import Section
-from cycler_ctl.store.export.atomic import whole_file
+from cycler_ctl.store.export.atomic import outside_runs, whole_file
 from cycler_ctl.store.export.bundle import unpack_run, verify_bundle
 from cycler_ctl.store.reader import open_run
 from protocols.record import JSON
@@ -59,7 +59,7 @@ def _bundle(changed: list[str]) -> Section:
 
 def _write(out: Path, page: str) -> None:
     try:
-        with whole_file(out) as file:
+        with whole_file(outside_runs(out)) as file:
             file.write(page)
     except OSError as error:
         raise StoreError(f"{out} cannot be written: {error.strerror}") from error

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from cycler_ctl.errors import StoreError
 from cycler_ctl.store.place import sync_file, sync_folder
+from cycler_ctl.store.segment import segment_path
 
 
 @contextmanager
@@ -35,6 +37,14 @@ def whole_file(path: Path) -> Generator[IO[str]]:
     """As ``whole_path``, a text file that is open already."""
     with whole_path(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         yield file
+
+
+def outside_runs(out: Path) -> Path:
+    """``out``, unless it lies in the folder of a run: there a slip of the keyboard would cost measurements."""
+    for folder in out.resolve().parents[:2]:
+        if segment_path(folder, 1).exists():
+            raise StoreError(f"{out} lies in the folder of a run, {folder}: write elsewhere")
+    return out
 
 
 def sha256_of(path: Path) -> str:

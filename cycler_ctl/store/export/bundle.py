@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from cycler_ctl.errors import StoreError
 from cycler_ctl.report.facts import gather
 from cycler_ctl.report.page import report_html, report_text
-from cycler_ctl.store.export.atomic import sha256_of, whole_path
+from cycler_ctl.store.export.atomic import outside_runs, sha256_of, whole_path
 from cycler_ctl.store.export.bdf_csv import export_bdf_csv
 from cycler_ctl.store.export.names import export_path
 from cycler_ctl.store.info import RunInfo
@@ -89,8 +89,18 @@ def unpack_run(path: Path, folder: Path) -> Path:
 
 def _path(run_dir: Path, info: RunInfo, out: Path | None) -> Path:
     if out is not None and out.suffix == ".zip" and not out.is_dir():
-        return out
+        if out.exists() and not _is_of(outside_runs(out), info.run):
+            raise StoreError(f"{out} is there already and no bundle of this run: name another file, or remove it")
+        return outside_runs(out)
     return (run_dir.parent.parent / "exports" if out is None else out) / f"{info.run}.zip"
+
+
+def _is_of(path: Path, run: str) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return f"runs/{run}/run.sqlite" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def _collect(folder: Path, run_dir: Path, info: RunInfo) -> None:

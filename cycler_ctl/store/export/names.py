@@ -9,12 +9,16 @@ import json
 import re
 from pathlib import Path
 
+from cycler_ctl.errors import StoreError
+from cycler_ctl.store.export.atomic import outside_runs
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import list_runs
 
 CSV, PARQUET = ".bdf.csv", ".bdf.parquet"
 METADATA = ".bdf.metadata.json"
 TECHNIQUE = "cycling"
+LONGEST_PART = 60
+"""With two of them, and what is put around a name while it is written, far below the 255 bytes of a file name."""
 
 
 def export_path(folder: Path, run_dir: Path, info: RunInfo, suffix: str = CSV) -> Path:
@@ -27,6 +31,14 @@ def export_path(folder: Path, run_dir: Path, info: RunInfo, suffix: str = CSV) -
     while _taken(folder, stem := f"{before}_{number:03d}{after}"):
         number += 1
     return folder / f"{stem}{suffix}"
+
+
+def chosen_path(out: Path, info: RunInfo) -> Path:
+    """The file that a person named for this run's export, unless another file would be lost."""
+    metadata = metadata_path(outside_runs(out))
+    if (out.exists() or metadata.exists()) and _run_of(metadata) != info.run:
+        raise StoreError(f"{out} is there already and no export of this run: name another file, or remove it")
+    return out
 
 
 def _taken(folder: Path, stem: str) -> bool:
@@ -58,8 +70,8 @@ def _stem(export: Path) -> str:
 
 
 def part(text: str) -> str:
-    """Text as one part of the name: letters, digits and single hyphens, never empty."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-") or "unknown"
+    """Text as one part of the name: letters, digits and single hyphens, never empty, never too long."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:LONGEST_PART].rstrip("-") or "unknown"
 
 
 def _parts(info: RunInfo) -> tuple[str, str]:

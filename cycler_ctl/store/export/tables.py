@@ -9,7 +9,7 @@ from pathlib import Path
 from cycler_ctl.bdf import Value, bdf_values
 from cycler_ctl.store.export.atomic import sha256_of, whole_file, whole_path
 from cycler_ctl.store.export.metadata import Table, metadata, metadata_text
-from cycler_ctl.store.export.names import export_path, metadata_path, siblings
+from cycler_ctl.store.export.names import chosen_path, export_path, metadata_path, siblings
 from cycler_ctl.store.reader import RunReader, open_run
 from protocols.record import Row
 
@@ -54,7 +54,7 @@ def export_table(run_dir: Path, out: Path | None, suffix: str, write: Write) -> 
 def _path(reader: RunReader, out: Path | None, suffix: str) -> Path:
     folder = reader.run_dir.parent.parent / "exports" if out is None else out
     if out is not None and out.suffix and not out.is_dir():
-        return out
+        return chosen_path(out, reader.info)
     return export_path(folder, reader.run_dir, reader.info, suffix)
 
 

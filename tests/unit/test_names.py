@@ -1,0 +1,205 @@
+"""Names that people give are text: whatever they hold, no file is made elsewhere, replaced, or run by a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from cycler_ctl.errors import StoreError
+from cycler_ctl.figures.command import draw
+from cycler_ctl.figures.kinds import Kind
+from cycler_ctl.publish.topics import Topics
+from cycler_ctl.report.command import show_report
+from cycler_ctl.runs import Wanted, show_runs
+from cycler_ctl.store.export.bundle import unpack_run, verify_bundle
+from cycler_ctl.store.export.formats import FORMATS, export_run_as
+from cycler_ctl.store.export.names import metadata_path, part
+from cycler_ctl.store.files import WriterOptions
+from cycler_ctl.store.info import RunInfo
+from cycler_ctl.store.reader import open_run
+from cycler_ctl.store.writer import create_run
+from cycler_ctl.testing.rows import START_UTC_S, Shape, cycling_rows
+from protocols.model import Verb
+from protocols.record import EventKind, EventRecord, Outcome
+
+HOSTILE = {
+    "up": "../../../../etc/passwd",
+    "absolute": "/etc/passwd",
+    "drive": "C:\\Windows\\x",
+    "share": "\\\\server\\share\\x",
+    "device": "CON",
+    "device with an ending": "aux.txt",
+    "stream": "x.csv::$DATA",
+    "dots": "..",
+    "nothing": "",
+    "blank": " ",
+    "emoji": "🔋 1",
+    "composed": "\u00e9tude",
+    "decomposed": "e\u0301tude",
+    "300 letters": "x" * 300,
+    "300 of three bytes": "漢" * 300,
+    "formula": "=cmd|' /C calc'!A0",
+    "plus": "+1+1",
+    "minus": "-1+1",
+    "at": "@SUM(1+1)",
+    "tab": "\t=1+1",
+    "line feed": "a\nb: c\r\nd",
+    "escape": "a\x1b[2J\x07b",
+    "turned round": "a\u202egnp.exe",
+    "null": "a\x00b",
+    "markup": "<script>alert(1)</script>",
+    "mathematics": "$\\frac{$ $x$",
+    "format": "{0} %s %(x)s",
+    "topic": "a/+/#/b",
+}
+ROWS = list(cycling_rows(Shape()))[:40]
+
+
+def record(data_dir: Path, name: str, run: str = "20261122-101500-a1-7f3k") -> Path:
+    """A run in which everything that a person may name is called ``name``."""
+    cell: dict[str, Any] = {
+        "name": name,
+        "working_electrode": name,
+        "counter_electrode": name,
+        "temperature_degC": 25.0,
+    }
+    info = RunInfo(
+        run, 7, "a1", name, name, START_UTC_S, name, f"name: {json.dumps(name)}\n", "00" * 32,
+        cell, {}, {}, {"maker": name, "model": name, "serial": name}, {}, Verb.LITHIATE, 5.0,
+    )  # fmt: skip
+    options = WriterOptions(commit_every_s=0.01, minimum_free_bytes=0, reserve_bytes=0)
+    writer = create_run(data_dir, info, on_durable=lambda _: None, utc=lambda: START_UTC_S + 9e4, options=options)
+    note = EventRecord(1.0, START_UTC_S, EventKind.NOTE, {"text": name, "by": name})
+    writer.append(ROWS, [note])
+    writer.finish(Outcome.FINISHED, name)
+    assert writer.close()
+    return writer.run_dir
+
+
+def files(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.parametrize("kind", FORMATS)
+def test_an_export_has_a_plain_name_in_its_folder_and_the_given_one_inside(
+    kind: str, name: str, tmp_path: Path
+) -> None:
+    if kind == "bdf-parquet":
+        pytest.importorskip("pyarrow")
+    run_dir = record(tmp_path / "data", name)
+    before = files(tmp_path)
+    path = export_run_as(kind, run_dir)
+    made = files(tmp_path) - before
+    assert {found.parent for found in made} == {Path("data/exports")}
+    assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}", found.name) for found in made)
+    assert not any(device.fullmatch(found.name.split(".")[0]) for found in made)
+    if kind == "bundle":
+        assert verify_bundle(path) == []
+        run_dir = unpack_run(path, tmp_path)
+    else:
+        about = json.loads(metadata_path(path).read_text(encoding="utf-8"))
+        assert about["battinfo_cell"]["cell_instance"]["name"] == name
+    with open_run(run_dir) as reader:
+        assert (reader.info.cell["name"], reader.info.station, reader.info.protocol_name) == (name, name, name)
+        assert [event.data["text"] for event in reader.events() if event.kind is EventKind.NOTE] == [name]
+
+
+device = re.compile(r"(?i)con|prn|aux|nul|com\d|lpt\d")
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_table_holds_no_cell_that_a_spreadsheet_would_run_or_a_reader_would_split(name: str, tmp_path: Path) -> None:
+    path = export_run_as("bdf-csv", record(tmp_path, name))
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.reader(file))
+    assert {len(line) for line in lines} == {len(lines[0])}
+    assert len(lines) == len(ROWS) + 1
+    texts = {cell for line in lines[1:] for cell in line if not re.fullmatch(r"-?[0-9.e+-]*", cell)}
+    assert not {cell for cell in texts if cell.startswith(("=", "+", "-", "@", "\t", "\r"))}
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_report_and_a_list_hold_no_control_character_and_no_markup(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_dir = record(tmp_path, name)
+    show_report(run_dir, None, html=False, json_wanted=False)
+    show_runs(tmp_path, Wanted(), json_wanted=False)
+    said = capsys.readouterr().out
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", said)
+    show_report(run_dir, None, html=True, json_wanted=False)
+    assert "<script>alert" not in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore:Glyph:UserWarning")
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.parametrize("ending", ["svg", "html"])
+def test_a_figure_is_drawn_whatever_it_is_called(ending: str, name: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    run_dir, out = record(tmp_path / "data", name), tmp_path / "out" / f"x.{ending}"
+    draw([run_dir], Kind("voltage-time"), None, out)
+    assert files(tmp_path / "out") == {Path(out.name)}
+    assert "<script>alert" not in out.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_topic_has_the_same_levels_whatever_they_are_called(name: str) -> None:
+    topics = Topics(name, name)
+    for topic in (topics.status, topics.channel(name, "samples"), topics.instrument_status(name)):
+        assert all(re.fullmatch(r"[a-z0-9_-]+", level) for level in topic.split("/"))
+    assert topics.channel(name, "samples").count("/") == Topics("a", "b").channel("c", "samples").count("/")
+
+
+def test_names_that_differ_beyond_what_a_file_name_holds_do_not_replace_each_other(tmp_path: Path) -> None:
+    names = ("x" * 300, f"{'x' * 299}y", "\u00e9", "e\u0301", "é/e")
+    runs = [record(tmp_path, name, f"20261122-10150{at}-a1-7f3k") for at, name in enumerate(names)]
+    paths = [export_run_as("bdf-csv", run) for run in runs]
+    assert len(set(paths)) == len(names)
+    assert [export_run_as("bdf-csv", run) for run in runs] == paths
+    assert len(part("x" * 300)) == 60
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_an_output_that_is_somebody_else_s_file_is_refused_and_one_s_own_replaced(kind: str, tmp_path: Path) -> None:
+    if kind == "bdf-parquet":
+        pytest.importorskip("pyarrow")
+    first, second = (record(tmp_path / "data", "a", f"20261122-10150{at}-a1-7f3k") for at in (1, 2))
+    out = tmp_path / ("x.zip" if kind == "bundle" else f"x.bdf.{kind.removeprefix('bdf-')}")
+    out.write_text("my thesis", encoding="utf-8")
+    with pytest.raises(StoreError, match="there already"):
+        export_run_as(kind, first, out)
+    assert out.read_text(encoding="utf-8") == "my thesis"
+    out.unlink()
+    export_run_as(kind, first, out)
+    export_run_as(kind, first, out)
+    before = out.read_bytes()
+    with pytest.raises(StoreError, match="there already"):
+        export_run_as(kind, second, out)
+    assert out.read_bytes() == before
+
+
+def test_one_run_s_metadata_are_not_replaced_by_another_s_in_a_second_format(tmp_path: Path) -> None:
+    first, second = (record(tmp_path / "data", "a", f"20261122-10150{at}-a1-7f3k") for at in (1, 2))
+    export_run_as("bdf-csv", first, tmp_path / "x.bdf.csv")
+    with pytest.raises(StoreError, match="there already"):
+        export_run_as("bdf-csv", second, tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("name", ["run.sqlite", "run.sqlite-wal", "sealed/x.csv", "x.html"])
+def test_nothing_is_written_into_a_run_s_own_folder(name: str, tmp_path: Path) -> None:
+    run_dir = record(tmp_path, "a")
+    out, before = run_dir / PurePosixPath(name), (run_dir / "run.sqlite").read_bytes()
+    with pytest.raises(StoreError, match="folder of a run"):
+        export_run_as("bdf-csv", run_dir, out)
+    with pytest.raises(StoreError, match="folder of a run"):
+        show_report(run_dir, out, html=False, json_wanted=False)
+    with pytest.raises(StoreError, match="folder of a run"):
+        draw([run_dir], Kind("voltage-time"), None, out.with_suffix(".svg"))
+    assert files(run_dir) <= {Path("run.sqlite"), Path("writer.lock")}
+    assert (run_dir / "run.sqlite").read_bytes() == before
