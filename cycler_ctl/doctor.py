@@ -12,9 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cycler_ctl.config import VARIABLE, Config, find_config, load_config
+from cycler_ctl.driver_facts import all_specs, facts, lines
 from cycler_ctl.errors import CyclerError
 from cycler_ctl.finding import MEND, OK, Finding
-from cycler_ctl.instrument import DriverSpec
 from cycler_ctl.plugins import driver_names, load_driver
 
 PACKAGES = ("cycler_ctl", "drivers", "protocols", "sim_hardware")
@@ -136,23 +136,10 @@ def show_doctor(config: Path | None, *, as_json: bool) -> int:
 
 
 def show_drivers(*, as_json: bool) -> int:
-    specs = {name: load_driver(name) for name in driver_names()}
+    specs = all_specs()
     if as_json:
-        sys.stdout.write(json.dumps([_facts(name, spec) for name, spec in specs.items()]) + "\n")
+        sys.stdout.write(json.dumps([facts(name, spec) for name, spec in specs.items()]) + "\n")
         return 0
     for name, spec in specs.items():
-        protection = f"protection class {spec.protection.value}" if spec.protection else "sensor, no output"
-        sys.stdout.write(f"{name}: {spec.title}; {protection}; {spec.status}\n")
-        sys.stdout.writelines(f"    {note}\n" for note in spec.notes)
+        sys.stdout.writelines(f"{line}\n" for line in lines(name, spec))
     return 0
-
-
-def _facts(name: str, spec: DriverSpec) -> dict[str, object]:
-    return {
-        "driver": name,
-        "title": spec.title,
-        "outputs": list(spec.outputs),
-        "protection": spec.protection.value if spec.protection else None,
-        "status": spec.status,
-        "notes": list(spec.notes),
-    }

@@ -81,13 +81,18 @@ class Protection(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """One current range: full scale in A and its error as fraction of reading plus offset in A."""
+    """One current range: full scale in A and its error as fraction of reading plus offset in A.
+
+    Where sinking is worse than sourcing the figures are those of sinking, and ``sourcing`` is (gain, offset in A) of what
+    is set while the instrument only sources.
+    """
 
     range_A: float
     source_gain: float
     source_offset_A: float
     measure_gain: float
     measure_offset_A: float
+    sourcing: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

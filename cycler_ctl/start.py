@@ -140,7 +140,11 @@ def prepare(order: Order, spot: Spot, utc_s: float, run: str | None = None) -> P
     if reasons:
         raise RefusedError(f"channel {spot.channel} cannot run {order.protocol.name}:\n- " + "\n- ".join(reasons))
     info = run_info(spot, checked, plan, utc_s, run)
-    asked = {"started_by": order.by, "order": order_json(order), "program_sha256": program_sha256(program)}
+    asked: dict[str, JSON] = {
+        "started_by": order.by,
+        "order": order_json(order),
+        "program_sha256": program_sha256(program),
+    }
     info = replace(info, settings={**info.settings, **asked})
     guard = Guard(guard_limits(spot.settings, spot.ratings, program.safety))
     most_A = hold_limit_A(spot.settings, program.safety)
@@ -253,6 +257,10 @@ def instrument_json(spot: Spot) -> dict[str, JSON]:
         "protection_why": spot.ratings.protection_why,
         "rest": spot.ratings.rest,
         "ranges": [asdict(one) for one in spot.ratings.ranges],
+        "voltage_V": list(spot.ratings.voltage_V),
+        "current_A": spot.ratings.current_A,
+        "fastest_sample_s": spot.ratings.fastest_sample_s,
+        "options": {name: str(value) for name, value in settings.options.items()},
     }
 
 

@@ -52,9 +52,10 @@ def accuracy(spec: Spec, model: str, regulation: str) -> tuple[Accuracy, ...]:
 
 
 def _range_accuracy(row: Row, model: str, regulation: str) -> Accuracy:
-    range_A, _, source_offset_A, measure_gain, measure_offset_A = row
+    range_A, source_gain, source_offset_A, measure_gain, measure_offset_A = row
     gain, times = (SINK_GAIN_2410, SINK_OFFSET_2410) if model == "2410" else (SINK_GAIN, SINK_OFFSET)
     if range_A >= 1:
         gain, times = SINK_GAIN_1A, SINK_OFFSET_1A
     compliance_A = COMPLIANCE_OFFSET * range_A if regulation == "bounded" else 0.0
-    return Accuracy(range_A, gain, times * source_offset_A + compliance_A, measure_gain, measure_offset_A)
+    sourcing = (source_gain, source_offset_A + compliance_A)
+    return Accuracy(range_A, gain, times * source_offset_A + compliance_A, measure_gain, measure_offset_A, sourcing)

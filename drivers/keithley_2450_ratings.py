@@ -58,6 +58,6 @@ def _accuracy(row: Row, regulation: str) -> Accuracy:
     range_A, source_gain, source_offset_A, measure_gain, measure_offset_A = row
     gain, times = (SINK_GAIN_1A, SINK_OFFSET_1A) if range_A >= 1 else (SINK_GAIN, SINK_OFFSET)
     limit_gain = LIMIT_GAIN if regulation == "bounded" else 0.0
-    return Accuracy(
-        range_A, max(gain, source_gain) + limit_gain, times * source_offset_A, measure_gain, measure_offset_A
-    )
+    sourcing = (source_gain + limit_gain, source_offset_A)
+    worst = max(gain, source_gain) + limit_gain
+    return Accuracy(range_A, worst, times * source_offset_A, measure_gain, measure_offset_A, sourcing)

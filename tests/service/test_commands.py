@@ -184,6 +184,16 @@ def test_drivers_tell_their_protection_class(cli: Cli) -> None:
     assert "experimental" in cli("drivers").out
 
 
+def test_drivers_tell_what_a_current_is_known_to_by_range_and_regulation(cli: Cli) -> None:
+    (ratings, _) = next(one for one in cli("drivers", "--json").json if one["driver"] == "keithley-2400")["ratings"]
+    assert (ratings["options"], ratings["protection"]) == ({"regulation": "bounded"}, "B")
+    milliampere = next(one for one in ratings["ranges"] if one["range_A"] == 1e-3)
+    assert milliampere["sourcing"][0] < milliampere["source_gain"]
+    said = cli("drivers").out
+    assert "0.1 mA on the 0.1 mA range: set to ±0.53 % (±0.35 % sourcing only), read to ±0.031 %" in said
+    assert "class C: plain current source" in said
+
+
 def test_doctor_finds_a_broken_station_file_wherever_it_lies(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     well = cli("doctor", "--json")
     assert well.status == 0, well.out
