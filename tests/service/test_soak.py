@@ -187,7 +187,7 @@ def check_rows(reader: RunReader, days: int) -> None:
     """Every second of the run is there, at the distance that was asked for, and nothing had to be told."""
     time_s = reader.columns(["time_s"])["time_s"]
     assert len(time_s) == reader.last_seq >= days * DAY_S / EVERY_S
-    assert time_s[-1] == pytest.approx(days * DAY_S, abs=60.0)
+    assert 0 <= time_s[-1] - days * DAY_S <= 0.2 * days * CYCLES_A_DAY * STEPS_A_CYCLE  # between two steps
     assert np.diff(time_s).min() > 0
     assert np.diff(time_s).max() <= EVERY_S + 0.001
     assert {event.kind for event in reader.events()}.isdisjoint({EventKind.GAP, EventKind.WARNING, EventKind.TRIP})
