@@ -51,6 +51,7 @@ class Output:
         self._spec = usable(model, options.regulation)
         self._safe = safe_settings(number, options.nplc)
         self._drive: Drive | None = None
+        self._is_doubted = False
         self._seen_V = 0.0
         self._ratings = ratings(model, options.regulation, options.nplc)
 
@@ -63,9 +64,11 @@ class Output:
         return self._drive is not None
 
     async def read(self) -> Reading:
-        """One exchange. With its switch open a channel may still answer, so it is not asked then."""
+        """One exchange, but after a doubt. With its switch open a channel may still answer, so it is not asked then."""
         if self._drive is None:
             raise DeviceFault(f"{self._name} is off and, at high impedance, cannot see the cell")
+        if self._is_doubted:
+            await self.verify()
         raw = await self._link.query(reading_query(self._drive))
         at_s = self._link.now()
         sample = parse_reading(raw, self._drive)
@@ -79,6 +82,7 @@ class Output:
         """Any doubt on the way turns this output off and is raised. True: the switch opened and closed on the way."""
         async with self._turns:
             try:
+                await self._link.write(b"*CLS")  # what stands in the queue may be the other output's
                 opened = await self._apply(setpoint)
                 await self._expect_no_errors()
             except InstrumentError as error:
@@ -89,7 +93,11 @@ class Output:
     async def turn_off(self) -> None:
         """Waits for no other output's settings."""
         await switch_off(self._link, self._number)
-        self._drive = None
+        self._drive, self._is_doubted = None, False
+
+    def doubt(self) -> None:
+        """The link was out of step: what was said meanwhile may have been lost, or the instrument have rebooted."""
+        self._is_doubted = self._drive is not None
 
     async def prepare(self) -> None:
         """Take every setting that must hold before the output may go on."""
@@ -99,21 +107,17 @@ class Output:
         await self._expect_no_errors()
 
     async def verify(self) -> None:
-        """DeviceFault when the channel is not as it was left: switched at its front panel, reset, tripped, rebooted.
-
-        Of one that is off only that is asked, for it is set anew before it goes on.
-        """
-        drive = self._drive
-        expected = [Setting(off_state(self._number)[0], "1" if drive else "0")]
-        if drive is not None:
-            expected += [*self._safe, drive.function_setting(), drive.level_setting(), drive.limit_setting()]
+        """DeviceFault when the output is not on as it was left: switched at its front panel, reset, tripped, rebooted."""
+        if (drive := self._drive) is None:
+            return
+        expected = [Setting(off_state(self._number)[0], "1"), *self._safe]
+        expected += [drive.function_setting(), drive.level_setting(), drive.limit_setting()]
         answers = await scpi.held(self._link, expected)
-        errors = await scpi.take_some_errors(self._link)
-        if drive is not None and answers[0] == "0":
+        if answers[0] == "0":
             self._drive = None
-            raise self._not_by_us(errors)
-        for setting, answer in zip(expected, answers, strict=True):
-            setting.confirm(answer)
+            raise self._not_by_us(await scpi.take_some_errors(self._link))
+        scpi.confirm_kept(expected, answers)
+        self._is_doubted = False
 
     @property
     def _name(self) -> str:

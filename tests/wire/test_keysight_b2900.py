@@ -24,6 +24,7 @@ from sim_hardware.faults import Instrument as Simulated
 from sim_hardware.faults import Line, LineFault
 from sim_hardware.keithley2400 import Keithley2400
 from sim_hardware.keysightb2900 import KeysightB2900
+from sim_hardware.keysightb2900_box import TRIPPED
 from sim_hardware.keysightb2900_models import FAMILY
 from sim_hardware.loads import Battery, Load
 from sim_hardware.server import serve_tcp
@@ -250,7 +251,7 @@ async def test_neither_of_two_currents_is_exceeded_between_them(first_A: float, 
         await b.channel.apply(ConstantCurrent(first_A, WINDOW_V))
         before = len(b.sent())
         assert await b.channel.apply(ConstantCurrent(then_A, WINDOW_V)) is False
-        told = next(message for message in b.sent()[before:] if b"?" not in message).decode()
+        told = next(message for message in b.sent()[before:] if b"?" not in message and message != b"*CLS").decode()
         at = {"PROT": told.index(":SENS1:CURR:PROT "), ":SOUR": told.index(":SOUR1:VOLT ")}
         assert min(at, key=lambda name: at[name]) == first_told  # the smaller limit first, the larger one last
 
@@ -537,8 +538,9 @@ async def test_an_output_that_went_off_by_itself_is_found_and_goes_on_only_when_
     async with bench() as b:
         await b.channel.apply(CHARGE)
         b.sim.set_fault(*fault)
+        await b.instrument.resync()
         with pytest.raises(DeviceFault, match="is off, but not by us: front panel, protection"):
-            await b.instrument.resync()
+            await b.channel.read()
         with pytest.raises(DeviceFault, match="cannot see the cell"):
             await b.channel.read()
         await b.channel.apply(CHARGE)
@@ -549,8 +551,24 @@ async def test_a_trip_is_told_with_the_instruments_own_words() -> None:
     async with bench() as b:
         await b.channel.apply(CHARGE)
         b.sim.set_fault("trip", value=True)
+        await b.instrument.resync()
         with pytest.raises(DeviceFault, match="over temperature"):
-            await b.instrument.resync()
+            await b.channel.read()
+
+
+async def test_one_output_that_went_off_is_no_fault_of_the_other() -> None:
+    async with bench() as b:
+        other = b.instrument.channels["2"]
+        await b.channel.apply(CHARGE)
+        await other.apply(CHARGE)
+        b.sim.box.channels[2].press(on=False)
+        await b.instrument.resync()
+        assert (await b.channel.read()).current_A == pytest.approx(200e-6, rel=0.02)
+        b.sim.box.fail(TRIPPED)  # what the other output has to complain of stands in the one queue
+        await b.channel.apply(ConstantCurrent(300e-6, WINDOW_V))
+        assert (await b.channel.read()).current_A == pytest.approx(300e-6, rel=0.02)
+        with pytest.raises(DeviceFault, match=r"output 2 .* is off, but not by us"):
+            await other.read()
 
 
 async def test_the_protection_that_shorts_first_is_off_whenever_an_output_is_on() -> None:
@@ -577,14 +595,15 @@ async def test_a_rebooted_instrument_is_found_and_no_reading_ever_switches_it_on
         assert off < sense < on
 
 
-async def test_a_reboot_that_swallows_a_reading_is_found_by_resync() -> None:
+async def test_a_reboot_that_swallows_a_reading_is_found_by_the_next() -> None:
     async with bench() as b:
         await b.channel.apply(CHARGE)
         b.inject("reboot", b":MEAS?")
         with pytest.raises(LinkTimeout):
             await b.channel.read()
+        await b.instrument.resync()
         with pytest.raises(DeviceFault, match="power failure"):
-            await b.instrument.resync()
+            await b.channel.read()
 
 
 async def test_a_reset_that_was_switched_on_again_shows_in_the_next_reading(provokes: Provokes) -> None:
@@ -677,7 +696,10 @@ def test_a_reading_in_doubt_is_an_error_never_a_number(good: str, bad: str, why:
 def test_every_sign_of_the_limit_is_a_flag_however_it_is_spelled(status: str, flags: set[str]) -> None:
     part = f"+3.700123E+00,+1.234567E-04,{status},+4.200000E+00"
     drive = Drive(1, "VOLT", 20.0, 1e-3, 4.2, 2e-4)
-    assert parse_reading(f"1;VOLT;1;+2.000000E-04;{part};{part};+2.000000E-04;1".encode(), drive).flags == {*flags, "four_wire"}
+    assert parse_reading(f"1;VOLT;1;+2.000000E-04;{part};{part};+2.000000E-04;1".encode(), drive).flags == {
+        *flags,
+        "four_wire",
+    }
 
 
 @WIRES
@@ -733,15 +755,27 @@ async def test_a_cancelled_reading_does_not_keep_off_from_the_cell() -> None:
         assert b.is_off()
 
 
-async def test_a_full_error_queue_is_told_in_part_and_gone() -> None:
+async def test_a_full_error_queue_of_others_stops_nothing_and_is_gone() -> None:
     async with bench() as b:
         await b.channel.apply(CHARGE)
         b.sim.receive(b":NONSENSE\n" * 120)
+        await b.channel.apply(DISCHARGE)
+        assert (await b.channel.read()).current_A == pytest.approx(DISCHARGE.current_A, rel=0.02)
+        assert len(b.sim.box.errors) == 0
+
+
+class Refusing(KeysightB2900):
+    """Complains of every change of a level, however right it is."""
+
+    def receive(self, data: bytes) -> bytes:
+        return super().receive(data) + super().receive(b":NONSENSE\n" * (b":SOUR1:VOLT 2.5" in data))
+
+
+async def test_a_setting_that_is_complained_of_is_refused_with_the_instruments_own_words() -> None:
+    async with bench(sim_class=Refusing) as b:
         with pytest.raises(DeviceFault, match="refuses; it reports -113"):
             await b.channel.apply(DISCHARGE)
         assert b.is_off()
-        assert len(b.sim.box.errors) == 0
-        await b.channel.apply(CHARGE)
 
 
 async def test_both_outputs_run_at_once_and_one_goes_off_while_the_other_is_being_set() -> None:
@@ -765,15 +799,6 @@ async def test_one_output_refused_leaves_the_other_running() -> None:
         assert b.is_off(2)
         assert (await one.read()).current_A == pytest.approx(200e-6, rel=0.02)
         await b.instrument.resync()
-
-
-async def test_an_output_switched_on_by_someone_else_is_found() -> None:
-    async with bench() as b:
-        await b.channel.apply(CHARGE)
-        b.sim.box.channels[2].press(on=True)
-        with pytest.raises(DeviceFault, match=r":OUTP2 0 was not taken: the instrument answers 1"):
-            await b.instrument.resync()
-        await b.instrument.channels["2"].turn_off()
 
 
 async def run_until_the_connection_breaks(line: Line, address: str) -> None:
