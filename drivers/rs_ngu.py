@@ -68,21 +68,23 @@ class PowerSupply:
         return {}
 
     async def resync(self) -> None:
-        """Prove that nothing is left to come, and that this is the same instrument, still as it was left."""
+        """Prove that nothing is left to come, and that this is the same instrument.
+
+        How an output is, it asks itself before its own next reading: what befell one is no fault of the other.
+        """
         problem: InstrumentError | None = None
         for wait_s in WAITS_S:
             await real_sleep(wait_s)
             await self.link.clear()
             try:
                 identity = await identity_in_step(self.link, next(self.nonces))
-                for output in self.outputs.values():
-                    await output.verify()
-                await scpi.take_some_errors(self.link)
             except (LinkTimeout, BadReply) as error:
                 problem = error
                 continue
             if identity != self.identity:
                 raise DeviceFault(f"{self.link.address} is now {identity}, and was {self.identity}")
+            for output in self.outputs.values():
+                output.doubt()
             return
         raise LinkTimeout(f"{self.link.address} stays out of step: {problem}")
 

@@ -39,6 +39,7 @@ class Output:
         self._model = model
         self._safe = safe_settings(model, sense)
         self._drive: Drive | None = None
+        self._is_doubted = False
         self._seen_V = 0.0  # at the last look
         self._ratings = ratings(model)
 
@@ -62,6 +63,7 @@ class Output:
     async def apply(self, setpoint: Setpoint) -> bool:
         """Any doubt on the way turns the output off and is raised. True: the relay opened and closed on the way."""
         try:
+            await self._output.link.write(b"*CLS")  # what stands in the queue may be the other output's
             opened = await self._apply(setpoint)
             await self._expect_no_errors()
         except InstrumentError as error:
@@ -71,7 +73,11 @@ class Output:
 
     async def turn_off(self) -> None:
         await switch_off(self._output)
-        self._drive = None
+        self._drive, self._is_doubted = None, False
+
+    def doubt(self) -> None:
+        """The link was out of step: what was said meanwhile may have been lost, or the instrument have rebooted."""
+        self._is_doubted = self._drive is not None
 
     async def prepare(self) -> None:
         """Take every setting that must hold before the output may go on; a protection that tripped needs a person."""
@@ -85,17 +91,16 @@ class Output:
         await self._expect_no_errors()
 
     async def verify(self) -> None:
-        """DeviceFault when the output is not as it was left: switched at its front panel, reset or rebooted."""
-        drive = self._drive
-        expected = [Setting(":OUTP", "1" if drive else "0"), *self._safe]
-        if drive is not None:
-            expected += [Setting(":OUTP:MODE", drive.mode), *self._levels(drive)]
+        """DeviceFault when the output is not on as it was left: switched at its front panel, tripped, reset, rebooted."""
+        if (drive := self._drive) is None:
+            return
+        expected = [Setting(":OUTP", "1"), *self._safe, Setting(":OUTP:MODE", drive.mode), *self._levels(drive)]
         answers = await self._answers(expected)
-        if drive is not None and answers[0] == "0":
+        if answers[0] == "0":
             self._drive = None
             raise self._not_by_us(())
-        for setting, answer in zip(expected, answers, strict=True):
-            setting.confirm(answer)
+        scpi.confirm_kept(expected, answers)
+        self._is_doubted = False
 
     @property
     def _name(self) -> str:
@@ -111,6 +116,8 @@ class Output:
         return self._output.query(2 * (":OUTP", ":OUTP:MODE", condition, level.header, limit.header, ":READ"))
 
     async def _look(self, drive: Drive) -> Sample:
+        if self._is_doubted:
+            await self.verify()
         asked, (level, limit, _) = self._reading(drive), self._levels(drive)
         sample = parse_reading(asked, await self._output.ask(asked), drive)
         if not sample.output_on:

@@ -29,6 +29,7 @@ from sim_hardware.server import serve_tcp
 
 WINDOW_V = (2.5, 4.2)
 CHARGE = ConstantCurrent(200e-6, WINDOW_V)
+CHARGE_MA = ConstantCurrent(5e-3, WINDOW_V)
 DISCHARGE = ConstantCurrent(-200e-6, WINDOW_V)
 BIG_CHARGE = ConstantCurrent(5e-3, WINDOW_V)
 REST = Rest(WINDOW_V)
@@ -223,7 +224,7 @@ async def test_neither_of_two_currents_is_exceeded_between_them(first_A: float, 
         await b.channel.apply(ConstantCurrent(first_A, WINDOW_V))
         before = len(b.sent())
         assert await b.channel.apply(ConstantCurrent(then_A, WINDOW_V)) is False
-        told = next(message for message in b.sent()[before:] if b"?" not in message).decode()
+        told = next(message for message in b.sent()[before:] if b"?" not in message and message != b"*CLS").decode()
         at = {word: told.index(word) for word in (":VOLT ", ":CURR ")}
         assert min(at, key=lambda word: at[word]) == first_told
 
@@ -541,14 +542,30 @@ async def test_what_someone_does_at_the_front_panel_shows_in_the_next_reading(ac
         assert b.is_off()
 
 
-async def test_an_output_switched_off_at_the_front_panel_is_found_by_resync_too() -> None:
+async def test_an_output_switched_off_at_the_front_panel_is_found_after_resync_too() -> None:
     async with bench() as b:
         await b.channel.apply(CHARGE)
         b.sim.set_fault("output", value=False)
+        await b.instrument.resync()
         with pytest.raises(DeviceFault, match="is off, but not by us"):
-            await b.instrument.resync()
+            await b.channel.read()
         await b.channel.apply(CHARGE)
         assert (await b.channel.read()).current_A == pytest.approx(200e-6, rel=0.02)
+
+
+async def test_one_output_that_went_off_is_no_fault_of_the_other() -> None:
+    async with bench(model="ngm202") as b:
+        other = b.instrument.channels["2"]
+        await b.channel.apply(CHARGE_MA)
+        await other.apply(CHARGE_MA)
+        b.sim.receive(b":INST:NSEL 2;:OUTP 0\n")  # someone at the panel
+        await b.instrument.resync()
+        assert (await b.channel.read()).current_A == pytest.approx(5e-3, rel=0.02)
+        b.sim.receive(b":NONSENSE\n")  # in the one queue stands what neither has done
+        await b.channel.apply(ConstantCurrent(6e-3, WINDOW_V))
+        assert (await b.channel.read()).current_A == pytest.approx(6e-3, rel=0.02)
+        with pytest.raises(DeviceFault, match=r"output 2 .* is off, but not by us"):
+            await other.read()
 
 
 async def test_a_rebooted_instrument_is_found_and_never_just_switched_on() -> None:
@@ -557,8 +574,9 @@ async def test_a_rebooted_instrument_is_found_and_never_just_switched_on() -> No
         b.inject("reboot", b":READ?")
         with pytest.raises(LinkTimeout):
             await b.channel.read()
+        await b.instrument.resync()
         with pytest.raises(DeviceFault, match="power failure"):
-            await b.instrument.resync()
+            await b.channel.read()
         before = len(b.sent())
         await b.channel.apply(CHARGE)
         told = b";".join(b.sent()[before:])
@@ -706,15 +724,27 @@ async def test_a_cancelled_reading_does_not_keep_off_from_the_cell() -> None:
         assert b.is_off()
 
 
-async def test_a_full_error_queue_is_told_in_part_and_gone() -> None:
+async def test_a_full_error_queue_of_others_stops_nothing_and_is_gone() -> None:
     async with bench() as b:
         await b.channel.apply(CHARGE)
         b.sim.receive(b"NONSENSE\n" * 1200)
+        await b.channel.apply(DISCHARGE)
+        assert (await b.channel.read()).current_A == pytest.approx(DISCHARGE.current_A, rel=0.02)
+        assert len(b.sim.frame.errors) == 0
+
+
+class Refusing(RsNgu):
+    """Complains of every change of a level, however right it is."""
+
+    def receive(self, data: bytes) -> bytes:
+        return super().receive(data) + super().receive(b":NONSENSE\n" * (b":VOLT 2.5" in data))
+
+
+async def test_a_setting_that_is_complained_of_is_refused_with_the_instruments_own_words() -> None:
+    async with bench(sim_class=Refusing) as b:
         with pytest.raises(DeviceFault, match="refuses; it reports -113"):
             await b.channel.apply(DISCHARGE)
         assert b.is_off()
-        await b.channel.apply(CHARGE)
-        assert len(b.sim.frame.errors) == 0
 
 
 async def run_until_the_connection_breaks(line: Line, address: str) -> None:
