@@ -8,13 +8,14 @@ from math import inf
 from statistics import median
 
 from cycler_ctl.errors import RefusedError
-from cycler_ctl.fittings import SETTLE_S, Fittings, ceilings_of, narrowed
+from cycler_ctl.fittings import SETTLE_S, Fittings, ceilings_of, fresh, narrowed
 from cycler_ctl.guard import GuardState
 from cycler_ctl.output import Output
 from protocols.charge import throughput_Ah
 from protocols.model import Program, Rest, RestStep, Window
 from protocols.running.place import path_at, step_at
-from protocols.running.state import Phase, State
+from protocols.running.state import State
+from protocols.running.view import setpoint
 
 LOOKS = 3
 AS_IT_WAS_V = 0.100
@@ -40,8 +41,8 @@ def last_seen(program: Program, state: State) -> LastSeen | None:
     sample, step = state.live.sample, step_at(program, state.course.place)
     if sample is None:
         return None
-    if isinstance(step, RestStep) or state.phase is Phase.PAUSED:
-        rested_s = 0.0 if state.live.seen is None or state.phase is Phase.PAUSED else state.live.seen.time_s
+    if isinstance(step, RestStep):
+        rested_s = 0.0 if state.live.seen is None else state.live.seen.time_s
         return LastSeen(sample.voltage_V, 0 if rested_s >= RESTED_S else None)
     return LastSeen(sample.voltage_V, (sample.current_A > 0) - (sample.current_A < 0))
 
@@ -55,6 +56,20 @@ def plausible_V(last: LastSeen) -> Window:
     down_V = RELAXED_V if last.pull is None or back < 0 else AS_IT_WAS_V
     up_V = RELAXED_V if last.pull is None or back > 0 else AS_IT_WAS_V
     return last.voltage_V - down_V, last.voltage_V + up_V
+
+
+def _too_cold(fit: Fittings, program: Program, state: State) -> str | None:
+    """A cell at rest may be cold, one that is driven not: what comes next would end the run at its first reading."""
+    step, temperature, now_s = step_at(program, state.course.place), fit.temperature(), fit.clock.now()
+    if step is None or isinstance(step, RestStep):
+        return None
+    trip = fit.guard.wrong_temperature(setpoint(step), temperature, now_s)
+    if trip is not None:
+        return trip.reason
+    wanted, found = program.safety.temperature_degC, fresh(temperature, now_s)
+    if wanted is None or found is None or wanted[0] <= found <= wanted[1]:
+        return None
+    return f"temperature {found:.5g} °C is outside the run's {wanted[0]:.5g} °C to {wanted[1]:.5g} °C"
 
 
 def objection(found_V: float, last: LastSeen | None, safety_V: Window | None) -> str | None:
@@ -104,7 +119,7 @@ async def at_rest(fit: Fittings, output: Output, program: Program, state: State,
         output.renew()
         seen.append(reading.voltage_V)
     last, found_V = last_seen(program, state), median(seen)
-    why_not = objection(found_V, last, program.safety.voltage_V)
+    why_not = objection(found_V, last, program.safety.voltage_V) or _too_cold(fit, program, state)
     if why_not is not None:
         raise RefusedError(why_not)
     return AtRest(guarded, found_V, None if last is None else last.voltage_V)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
+
+AWAKE_S = 1.0  # the loop's own timers stand still while the computer sleeps: so soon after that is a deadline seen
 
 
 class Wake:
@@ -50,16 +53,23 @@ class Clock(Protocol):
         ...
 
 
+def _elapsed_s() -> float:
+    """Goes on while the computer sleeps, for so does a current; Linux's monotonic clock stands still, Windows' does not."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
 class SystemClock:
     """Real time, optionally faster: ``speed`` simulated seconds pass in one real second."""
 
     def __init__(self, speed: float = 1.0) -> None:
         self._speed = speed
-        self._start_s = time.monotonic()
+        self._start_s = _elapsed_s()
         self._start_utc_s = time.time()
 
     def now(self) -> float:
-        return (time.monotonic() - self._start_s) * self._speed
+        return (_elapsed_s() - self._start_s) * self._speed
 
     def utc(self) -> float:
         if self._speed == 1.0:
@@ -68,14 +78,18 @@ class SystemClock:
 
     async def sleep_until(self, at_s: float, wake: Wake | None = None) -> None:
         loop = asyncio.get_running_loop()
-        sleeper: asyncio.Future[None] = loop.create_future()
-        timer = loop.call_later(max(0.0, (at_s - self.now()) / self._speed), _resolve, sleeper)
-        if wake is not None:
-            wake.attach(sleeper)
-        try:
-            await sleeper
-        finally:
-            timer.cancel()
+        while True:
+            left_s = (at_s - self.now()) / self._speed
+            sleeper: asyncio.Future[None] = loop.create_future()
+            timer = loop.call_later(min(max(0.0, left_s), AWAKE_S), _resolve, sleeper)
+            if wake is not None:
+                wake.attach(sleeper)
+            try:
+                await sleeper
+            finally:
+                timer.cancel()
+            if left_s <= AWAKE_S or (wake is not None and wake.is_set()):
+                return
 
     def member(self) -> AbstractContextManager[None]:
         return nullcontext()

@@ -125,7 +125,7 @@ class Guard:
         trip = (
             self._untrusted(state, reading, now_s)
             or _outside(self.limits, reading)
-            or self._temperature(step.setpoint, temperature, now_s)
+            or self.wrong_temperature(step.setpoint, temperature, now_s)
             or _spent(after)
             or _stuck(self.limits, after)
             or _contact(self.limits, after, reading)
@@ -140,7 +140,8 @@ class Guard:
             return Trip(Severity.FAULTED, "clock", "the readings' times run backwards, so none of them can be believed")
         return _stale(max(now_s - reading.at_s, reading.at_s - state.at_s), stale_s)
 
-    def _temperature(self, setpoint: Setpoint, temperature: Measurement | None, now_s: float) -> Trip | None:
+    def wrong_temperature(self, setpoint: Setpoint, temperature: Measurement | None, now_s: float) -> Trip | None:
+        """Why this must not be set, or go on, at the newest value of the sensor."""
         bounds = self.limits.temperature_degC
         if bounds is None:
             return None

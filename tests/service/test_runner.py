@@ -564,3 +564,17 @@ async def test_other_channels_and_texts_from_the_network(rig: Rig) -> None:
         await rig.station.begin("zz", Order(Document("trial.yaml", protocol())))
     with pytest.raises(RefusedError, match="idle: there is nothing to stop"):
         await rig.station.stop("a1", "test")
+
+
+async def test_a_computer_that_slept_finds_its_run_ended_and_turns_the_output_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SystemClock()
+    async with open_rig(tmp_path, monkeypatch, clock=clock, channel=channel(sample_every_s=5.0)) as rig:
+        run = await rig.flowing()
+        clock._start_s -= 3600.0  # as after an hour's sleep
+        status = await rig.ends(seconds=4.0)  # sooner than the next reading would have been due
+        assert status.state is ChannelState.FAULTED
+        assert "no fresh reading for 3.6e+03 s" in status.reason
+        assert rig.is_off()
+        assert any(event.kind is EventKind.GAP for event in rig.events(run))

@@ -1,0 +1,42 @@
+"""Real time as runs see it: it goes on while the computer sleeps."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+
+from cycler_ctl.clock import SystemClock, Wake
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the monotonic clock itself goes on")
+def test_time_goes_on_while_the_computer_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SystemClock()
+    before_s, boot_s = clock.now(), time.clock_gettime(time.CLOCK_BOOTTIME)
+    monkeypatch.setattr("cycler_ctl.clock.time.clock_gettime", lambda _clock: boot_s + 3600.0)
+    assert clock.now() - before_s == pytest.approx(3600.0, abs=1.0)
+
+
+async def test_a_deadline_that_passed_in_a_sleep_is_seen_soon_after_it() -> None:
+    clock = SystemClock()
+    began_s = time.monotonic()  # noqa: TID251 - how long it really took
+    due_s = clock.now() + 60.0
+    clock._start_s -= 3600.0
+    await clock.sleep_until(due_s)
+    assert time.monotonic() - began_s < 0.5  # noqa: TID251
+
+
+async def test_who_is_woken_sleeps_no_longer() -> None:
+    clock, wake = SystemClock(), Wake()
+    wake.set()
+    before_s = clock.now()
+    await clock.sleep_until(before_s + 60.0, wake)
+    assert clock.now() - before_s < 0.5
+
+
+async def test_a_long_sleep_ends_when_it_is_due() -> None:
+    clock = SystemClock(speed=10.0)
+    due_s = clock.now() + 15.0
+    await clock.sleep_until(due_s)
+    assert due_s - 0.05 <= clock.now() <= due_s + 5.0
