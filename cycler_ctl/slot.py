@@ -129,10 +129,13 @@ class Slot:
         finally:
             self._beginning = False
 
-    def refuse_if_busy(self) -> None:
-        state = self._base.state
+    def _refuse_if_beginning(self) -> None:
         if self._beginning:
             raise RefusedError(f"channel {self.name}: another run is just beginning")
+
+    def refuse_if_busy(self) -> None:
+        state = self._base.state
+        self._refuse_if_beginning()
         if state in ACTIVE:
             raise RefusedError(f"channel {self.name} is {state}: stop it first")
         if state in LATCHED:
@@ -145,8 +148,7 @@ class Slot:
     def refuse_unless_interrupted(self) -> str:
         """The run that may go on here; RefusedError where there is none, or somebody was faster."""
         run = self._base.run
-        if self._beginning:
-            raise RefusedError(f"channel {self.name}: another run is just beginning")
+        self._refuse_if_beginning()
         if self._base.state is not ChannelState.INTERRUPTED or run is None:
             raise RefusedError(f"channel {self.name} is {self._base.state}: there is nothing to resume")
         return run
@@ -234,7 +236,7 @@ class Slot:
         if end is not None and end.outcome in {Outcome.FAULTED, Outcome.TRIPPED}:
             raise InstrumentError(f"channel {self.name}: {end.reason}")
         if why_not:
-            await self._ended.wait()
+            await self._over_and_off(ACT_S)
             raise RefusedError(f"run {current.run} does not go on: {why_not}")
 
     async def ask(self, action: str, by: str) -> None:
@@ -254,11 +256,16 @@ class Slot:
             raise InstrumentError(f"channel {self.name}: {self._base.reason}")
         if current is None or state not in wanted:
             raise RefusedError(f"channel {self.name} is {state}: there is nothing to {action}")
+        if action == "resume" and not current.runner.going.done():
+            raise RefusedError(f"channel {self.name} is being resumed already")
         return current.runner
 
     async def stop(self, by: str, timeout_s: float = ACT_S) -> None:
         """Return when off was read back and the record is closed (a slow disk is not waited for); or say it was not."""
         self._runner_for("stop").ask("stop", by)
+        await self._over_and_off(timeout_s)
+
+    async def _over_and_off(self, timeout_s: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._ended.wait()
@@ -277,6 +284,7 @@ class Slot:
 
     def acknowledge(self, by: str) -> str | None:
         """A person has looked: the channel may be used again. Never while off is not confirmed. The run it was about."""
+        self._refuse_if_beginning()
         state = self._base.state
         if state is ChannelState.CANNOT_DEENERGISE:
             raise RefusedError(f"channel {self.name}: off is not confirmed; nobody can acknowledge that away")
