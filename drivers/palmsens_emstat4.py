@@ -33,6 +33,7 @@ from cycler_ctl.instrument import (
 from drivers.palmsens_emstat4_ratings import MODELS, REST, Model, ratings, why
 from drivers.palmsens_emstat4_reply import Failed, answer, only_package, packages, reply_length
 from drivers.palmsens_emstat4_script import (
+    ENDED,
     Pace,
     Plan,
     Report,
@@ -59,11 +60,6 @@ from drivers.palmsens_emstat4_wire import (
 WAITS_S = (0.0, 0.2, 1.0)  # before each try to get into step
 CLOCKS_DIFFER = 1e-3  # the instrument's and ours, at most
 LATE_S, SINGLE = 0.02, 2.0**-22  # what an answer's own time may be off by: handling, and single precision of the time
-ENDED = {
-    State.WINDOW: "the window's edge was reached",
-    State.LEASE: "it was not asked for longer than its lease",
-    State.LIMIT: "the voltage could not be held within the limit of the current",
-}
 
 
 class Options(BaseModel):
@@ -103,7 +99,7 @@ class Running:
 
 
 class Output:
-    """The one output. ``_running`` is the script we started, None while there is none and the cell is off."""
+    """The one output. ``_running`` is the script we started; one that failed is none any more and may leave the cell on."""
 
     def __init__(self, link: Link, model: Model, options: Options) -> None:
         self._link = link
@@ -111,6 +107,7 @@ class Output:
         self._options = options
         self._pace = Pace(options.interval_s, options.lease_s, options.mains_Hz)
         self._running: Running | None = None
+        self.is_off = True
         self._ratings = ratings(model, options.lease_s, options.interval_s)
 
     @property
@@ -142,7 +139,7 @@ class Output:
 
     async def turn_off(self) -> None:
         await switch_off(self._link)
-        self._running = None
+        self._running, self.is_off = None, True
 
     async def poll(self) -> tuple[Report, float]:
         """What the running script tells now; DeviceFault when it has ended, by itself or with the instrument."""
@@ -193,6 +190,7 @@ class Output:
         if report.script != identity:
             raise BadReply("e", raw, "told by another script")
         check_cell(plan, report.voltage_V)
+        self.is_off = False
         self._running = Running(plan, identity, report.count, at_s - report.time_s, at_s)
         if plan.is_on:
             await self._give_the_word()
@@ -265,7 +263,7 @@ class Potentiostat:
 
 @asynccontextmanager
 async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
-    """Off before anything else; off again on leaving if a script runs."""
+    """Off before anything else; off again on leaving if it was not since."""
     await safe_off(link)
     model, identity = await identify(link)
     await check_abilities(link)
@@ -273,7 +271,7 @@ async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
     try:
         yield Potentiostat(link, identity, output)
     finally:
-        if output.is_running:
+        if not output.is_off:
             await output.turn_off()
 
 

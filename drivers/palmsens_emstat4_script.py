@@ -39,6 +39,13 @@ class State(IntEnum):
     LIMIT = 5
 
 
+ENDED = {
+    State.WINDOW: "the window's edge was reached",
+    State.LEASE: "it was not asked for longer than its lease",
+    State.LIMIT: "the voltage could not be held within the limit of the current",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """``interval_s`` between points on the instrument; not asked for ``lease_s``, it opens the switch."""

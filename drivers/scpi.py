@@ -110,7 +110,9 @@ def confirm_kept(settings: Iterable[Setting], answers: Iterable[str]) -> None:
     """DeviceFault for a setting that was taken and is another now."""
     for setting, answer in zip(settings, answers, strict=True):
         if not setting.holds(answer):
-            raise DeviceFault(f"{setting.command} does not hold any more (front panel?): the instrument answers {answer}")
+            raise DeviceFault(
+                f"{setting.command} does not hold any more (front panel?): the instrument answers {answer}"
+            )
 
 
 async def program(link: Link, settings: Iterable[Setting]) -> None:

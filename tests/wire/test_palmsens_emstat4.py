@@ -348,6 +348,20 @@ async def test_a_script_that_fails_leaves_the_cell_on_until_the_driver_turns_it_
         assert b.is_off()
 
 
+async def test_leaving_an_instrument_whose_script_has_failed_opens_the_cell(provokes: Provokes) -> None:
+    provokes("a cell left on with no script running")
+    sim = EmStat4(Battery(3.7, 50.0), SystemClock().now)
+    async with serve_tcp(Line(sim)) as endpoint, open_link(endpoint.address, WIRE, SystemClock()) as link:
+        async with DRIVER.connect(link, Options()) as instrument:
+            await instrument.channels["1"].apply(CHARGE)
+            sim.set_fault("script", value=True)
+            await real_sleep(0.15)
+            with pytest.raises(DeviceFault, match="7FFF"):
+                await instrument.channels["1"].read()
+            assert sim.truth()["output_on"]
+        assert not sim.truth()["output_on"]
+
+
 async def test_a_cell_that_cannot_be_opened_is_never_called_off() -> None:
     async with bench() as b:
         await b.channel.apply(CHARGE)
