@@ -26,6 +26,7 @@ FULL = 1.0  # of a range: 101 % can be sourced and 102 % measured; less is used,
 VOLTS, AMPS = "v", "i"
 FUNCTION = {AMPS: 0.0, VOLTS: 1.0}  # OUTPUT_DCAMPS, OUTPUT_DCVOLTS
 HIGH_Z, REMOTE = 2.0, 1.0  # OUTPUT_HIGH_Z (Rev. B p. 7-227), SENSE_REMOTE
+NO_SIDE_V = 0.005  # nearer to 0 V than this noise has the sign, and a current soon gives the voltage its own
 DIGITS = 10  # of format.asciiprecision
 NUMBER = re.compile(rf"-?\d\.\d{{{DIGITS - 1}}}e[+-]\d{{2}}")
 
@@ -124,10 +125,10 @@ def drive_for(setpoint: Setpoint, regulation: str, model: str, seen_V: float) ->
             if regulation == "current":
                 return _current_source(current_A, window_V, model)
             edge_V = window_V[1] if current_A > 0 else window_V[0]
-            sinks = current_A * seen_V < 0
+            sinks = abs(seen_V) > NO_SIDE_V and current_A * seen_V < 0
             return _voltage_source(edge_V, abs(current_A), (*window_V, seen_V), model, sinks=sinks)
         case ConstantVoltage(voltage_V=voltage_V, current_limit_A=limit_A):
-            sinks = (voltage_V - seen_V) * seen_V < 0
+            sinks = abs(seen_V) > NO_SIDE_V and (voltage_V - seen_V) * seen_V < 0
             return _voltage_source(voltage_V, limit_A, (voltage_V, seen_V), model, sinks=sinks)
 
 
