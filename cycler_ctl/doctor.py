@@ -91,6 +91,8 @@ def _station(config: Path | None, read: list[Config]) -> Iterator[Finding]:
     yield _writable(station.data_dir)
     if share is not None:
         yield _shared(station.data_dir, share.folder)
+    for name in config_read.channels:
+        yield _verified(station.data_dir, name)
 
 
 def _shared(data_dir: Path, folder: Path) -> Finding:
@@ -106,6 +108,17 @@ def _shared(data_dir: Path, folder: Path) -> Finding:
     if not (folder.is_dir() and os.access(folder, os.W_OK)):
         return Finding(MEND, "share", f"{folder} is not there or cannot be written: is the share connected?")
     return Finding(OK, "share", f"{len(ledger.done)} runs were copied to {folder}")
+
+
+def _verified(data_dir: Path, channel: str) -> Finding:
+    from cycler_ctl.verify.ledger import in_words
+
+    last, what = in_words(data_dir, channel), f"channel {channel}"
+    if last == "never":
+        hint = f"with a resistor in the place of the cell: cycler-ctl verify {channel} --resistor '1 kohm'"
+        return Finding(OK, what, f"never verified; {hint}", look=True)
+    bad = not last[0].isdecimal()
+    return Finding(not bad, what, f"verified with a resistor: {last}{'; run verify again' if bad else ''}")
 
 
 def _writable(folder: Path) -> Finding:

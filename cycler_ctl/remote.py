@@ -59,9 +59,9 @@ def wait_for(run: str, config: Path | None, *, as_json: bool) -> int:
 
 
 def show_status(config: Path | None, *, watch: bool, as_json: bool) -> int:
-    client, pause = client_of(config), Event()
+    client, pause, data_dir = client_of(config), Event(), load_config(find_config(config)).station.data_dir
     while True:
-        channels = client.list("/api/v1/channels")
+        channels = with_verified(client.list("/api/v1/channels"), data_dir)
         if as_json:
             sys.stdout.write(json.dumps(channels) + "\n")
         else:
@@ -71,6 +71,13 @@ def show_status(config: Path | None, *, watch: bool, as_json: bool) -> int:
             return 0
         sys.stdout.flush()
         pause.wait(LOOK_EVERY_S)
+
+
+def with_verified(channels: Sequence[Answer], data_dir: Path) -> list[Answer]:
+    """When each channel was last compared with a known resistor; the file is on this computer, as the service is."""
+    from cycler_ctl.verify.ledger import in_words
+
+    return [{**one, "verified": in_words(data_dir, str(one["channel"]))} for one in channels]
 
 
 def say_share_trouble(config: Path | None) -> None:
@@ -90,12 +97,15 @@ def print_channels(channels: Sequence[Answer]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for name in ("channel", "state", "output", "run", "cycle", "step"):
+    for name in ("channel", "state", "output", "verified", "run", "cycle", "step"):
         table.add_column(name, no_wrap=True)
     table.add_column("reason")
     for one in channels:
         table.add_row(
-            *(cell_text(one, key) for key in ("channel", "state", "energised", "run", "cycle", "step", "reason"))
+            *(
+                cell_text(one, key)
+                for key in ("channel", "state", "energised", "verified", "run", "cycle", "step", "reason")
+            )
         )
     console = Console()
     console.width = max(console.width, 120)  # a run id is there to be copied whole

@@ -28,6 +28,7 @@ from cycler_ctl.instrument import DriverSpec, Identity, Instrument, Ratings
 from cycler_ctl.store.info import RunInfo, new_run_id
 from cycler_ctl.store.place import syncing, syncing_client
 from cycler_ctl.store.writer import RunWriter, create_run
+from cycler_ctl.verify.ledger import told_of
 from protocols.check import Checked, check_text
 from protocols.diagnostics import has_errors, render_all
 from protocols.model import Program, Settings
@@ -224,6 +225,7 @@ def settings_json(spot: Spot, checked: Checked, program: Program) -> dict[str, J
     """The channel's settings and everything else that shaped the program: overrides and included files."""
     return {
         "channel": spot.settings.model_dump(mode="json"),
+        "verification": told_of(spot.config.station.data_dir, spot.channel, spot.identity),
         "variables": [list(pair) for pair in program.variables],
         "documents": [{"name": one.name, "text": one.text, "sha256": sha256(one.text)} for one in checked.documents],
     }
