@@ -340,6 +340,13 @@ def test_reasons_are_sentences_with_numbers_and_units() -> None:
     assert high.reason == "voltage 5.3 V is outside the channel's limits -0.5 V to 5 V"
     assert hot is not None
     assert hot.reason == "temperature 151 °C is outside the limits 20 °C to 140 °C"
+    assert trip_of(GOOD, temperature=Measurement(140.0, 1.0)) is None
+    old = trip_of(replace(GOOD, at_s=2.0), temperature=Measurement(120.0, -29.0))
+    assert old is not None
+    assert old.reason == "the temperature is 31 s old (at most 30 s are allowed)"
+    much = Guard(LIMITS).check(begun(ceilings=Ceilings(charge_Ah=1e-7)), at(2.0, 0.6, -0.4e-3), WARM, 2.0)[1]
+    assert much is not None
+    assert much.reason.startswith("the step may have passed 0.00022222 mAh (counted on the safe side), more than its")
 
 
 def test_one_check_is_far_cheaper_than_the_query_before_it() -> None:

@@ -178,3 +178,31 @@ def test_a_hold_that_was_never_narrowed_fails_closed() -> None:
     for limit_A in (math.inf, math.nan):
         hold = replace(HOLD, current_limit_A=limit_A)
         assert run([(4.0, 1e-3)] * 5, hold=hold)[1] is not None
+
+
+TOLERANCE_V = 0.010 + 4.2e-3
+
+
+@pytest.mark.parametrize(
+    ("point", "expected"),
+    [
+        ((4.2 - TOLERANCE_V + 1e-4, 1e-3), None),
+        ((4.2 - TOLERANCE_V - 1e-4, 1e-3), "not-held"),
+        ((4.2 + TOLERANCE_V - 1e-4, 1e-3), None),
+        ((4.2 + TOLERANCE_V + 1e-4, 1e-3), "not-held"),
+        ((4.2, 1.1 * LIMIT_A), None),
+        ((4.2, 1.101 * LIMIT_A), "current-limit"),
+        ((4.2 - 0.0999, LIMIT_A), None),
+        ((4.2 - 0.1001, LIMIT_A), "not-held"),
+    ],
+)
+def test_how_far_a_hold_may_be_off_once_its_voltage_was_reached(point: Point, expected: str | None) -> None:
+    assert code([(4.2, 1.2e-3), (4.2, 1.1e-3), point, point, point]) == expected
+
+
+def test_a_limit_in_the_noise_of_the_lowest_range_is_kept_within_its_offset() -> None:
+    small = ConstantVoltage(4.2, 20e-9)
+    assert run([(4.2, 29e-9)] * 5, hold=small)[1] is None
+    trip = run([(4.2, 31e-9)] * 5, hold=small)[1]
+    assert trip is not None
+    assert trip.code == "current-limit"
