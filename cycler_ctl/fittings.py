@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cycler_ctl.clock import Clock
+from cycler_ctl.contact import Contact
 from cycler_ctl.errors import CyclerError, RefusedError
 from cycler_ctl.guard import Ceilings, Guard
 from cycler_ctl.instrument import Channel, Instrument, Measurement
@@ -43,6 +44,8 @@ class Fittings:
     name: str
     channel: Channel
     instrument: Instrument
+    contact: Contact
+    """The connection they are reached by, which other runs may share."""
     clock: Clock
     guard: Guard
     ceilings: Mapping[str, Ceilings]

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from cycler_ctl.clock import Clock, real_sleep
 from cycler_ctl.config import InstrumentSettings
+from cycler_ctl.contact import Contact
 from cycler_ctl.errors import ConfigError, CyclerError, DeviceFault, RefusedError
 from cycler_ctl.instrument import DriverSpec, Instrument
 from cycler_ctl.link.opening import open_link
@@ -45,6 +46,7 @@ class InstrumentHost:
         self._clock = clock
         self._changed = changed
         self._instrument: Instrument | None = None
+        self._contact: Contact | None = None
         self._message = "not reached yet"
         self._online = asyncio.Event()
         self._dropped = asyncio.Event()
@@ -88,8 +90,17 @@ class InstrumentHost:
             raise RefusedError(f"instrument {self._wiring.name}: {self._message}")
         return self._instrument
 
-    def drop(self) -> None:
-        """Give the connection up and make a new one."""
+    def contact(self) -> Contact:
+        """The connection to the instrument, or RefusedError as ``connected``."""
+        self.connected()
+        if self._contact is None:
+            raise RefusedError(f"instrument {self._wiring.name}: {self._message}")
+        return self._contact
+
+    def drop(self, why: str = "it is made anew") -> None:
+        """Give the connection up and make a new one; every output on it goes off, and runs that share it are told why."""
+        if self._contact is not None:
+            self._contact.given_up = f"the connection to {self._wiring.name} was given up: {why}"
         self._instrument = None
         self._online.clear()
         self._dropped.set()
@@ -146,7 +157,8 @@ class InstrumentHost:
             settings.address, spec.link, self._clock, backend=settings.backend, visa_backend=self._wiring.visa_backend
         )
         opened = await stack.enter_async_context(link)
-        instrument = await stack.enter_async_context(spec.connect(opened, self._options()))
+        self._contact = contact = Contact(opened)
+        instrument = await stack.enter_async_context(spec.connect(contact, self._options()))
         if settings.serial is not None and instrument.identity.serial != settings.serial:
             raise DeviceFault(
                 f"{settings.address} is serial number {instrument.identity.serial}, not {settings.serial} as "

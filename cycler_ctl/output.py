@@ -9,8 +9,7 @@ from cycler_ctl.fittings import Fittings
 from cycler_ctl.lease import lease_for
 from protocols.model import Setpoint
 
-# Real seconds. From a hung instrument's first missed answer: 1 (the link's) + 1.2 + 1.5 to the alarm (reliability F1: 5).
-OFF_S = 1.5
+OFF_S = 1.5  # real seconds, see contact.PATIENCE_S
 APPLY_S = 10.0  # a slow serial line takes two seconds; while it does nobody can be heard
 
 

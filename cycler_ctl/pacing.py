@@ -21,8 +21,12 @@ class Pace:
         self._settling = True
         self.due_s = now_s + min(SETTLE_S, 3 * self._every_s)
 
+    def missed(self, now_s: float) -> None:
+        """A reading was lost: the next is due when it would have been, for the cell is unseen; at once if that is past."""
+        self._grid_s = self.due_s = max(self.due_s + self._every_s, now_s)
+
     def wait(self, now_s: float) -> None:
-        """No reading came of it, or none is wanted."""
+        """No reading is wanted."""
         self._grid_s = self.due_s = now_s + self._every_s
 
     def read(self, read_at_s: float, now_s: float) -> None:

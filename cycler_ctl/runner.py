@@ -22,7 +22,6 @@ from cycler_ctl.recording import hand_over, tell
 from cycler_ctl.to_its_end import to_its_end
 from protocols import engine
 from protocols.events import (
-    Action,
     Apply,
     Event,
     Faulted,
@@ -43,7 +42,7 @@ from protocols.running.state import Phase, Seen, State
 from protocols.running.view import progress
 
 WITHOUT_DISK_S = 60.0  # how long a run goes on from memory when nothing can be made durable (reliability F16)
-RESYNC_S = 1.2  # real seconds, see output.OFF_S
+RESYNC_S = 2.0  # real seconds, for an instrument that answers; see contact.PATIENCE_S for one that does not
 REWIRED = "the output was off for a moment: another range or regulation"
 BEFORE = "the cell at rest before the interrupted run goes on"
 TOLERATED = 3  # in a row: the third lost or unreadable answer ends the run (reliability F3, F5)
@@ -57,7 +56,7 @@ class Runner:
 
     def __init__(self, program: Program, fittings: Fittings, remains: Remains | None = None) -> None:
         self._program = program
-        self._fit = fittings
+        self.fit = fittings
         self._remains = remains
         self._state = engine.begin(program) if remains is None else remains.state
         self._start_s = 0.0
@@ -66,7 +65,7 @@ class Runner:
         self._seen: tuple[Seen, ...] = ()
         self._guarded: GuardState | None = None
         self._end: Finish | None = None
-        self._output = Output(fittings)
+        self.output = Output(fittings)
         self._notices = Notices(fittings)
         self._inbox = Inbox()
         self._guarded_step = ""
@@ -83,12 +82,12 @@ class Runner:
 
     @property
     def energised(self) -> bool:
-        return not self._output.off_confirmed
+        return not self.output.off_confirmed
 
     @property
     def setpoint(self) -> Setpoint | None:
         """What the instrument was told and has accepted; None while it is off."""
-        return None if self._output.off_confirmed else self._output.applied
+        return None if self.output.off_confirmed else self.output.applied
 
     @property
     def end(self) -> Finish | None:
@@ -97,9 +96,9 @@ class Runner:
     @property
     def unrecorded(self) -> str | None:
         """Why no current may flow for want of a disk: so early that the reserve still takes what happened until then."""
-        if self._fit.recorder.pending().lag_s <= WITHOUT_DISK_S:
+        if self.fit.recorder.pending().lag_s <= WITHOUT_DISK_S:
             return None
-        return f"no record, no current: {self._fit.recorder.failed or 'the disk has not answered for a minute'}"
+        return f"no record, no current: {self.fit.recorder.failed or 'the disk has not answered for a minute'}"
 
     def ask(self, action: str, by: str) -> asyncio.Future[None]:
         """Hand in a request; it is carried out before the next sample. Done when it was, or when the run is over."""
@@ -107,11 +106,11 @@ class Runner:
 
     async def run(self) -> End:
         """Run to the end. Whatever happens, the output is off, or said not to be, when this returns or raises."""
-        with self._fit.clock.member():
+        with self.fit.clock.member():
             try:
                 return await self._run()
             except BaseException:
-                if not self._output.off_confirmed:
+                if not self.output.off_confirmed:
                     await to_its_end(self._turn_off())
                 raise
             finally:
@@ -127,43 +126,44 @@ class Runner:
         self._is_going(refusal or "")
         if refusal is not None:
             self._tell(EventKind.NOTE, text=f"not gone on with: {refusal}")
-            return End(None, refusal, self._output.off_confirmed)
+            return End(None, refusal, self.output.off_confirmed)
         while self._end is None:
             if self._inbox:
                 await self._carry_out(self._inbox.take())
                 continue
-            await self._fit.clock.sleep_until(self._pace.due_s, self._inbox.wake)
+            await self.fit.clock.sleep_until(self._pace.due_s, self._inbox.wake)
             self._inbox.wake.clear()
-            if self._output.off_confirmed:
-                self._pace.wait(self._fit.clock.now())  # paused: an open relay shows no cell
+            if self.output.off_confirmed:
+                self._pace.wait(self.fit.clock.now())  # paused: an open relay shows no cell
                 await real_sleep(0.0)  # virtual time may come here without ever waiting
-            elif self._fit.clock.now() >= self._pace.due_s:
+            elif self.fit.clock.now() >= self._pace.due_s:
                 await self._sample()
-        return End(self._end.outcome, self._end.reason, self._output.off_confirmed)
+        return End(self._end.outcome, self._end.reason, self.output.off_confirmed)
 
     async def _start(self) -> None:
-        self._start_s = self._fit.clock.now()
-        if self._fit.started_by:
-            self._tell(EventKind.OPERATOR, action="start", by=self._fit.started_by)
-        await self._handle(Started(0.0, self._fit.clock.utc()))
+        self._start_s = self.fit.clock.now()
+        if self.fit.started_by:
+            self._tell(EventKind.OPERATOR, action="start", by=self.fit.started_by)
+        await self._handle(Started(0.0, self.fit.clock.utc()))
 
     async def _go_on(self, remains: Remains) -> str | None:
         """Where the run was, on its own clock; why not, with the output off, where the cell is not as it must be."""
-        gap_s = max(0.0, self._fit.clock.utc() - remains.alive_utc_s)
-        self._start_s = self._fit.clock.now() - remains.alive_s - gap_s
+        gap_s = max(0.0, self.fit.clock.utc() - remains.alive_utc_s)
+        self._start_s = self.fit.clock.now() - remains.alive_s - gap_s
         await self._handle(Interrupted(*self._moment()))
-        untold_s = max(0.0, self._fit.clock.utc() - remains.told_utc_s)
+        untold_s = max(0.0, self.fit.clock.utc() - remains.told_utc_s)
         self._tell(EventKind.GAP, reason="nobody went on with the interrupted run", gap_s=untold_s)
         if self._end is not None:
             return None  # off could not be confirmed
         try:
-            found = await at_rest(self._fit, self._output, self._program, remains.state, lambda: bool(self._inbox))
+            async with self.fit.contact.patience():
+                found = await at_rest(self.fit, self.output, self._program, remains.state, lambda: bool(self._inbox))
         except (InstrumentError, RefusedError, StoreError, TimeoutError) as error:
             await self._turn_off()
             return str(error) or f"the instrument took longer than {APPLY_S:.0f} s"
         self._tell(EventKind.NOTE, text=BEFORE, voltage_V=found.voltage_V, last_voltage_V=found.last_V)
         self._guarded, self._guarded_step = found.guarded, progress(self._program, self._state).step_id
-        await self._handle(Resumed(*self._moment(), self._fit.started_by))
+        await self._handle(Resumed(*self._moment(), self.fit.started_by))
         return None
 
     async def _carry_out(self, request: Request) -> None:
@@ -174,63 +174,66 @@ class Runner:
 
     async def _sample(self) -> None:
         try:
-            reading = await self._fit.channel.read()
+            async with self.fit.contact.patience():
+                reading = await self.fit.channel.read()
         except TOLERANT as error:
+            self._pace.missed(self.fit.clock.now())
             await self._missed(error)
             return
         except InstrumentError as error:
             await self._handle(Faulted(*self._moment(), str(error)))
             return
         self._misses = 0
-        self._pace.read(reading.at_s, self._fit.clock.now())
+        self._pace.read(reading.at_s, self.fit.clock.now())
         before = self._state
         if (event := self._judged(reading)) is not None:
             await self._handle(event)
         for kind, data in self._notices.of(before, self._state, reading, self.setpoint):
             self._tell(kind, **data)
         self._look_ahead(before, reading.at_s)
-        self._output.renew()
+        self.output.renew()
 
     def _look_ahead(self, before: State, read_at_s: float) -> None:
         """The next reading where a condition may be met, so that how far it is overshot is the instrument's speed."""
         self._seen = remembered(self._seen, before, self._state)
         soon_s = until_met_s(self._program, self._state, self._seen)
-        self._pace.sooner(read_at_s + max(soon_s, self._fit.channel.ratings.fastest_sample_s))
+        self._pace.sooner(read_at_s + max(soon_s, self.fit.channel.ratings.fastest_sample_s))
 
     def _judged(self, reading: Reading) -> Event | None:
         """What the guard makes of a reading: only what it passes becomes a sample, and what it doubts is dropped."""
-        temperature = self._fit.temperature()
-        at_s, utc_s = reading.at_s - self._start_s, self._fit.clock.utc()
+        temperature = self.fit.temperature()
+        at_s, utc_s = reading.at_s - self._start_s, self.fit.clock.utc()
         if self._guarded is None:
             return Faulted(at_s, utc_s, "a reading came before any setpoint")
-        self._guarded, trip = self._fit.guard.check(self._guarded, reading, temperature, self._fit.clock.now())
+        self._guarded, trip = self.fit.guard.check(self._guarded, reading, temperature, self.fit.clock.now())
         if trip is not None:
             return (Tripped if trip.severity is Severity.TRIPPED else Faulted)(at_s, utc_s, trip.reason)
-        sample = Sampled(at_s, utc_s, reading.voltage_V, reading.current_A, fresh(temperature, self._fit.clock.now()))
+        sample = Sampled(at_s, utc_s, reading.voltage_V, reading.current_A, fresh(temperature, self.fit.clock.now()))
         return None if self._guarded.held.odd else sample
 
     async def _missed(self, error: InstrumentError) -> None:
         """One reading is lost; prove that the next answer belongs to the next question, or end the run."""
         self._misses += 1
-        self._output.renew()  # what is lost is the instrument's answer, not the station: the lease is there for that one
-        self._pace.wait(self._fit.clock.now())
-        if self._misses >= TOLERATED:
-            await self._handle(Faulted(*self._moment(), f"{TOLERATED} readings in a row failed, last: {error}"))
-            return
-        trip = None if self._guarded is None else self._fit.guard.overdue(self._guarded, self._fit.clock.now())
-        if trip is not None:
-            await self._handle(Faulted(*self._moment(), f"{trip.reason}; last: {error}"))
-            return
+        self.output.renew()  # what is lost is the instrument's answer, not the station: the lease is there for that one
+        if hopeless := self._hopeless():
+            return await self._handle(Faulted(*self._moment(), f"{hopeless}; last: {error}"))
         try:
-            async with asyncio.timeout(RESYNC_S):
-                await self._fit.instrument.resync()
+            async with asyncio.timeout(RESYNC_S), self.fit.contact.patience():
+                await self.fit.instrument.resync()
         except (LinkTimeout, TimeoutError):
             await self._missed(error)
         except InstrumentError as fault:
             await self._handle(Faulted(*self._moment(), str(fault)))
 
+    def _hopeless(self) -> str:
+        """Why the run does not try any longer; empty while it does."""
+        if self.fit.contact.lost or self._misses >= TOLERATED:
+            return self.fit.contact.lost or f"{TOLERATED} readings in a row failed"
+        trip = None if self._guarded is None else self.fit.guard.overdue(self._guarded, self.fit.clock.now())
+        return "" if trip is None else trip.reason
+
     def _moment(self) -> tuple[float, float]:
-        return self._fit.clock.now() - self._start_s, self._fit.clock.utc()
+        return self.fit.clock.now() - self._start_s, self.fit.clock.utc()
 
     async def _handle(self, event: Event) -> None:
         self._resuming = isinstance(event, Resumed)
@@ -238,9 +241,9 @@ class Runner:
         self._state, actions = engine.advance(self._program, self._state, event)
         if actions and isinstance(actions[0], TurnOff):
             await self._turn_off()
-        hand_over(self._fit.recorder, actions, self._state)
+        hand_over(self.fit.recorder, actions, self._state)
         if any(not isinstance(action, RecordRow) for action in actions):
-            self._fit.changed()
+            self.fit.changed()
         for action in actions:
             match action:
                 case Apply():
@@ -249,26 +252,20 @@ class Runner:
                     self._end = action
                 case _:
                     pass
-        trouble = self._trouble(actions)
-        if trouble is not None and self._end is None:
-            await self._handle(Faulted(*self._moment(), trouble))
+        if isinstance(next(iter(actions), None), TurnOff) and not self.output.off_confirmed and self._end is None:
+            await self._handle(Faulted(*self._moment(), "off was not confirmed"))  # the engine would go on
         unrecorded = self.unrecorded
         if unrecorded is not None and self._state.phase is Phase.RUNNING:
             self.held_back = unrecorded
             await self._handle(Paused(*self._moment(), f"the service: {unrecorded}"))
 
-    def _trouble(self, actions: tuple[Action, ...]) -> str | None:
-        """What ends a run that the engine would go on with."""
-        if actions and isinstance(actions[0], TurnOff) and not self._output.off_confirmed:
-            return "off was not confirmed"
-        return None
-
     async def _apply(self, setpoint: Setpoint) -> None:
         now = progress(self._program, self._state)
         try:
-            allowed = narrowed(setpoint, self._fit.limits_V, self._fit.hold_limit_A)
-            ceilings = ceilings_of(self._fit, now.path)
-            opened_s = await self._output.apply(allowed)
+            allowed = narrowed(setpoint, self.fit.limits_V, self.fit.hold_limit_A)
+            ceilings = ceilings_of(self.fit, now.path)
+            async with self.fit.contact.patience():
+                opened_s = await self.output.apply(allowed)
         except (InstrumentError, RefusedError, StoreError, TimeoutError) as error:
             why = str(error) or f"it took longer than {APPLY_S:.0f} s"
             await self._handle(Faulted(*self._moment(), f"the setpoint was not accepted: {why}"))
@@ -276,25 +273,25 @@ class Runner:
         if opened_s is not None:
             self._tell(EventKind.NOTE, text=REWIRED, took_s=round(opened_s, 3))
         self._guarded = self._guard_step(allowed, now.step_id, ceilings)
-        self._pace.settle(self._fit.clock.now())
+        self._pace.settle(self.fit.clock.now())
 
     def _guard_step(self, setpoint: Setpoint, step_id: str, ceilings: Ceilings) -> GuardState:
         """A new step starts the guard's counts anew; a step that goes on after a pause keeps them."""
-        now_s = self._fit.clock.now()
+        now_s = self.fit.clock.now()
         before, was = self._guarded, self._guarded_step
         if before is not None and was == step_id and self._resuming:
-            return self._fit.guard.turned_on(before, setpoint, now_s)
+            return self.fit.guard.turned_on(before, setpoint, now_s)
         self._guarded_step = step_id
-        return self._fit.guard.begin_step(setpoint, ceilings, now_s, before if goes_on(was, step_id) else None)
+        return self.fit.guard.begin_step(setpoint, ceilings, now_s, before if goes_on(was, step_id) else None)
 
     async def _turn_off(self) -> None:
-        why = await self._output.turn_off()
+        why = await self.output.turn_off()
         if why is not None:
             self._tell(EventKind.FAULT, reason=f"off was not confirmed: {why}")
         if self._guarded is not None:
-            self._guarded = self._fit.guard.turned_off(self._guarded, self._fit.clock.now())
-        self._fit.changed()
+            self._guarded = self.fit.guard.turned_off(self._guarded, self.fit.clock.now())
+        self.fit.changed()
 
     def _tell(self, kind: EventKind, **data: JSON) -> None:
         """An event that the engine knows nothing of."""
-        tell(self._fit.recorder, EventRecord(*self._moment(), kind, data), self._state)
+        tell(self.fit.recorder, EventRecord(*self._moment(), kind, data), self._state)

@@ -12,7 +12,7 @@ from cycler_ctl.clock import Clock
 from cycler_ctl.config import ChannelSettings
 from cycler_ctl.doing import step_total, with_setpoint
 from cycler_ctl.errors import InstrumentError, RefusedError
-from cycler_ctl.escalation import strike_out, until_off
+from cycler_ctl.escalation import off_in_place, strike_out, until_off
 from cycler_ctl.fittings import End
 from cycler_ctl.host import InstrumentHost
 from cycler_ctl.lease import Lease
@@ -197,7 +197,7 @@ class Slot:
     async def _to_confirmed_off(self, current: CurrentRun) -> End:
         end = await self._outcome(current)
         if not end.off_confirmed:
-            await self._until_off(end)
+            await self._until_off(current.runner, end)
         await strike_out(self.name, self._lease)
         return end
 
@@ -220,11 +220,12 @@ class Slot:
             current.writer.finish(end.outcome, end.reason)
         return end
 
-    async def _until_off(self, end: End) -> None:
+    async def _until_off(self, runner: Runner, end: End) -> None:
         reason = f"{end.reason}: the cell may still be energised. Trying every 0.5 s; disconnect it"
         log.error("channel %s: %s", self.name, reason)
         self._set(ChannelState.CANNOT_DEENERGISE, reason)
-        await until_off(self.name, self.host, self._lease)
+        if not await off_in_place(runner.fit, runner.output):
+            await until_off(self.name, self.host, runner.fit.contact, self._lease, end.reason)
 
     async def going(self) -> None:
         """Return when an interrupted run goes on; RefusedError with why it does not, InstrumentError if it ended at once."""

@@ -191,6 +191,7 @@ class Station:
             name=slot.name,
             channel=instrument.channels[slot.settings.output],
             instrument=instrument,
+            contact=slot.host.contact(),
             clock=self._clock,
             guard=prepared.guard,
             ceilings=prepared.ceilings,

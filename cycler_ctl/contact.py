@@ -1,0 +1,107 @@
+"""How long an instrument has left its questions unanswered: what tells lost contact, whatever was being done meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from cycler_ctl.errors import InstrumentError, LinkClosed, LinkTimeout
+from cycler_ctl.instrument import Link
+
+PATIENCE_S = 1.9
+"""Real seconds from the first unanswered question until contact counts as lost.
+
+A sample period of 1 s may pass before that question, and OFF_S for one try to turn off after it: the alarm comes 4.4 s
+after the last answer at the latest (reliability F1: 5 s), however long a driver's own tries would take.
+"""
+TICK_S = 0.01
+
+
+class Contact:
+    """One connection's Link, as the driver gets it. It notices only what every driver does: asking and being answered."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._loop = asyncio.get_running_loop()
+        self._asking = 0
+        self._since_s: float | None = None
+        self.given_up = ""
+        """Why this connection is to be closed, for all who share it; empty while it is in use."""
+
+    @property
+    def address(self) -> str:
+        return self._link.address
+
+    @property
+    def silent_s(self) -> float:
+        """How long the oldest question has been open; 0 when the newest was answered."""
+        return 0.0 if self._since_s is None else self._loop.time() - self._since_s
+
+    @property
+    def lost(self) -> str:
+        """Why nothing can be expected of this connection any more; empty while it can."""
+        if self.given_up or self.silent_s < PATIENCE_S:
+            return self.given_up
+        return f"contact lost: {self.address} has not answered for {self.silent_s:.2g} s"
+
+    def now(self) -> float:
+        return self._link.now()
+
+    async def write(self, message: bytes) -> None:
+        await self._link.write(message)
+
+    async def clear(self) -> None:
+        await self._link.clear()
+
+    async def query(self, message: bytes) -> bytes:
+        self._asking += 1
+        if self._since_s is None:
+            self._since_s = self._loop.time()
+        try:
+            answer = await self._link.query(message)
+            self._since_s = self._loop.time() if self._asking > 1 else None  # another channel's question waits its turn
+        finally:
+            self._asking -= 1
+        return answer
+
+    @asynccontextmanager
+    async def patience(self) -> AsyncGenerator[None]:
+        """What is done inside ends, by LinkTimeout, when contact is lost; LinkClosed where the connection is given up."""
+        if self.given_up:
+            raise LinkClosed(self.given_up)
+        try:
+            async with asyncio.timeout(None) as limit:
+                watch = _Watch(self, limit)
+                try:
+                    yield
+                finally:
+                    watch.end()
+        except InstrumentError as error:
+            if self.given_up:
+                raise LinkClosed(self.given_up) from error
+            raise
+        except TimeoutError as error:
+            if limit.expired():
+                raise LinkTimeout(self.lost) from error
+            raise
+
+
+class _Watch:
+    """One timer that looks again when patience may have run out at the earliest, for arming one each time would cost."""
+
+    def __init__(self, contact: Contact, limit: asyncio.Timeout) -> None:
+        self._contact = contact
+        self._limit = limit
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(PATIENCE_S - contact.silent_s, self._look)
+
+    def _look(self) -> None:
+        if self._contact.silent_s >= PATIENCE_S:
+            self._limit.reschedule(self._loop.time())
+        else:
+            again_s = max(TICK_S, PATIENCE_S - self._contact.silent_s)
+            self._timer = self._loop.call_later(again_s, self._look)
+
+    def end(self) -> None:
+        self._timer.cancel()
