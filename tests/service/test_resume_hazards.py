@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import pytest
 from virtual import LIMITS, Virtual, open_virtual
@@ -20,6 +20,7 @@ from protocols.record import EventKind
 from sim_hardware.faults import LineFault
 from sim_hardware.loads import Battery
 
+Answer = TypeVar("Answer")
 CHARGE = "  - charge: {at: 1 mA, for: 30 min}\n  - rest: 5 min\n"
 CCCV = "  - charge: {at: C/2, until: 4.2 V, then_hold_until: C/20 or 3 h}\n"
 CHARGED_AH = 0.5e-3
@@ -162,7 +163,7 @@ async def test_of_two_who_resume_at_once_one_does_and_nothing_is_lost(tmp_path: 
         await finishes(lab)
 
 
-async def as_coroutine(future: asyncio.Future[list[Any]]) -> list[Any]:
+async def as_coroutine(future: asyncio.Future[Answer]) -> Answer:
     return await future
 
 
