@@ -51,7 +51,7 @@ class LoopClock:
 
     async def sleep_until(self, at_s: float, wake: Wake | None = None) -> None:
         sleeper: asyncio.Future[None] = self._loop.create_future()
-        timer = self._loop.call_at(at_s, lambda: sleeper.done() or sleeper.set_result(None))
+        timer = self._loop.call_at(at_s, _resolve, sleeper)
         if wake is not None:
             wake.attach(sleeper)
         try:
@@ -61,6 +61,11 @@ class LoopClock:
 
     def member(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+
+def _resolve(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)
 
 
 def leap(coroutine: Coroutine[object, object, Answer]) -> Answer:
