@@ -11,13 +11,15 @@ from dataclasses import asdict, dataclass
 from pydantic import ValidationError
 
 from cycler_ctl.clock import Clock, real_sleep
-from cycler_ctl.config import InstrumentSettings
+from cycler_ctl.config import Config, InstrumentSettings
 from cycler_ctl.contact import Contact
 from cycler_ctl.errors import ConfigError, CyclerError, DeviceFault, RefusedError
 from cycler_ctl.instrument import DriverSpec, Instrument
+from cycler_ctl.link.dead_socket import free_socket
 from cycler_ctl.link.opening import open_link
 from cycler_ctl.live import InstrumentStatus
 from cycler_ctl.owning import address_key, identity_key, owned
+from cycler_ctl.plugins import load_driver
 from cycler_ctl.register import SafeOffEntry
 
 log = logging.getLogger(__name__)
@@ -36,6 +38,16 @@ class Wiring:
     options: dict[str, object]
     spec: DriverSpec
     visa_backend: str
+
+
+def wiring_of(config: Config, name: str) -> Wiring:
+    """As station.toml has it; an instrument's channels share one way of regulation."""
+    settings = config.instruments[name]
+    options = dict(settings.options)
+    regulation = {c.regulation for c in config.channels.values() if c.instrument == name}
+    if regulation:
+        options["regulation"] = regulation.pop()
+    return Wiring(name, settings, options, load_driver(settings.driver), config.station.visa_backend)
 
 
 class InstrumentHost:
@@ -153,6 +165,8 @@ class InstrumentHost:
     async def _connect(self, stack: AsyncExitStack) -> None:
         settings, spec = self._wiring.settings, self._wiring.spec
         stack.enter_context(owned(address_key(settings.address), settings.address, self._wiring.name))
+        if self._hurried.is_set():
+            await free_socket(settings.address, spec.link)
         link = open_link(
             settings.address, spec.link, self._clock, backend=settings.backend, visa_backend=self._wiring.visa_backend
         )

@@ -155,7 +155,7 @@ class LinkDefaults:
 
     ``reply_length(buffer)``: length of the first whole reply, None while incomplete. ``write_terminator`` is added
     to each message and ``strip`` is removed from the end of each reply. ``clear`` is sent first by ``clear()`` on a
-    stream (a 2400 on RS-232 takes ^C).
+    stream (a 2400 on RS-232 takes ^C). ``dead_socket``: the TCP port that frees a raw socket whose client is gone.
     """
 
     timeout_s: float = 1.0
@@ -166,6 +166,7 @@ class LinkDefaults:
     strip: bytes = b"\r\n"
     clear: bytes = b""
     reply_length: Callable[[bytes], int | None] = line_reply
+    dead_socket: int | None = None
 
 
 class Channel(Protocol):

@@ -50,3 +50,18 @@ def doctor(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from cycler_ctl.doctor import show_doctor
 
     raise typer.Exit(show_doctor(config, as_json=as_json))
+
+
+@instrument_app.command()
+def verify(
+    channel: Annotated[str, typer.Argument(help="channel of station.toml, with a resistor in the place of the cell")],
+    *,
+    resistor: Annotated[str, typer.Option("--resistor", help="its value, such as '1 kohm'")],
+    tolerance: Annotated[str, typer.Option("--tolerance", help="how well that is known")] = "0.1 %",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Step current and voltage into a known resistor and compare with the instrument's stated accuracy."""
+    from cycler_ctl.verify.command import Wanted, verify_channel
+
+    raise typer.Exit(verify_channel(Wanted(channel, resistor, tolerance), config, as_json=as_json))

@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
+from cycler_ctl.clock import Clock
+from cycler_ctl.contact import Contact
 from cycler_ctl.errors import InstrumentError
-from cycler_ctl.fittings import Fittings
-from cycler_ctl.lease import lease_for
+from cycler_ctl.instrument import Channel
+from cycler_ctl.lease import Lease, lease_for
+from cycler_ctl.register import SafeOffEntry
 from protocols.model import Setpoint
 
 OFF_S = 1.5  # real seconds, see contact.PATIENCE_S
 APPLY_S = 10.0  # a slow serial line takes two seconds; while it does nobody can be heard
 
 
+class Driven(Protocol):
+    """What turning an output on and off needs to know of it; a run's fittings are one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def channel(self) -> Channel: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def sample_every_s(self) -> float: ...
+    @property
+    def lease(self) -> Lease: ...
+    @property
+    def safe_off(self) -> SafeOffEntry: ...
+    @property
+    def contact(self) -> Contact: ...
+
+
 class Output:
     """``applied`` is what the instrument has accepted last, ``off_confirmed`` whether off was read back since."""
 
-    def __init__(self, fit: Fittings) -> None:
+    def __init__(self, fit: Driven) -> None:
         self._fit = fit
         self._lease_s = lease_for(fit.sample_every_s)
         self.off_confirmed = True

@@ -13,11 +13,10 @@ from cycler_ctl.config import Config
 from cycler_ctl.errors import InstrumentError, RefusedError
 from cycler_ctl.fittings import Fittings
 from cycler_ctl.going_on import prepare_again, read_remains, reopen
-from cycler_ctl.host import InstrumentHost, Wiring
+from cycler_ctl.host import InstrumentHost, wiring_of
 from cycler_ctl.instrument import Measurement
 from cycler_ctl.lease import Lease
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus, Observer
-from cycler_ctl.plugins import load_driver
 from cycler_ctl.recovery import LeftOpen, acknowledge_run, left_open
 from cycler_ctl.runner import Runner
 from cycler_ctl.sensing import Sensing
@@ -53,14 +52,7 @@ class Station:
         self._waiting: Callable[[str], int] | None = None
 
     def _host(self, name: str) -> InstrumentHost:
-        settings = self.config.instruments[name]
-        spec = load_driver(settings.driver)
-        options = dict(settings.options)
-        regulation = {c.regulation for c in self.config.channels.values() if c.instrument == name}
-        if regulation:
-            options["regulation"] = regulation.pop()
-        wiring = Wiring(name, settings, options, spec, self.config.station.visa_backend)
-        return InstrumentHost(wiring, self._clock, self._instrument_changed)
+        return InstrumentHost(wiring_of(self.config, name), self._clock, self._instrument_changed)
 
     def observe(self, observer: Observer) -> None:
         self._observers.append(observer)
