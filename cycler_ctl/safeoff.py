@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from cycler_ctl.clock import Clock, real_sleep
 from cycler_ctl.errors import CyclerError
+from cycler_ctl.link.dead_socket import free_socket
 from cycler_ctl.link.opening import open_link
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.register import SafeOffEntry
@@ -54,6 +55,7 @@ async def safe_off(entry: SafeOffEntry, clock: Clock) -> SafeOffResult | None:
             return SafeOffResult(entry.name, entry.address, confirmed=True, message=text)
         if not left or loop.time() > until_s - TRY_S:
             break
+        await free_socket(entry.address, load_driver(entry.driver).link)
         await real_sleep(BETWEEN_S)
     return _unconfirmed(entry, error)
 

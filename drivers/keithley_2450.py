@@ -256,7 +256,7 @@ def usual_ratings(options: Options) -> Ratings:
 DRIVER = DriverSpec(
     title="Keithley 2450, 2460, 2461, 2470",
     options=Options,
-    link=LinkDefaults(),
+    link=LinkDefaults(dead_socket=5030),
     connect=connect,
     outputs=("1",),
     safe_off=safe_off,

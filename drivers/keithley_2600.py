@@ -279,7 +279,7 @@ def usual_ratings(options: Options) -> Ratings:
 DRIVER = DriverSpec(
     title="Keithley 2600, 2600A, 2600B (2601 to 2636)",
     options=Options,
-    link=LinkDefaults(clear=b"abort\n"),
+    link=LinkDefaults(clear=b"abort\n", dead_socket=5030),
     connect=connect,
     outputs=("a", "b"),
     safe_off=safe_off,

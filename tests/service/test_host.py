@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from pathlib import Path
 
 import pytest
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.config import InstrumentSettings
+from cycler_ctl.errors import LinkClosed
 from cycler_ctl.host import InstrumentHost, Wiring
+from cycler_ctl.instrument import ConstantCurrent
 from cycler_ctl.plugins import load_driver
 from sim_hardware.keithley2400 import Keithley2400
 from sim_hardware.loads import Battery
-from sim_hardware.server import serve_tcp
+from sim_hardware.server import serve_pty, serve_tcp
 
 
 def instrument(serial: str) -> Keithley2400:
@@ -34,5 +38,62 @@ async def test_another_instrument_in_its_place_cannot_confirm_that_an_output_is_
             while "1111111" not in host.status().message and host.status().link != "connected":
                 await host.next_try()
             assert host.status().link == link
+            task.cancel()
+            await asyncio.wait({task})
+
+
+async def test_an_absent_instrument_is_tried_ever_more_rarely_and_never_less_than_every_half_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits_s: list[float] = []
+    enough = asyncio.Event()
+
+    async def noted(_: InstrumentHost, wait_s: float) -> None:
+        waits_s.append(wait_s)
+        if len(waits_s) == 7:
+            enough.set()
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(InstrumentHost, "_back_off", noted)
+    settings = InstrumentSettings(driver="keithley-2400", address="TCPIP0::127.0.0.1::9::SOCKET")
+    host = InstrumentHost(
+        Wiring("smu1", settings, {}, load_driver("keithley-2400"), "@py"), SystemClock(), lambda: None
+    )
+    async with asyncio.timeout(30):
+        task = asyncio.create_task(host.run(), name="host")
+        await enough.wait()
+        task.cancel()
+        await asyncio.wait({task})
+    assert waits_s == [1, 2, 4, 8, 16, 30, 30]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
+async def test_an_adapter_that_was_pulled_out_and_put_back_is_reached_by_its_stable_name_and_off_first(
+    tmp_path: Path,
+) -> None:
+    sim, name = instrument("1111111"), tmp_path / "usb-FTDI_1234-if00"
+    settings = InstrumentSettings(driver="keithley-2400", address=f"serial://{name}")
+    host = InstrumentHost(
+        Wiring("smu1", settings, {}, load_driver("keithley-2400"), "@py"), SystemClock(), lambda: None
+    )
+    async with asyncio.timeout(60):
+        async with serve_pty(sim) as plugged:
+            name.symlink_to(plugged.address.removeprefix("ASRL").removesuffix("::INSTR"))
+            task = asyncio.create_task(host.run(), name="host")
+            channel = (await host.online()).channels["1"]
+            await channel.apply(ConstantCurrent(1e-4, (0.5, 1.5)))
+            assert sim.truth()["output_on"]
+        name.unlink()
+        with pytest.raises(LinkClosed):
+            await channel.read()
+        host.drop()
+        await host.next_try()
+        assert host.status().link == "lost"
+        assert "plugged in" in host.status().message
+        assert sim.truth()["output_on"]  # nobody could tell it
+        async with serve_pty(sim) as again:
+            name.symlink_to(again.address.removeprefix("ASRL").removesuffix("::INSTR"))
+            await host.online()
+            assert not sim.truth()["output_on"]
             task.cancel()
             await asyncio.wait({task})
