@@ -39,7 +39,8 @@ def left_open(data_dir: Path, *, on_durable: Told, utc: Utc) -> Iterator[LeftOpe
         if RUN_ID.fullmatch(overview.run) is None:
             continue
         channel = overview.run[16:-5]  # YYYYMMDD-hhmmss-<channel>-<4 random>: known even where nothing can be read
-        newest, _ = channel not in seen, seen.add(channel)
+        newest = channel not in seen
+        seen.add(channel)
         reason = _reason(overview, on_durable, utc)
         if reason is not None and newest:
             yield LeftOpen(overview.run, channel, overview.info, reason)

@@ -32,7 +32,6 @@ from sim_hardware.cell import CELLS
 from sim_hardware.control import Control, described, serve_control
 from sim_hardware.simtime import SimTime
 
-
 ABUSE_FILE = "CYCLER_SIM_ABUSE"
 """Names a file to which every act of abuse is added, for tests whose simulators others start, or kill."""
 

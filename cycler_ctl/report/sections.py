@@ -116,8 +116,9 @@ def _cycle_lines(facts: Facts) -> Iterator[tuple[str, str]]:
     if not facts.cycles:
         yield "cycles", "none was completed"
     elif facts.cycles[0].efficiency is not None:
-        delithiates_first = fills_first(facts.info) is Verb.DELITHIATE
-        yield "CE", f"{'lithiation / delithiation' if delithiates_first else 'delithiation / lithiation'} of the same cycle"
+        lithiates_first = fills_first(facts.info) is Verb.LITHIATE
+        back_over_in = "delithiation / lithiation" if lithiates_first else "lithiation / delithiation"
+        yield "CE", f"{back_over_in} of the same cycle"
         if facts.info.discharge_means is not None:
             yield "EE", "energy efficiency: discharge / charge of the same cycle"
 
