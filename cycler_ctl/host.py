@@ -19,7 +19,6 @@ from cycler_ctl.link.dead_socket import free_socket
 from cycler_ctl.link.opening import open_link
 from cycler_ctl.live import InstrumentStatus
 from cycler_ctl.owning import address_key, identity_key, owned
-from cycler_ctl.plugins import load_driver
 from cycler_ctl.register import SafeOffEntry
 
 log = logging.getLogger(__name__)
@@ -40,14 +39,14 @@ class Wiring:
     visa_backend: str
 
 
-def wiring_of(config: Config, name: str) -> Wiring:
+def wiring_of(config: Config, name: str, spec: DriverSpec) -> Wiring:
     """As station.toml has it; an instrument's channels share one way of regulation."""
     settings = config.instruments[name]
     options = dict(settings.options)
     regulation = {c.regulation for c in config.channels.values() if c.instrument == name}
     if regulation:
         options["regulation"] = regulation.pop()
-    return Wiring(name, settings, options, load_driver(settings.driver), config.station.visa_backend)
+    return Wiring(name, settings, options, spec, config.station.visa_backend)
 
 
 class InstrumentHost:

@@ -17,6 +17,7 @@ from cycler_ctl.host import InstrumentHost, wiring_of
 from cycler_ctl.instrument import Measurement
 from cycler_ctl.lease import Lease
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus, Observer
+from cycler_ctl.plugins import load_driver
 from cycler_ctl.recovery import LeftOpen, acknowledge_run, left_open
 from cycler_ctl.runner import Runner
 from cycler_ctl.sensing import Sensing
@@ -52,7 +53,8 @@ class Station:
         self._waiting: Callable[[str], int] | None = None
 
     def _host(self, name: str) -> InstrumentHost:
-        return InstrumentHost(wiring_of(self.config, name), self._clock, self._instrument_changed)
+        spec = load_driver(self.config.instruments[name].driver)
+        return InstrumentHost(wiring_of(self.config, name, spec), self._clock, self._instrument_changed)
 
     def observe(self, observer: Observer) -> None:
         self._observers.append(observer)

@@ -21,6 +21,7 @@ from cycler_ctl.host import InstrumentHost, wiring_of
 from cycler_ctl.instrument import Ratings
 from cycler_ctl.lease import Ending, GuardianLease, Lease, take_lease_pipe, watch_guardian
 from cycler_ctl.output import Output
+from cycler_ctl.plugins import load_driver
 from cycler_ctl.start import spot_of, who
 from cycler_ctl.verify.judge import Seen, rows
 from cycler_ctl.verify.ledger import Verification, write_verification
@@ -49,7 +50,8 @@ async def verify(config: Config, task: Task, lease: Lease, clock: Clock) -> Veri
     if task.channel in lease.left_over:
         raise RefusedError(f"the output of {task.channel} could not be confirmed off: see to that first")
     settings = config.channels[task.channel]
-    async with hosted(InstrumentHost(wiring_of(config, settings.instrument), clock, _nobody_asks)) as host:
+    wiring = wiring_of(config, settings.instrument, load_driver(config.instruments[settings.instrument].driver))
+    async with hosted(InstrumentHost(wiring, clock, _nobody_asks)) as host:
         instrument = host.connected()
         spot = spot_of(task.channel, config, host.spec, instrument)
         resistor, limits = task.resistor, settings.limits
