@@ -70,8 +70,9 @@ class Contact:
         """What is done inside ends, by LinkTimeout, when contact is lost; LinkClosed where the connection is given up."""
         if self.given_up:
             raise LinkClosed(self.given_up)
+        limit = asyncio.timeout(None)
         try:
-            async with asyncio.timeout(None) as limit:
+            async with limit:
                 watch = _Watch(self, limit)
                 try:
                     yield
