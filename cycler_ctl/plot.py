@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = (".png", ".svg", ".pdf")
+ROOM_V = 0.2  # between two curves, for their names
 STYLES = ("-", "--", "-.", ":")
 FEW = 6
 """So many cycles get a legend; more get a scale of colours."""
@@ -154,16 +155,16 @@ def _voltage_capacity(axes: Axes, found: Sequence[Curve]) -> None:
 
 
 def _name_directions(axes: Axes, found: Sequence[Curve], means: Verb | None) -> None:
-    """Which curve is which, written on the outer side of the first cycle's two: between them a name suits both."""
+    """Which curve is which, written between the first cycle's two where there is room, else on their outer sides."""
     cycle = min((curve.cycle for curve in found), default=0)
     first = [curve for curve in found if curve.cycle == cycle]
-    cross = _cross(first)
-    share = 10 if cross else 4
+    apart_V = _apart_V(first)
+    share, inside = (10, False) if apart_V < 0 else (4, apart_V > ROOM_V)
     for curve in first:
         lithiates = curve.direction < 0
         discharges = lithiates != (means is Verb.DELITHIATE)
         words = ("discharge" if discharges else "charge", "lithiation" if lithiates else "delithiation")
-        beside, above = len(curve.capacity) // share, lithiates == cross
+        beside, above = len(curve.capacity) // share, lithiates == (inside or apart_V < 0)
         axes.annotate(
             f"{words[0]} ({words[1]})",
             (curve.capacity[beside], curve.voltage_V[beside]),
@@ -174,10 +175,10 @@ def _name_directions(axes: Axes, found: Sequence[Curve], means: Verb | None) -> 
         )
 
 
-def _cross(first: Sequence[Curve]) -> bool:
-    """Whether a full cell's charge crosses its discharge; a half cell's curves stay apart, with room between them."""
-    early_V = {curve.direction: curve.voltage_V[len(curve.voltage_V) // 4] for curve in first}
-    return len(early_V) > 1 and early_V[-1] > early_V[1]
+def _apart_V(first: Sequence[Curve]) -> float:
+    """How far the delithiation runs above the lithiation early on; below 0 for a full cell, whose curves cross later."""
+    early_V = {curve.direction: float(curve.voltage_V[len(curve.voltage_V) // 4]) for curve in first}
+    return early_V[1] - early_V[-1] if len(early_V) > 1 else 0.0
 
 
 def _widest(found: Sequence[Curve]) -> float:
