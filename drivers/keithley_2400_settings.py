@@ -135,16 +135,17 @@ def drive_settings(drive: Drive, quiet_level: float, held_limit: float) -> Itera
     """In the order in which a 2400 takes them, output off.
 
     The limit must stay within 0.1 % of the measure range and the range within the limit's range (error 824), so
-    what grows, grows limit first. ``:SENS:CURR:RANG`` is refused while current is sourced (823): hence the function
-    first.
+    what grows, grows limit first. 1.01 mA is measured on the 10 mA range, though a limit of 1.01 mA is of the 1 mA
+    range, which takes 5 % more: on the way the limit is the range's name, which is of that range whatever it takes.
+    ``:SENS:CURR:RANG`` is refused while current is sourced (823): hence the function first.
     """
     yield Setting(":SOUR:FUNC", drive.function)
     yield Setting(f"{drive.source_header}:MODE", "FIX")
     yield Setting(drive.source_header, 0.0)  # an old level outside the new range would refuse it
     yield Setting(f"{drive.source_header}:RANG", drive.source_range, is_range=True)
     yield drive.level_setting(quiet_level)
-    limit, measure_range = drive.limit_setting(), drive.measure_range_setting()
-    yield from (limit, measure_range) if drive.limit >= held_limit else (measure_range, limit)
+    limit, measure_range = replace(drive, limit=drive.measure_range).limit_setting(), drive.measure_range_setting()
+    yield from (limit, measure_range) if drive.measure_range >= held_limit else (measure_range, limit)
 
 
 def safe_settings(terminals: str, nplc: float) -> tuple[Setting, ...]:
