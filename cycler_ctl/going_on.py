@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from cycler_ctl.errors import RefusedError, StoreError
 from cycler_ctl.start import Order, Prepared, Spot, prepare, sha256
 from cycler_ctl.store.info import RunInfo
@@ -113,6 +115,24 @@ def _other_instrument(info: RunInfo, spot: Spot) -> Iterator[str]:
         now = getattr(spot.identity, name)
         if was.get(name) != now:
             yield f"the instrument's {name} was {was.get(name)} and is {now} now"
+    yield from _other_options(info, spot)
+
+
+def _other_options(info: RunInfo, spot: Spot) -> Iterator[str]:
+    """How the driver was told to set it up; an option nobody wrote has its default, then as now."""
+    now = _options(spot, spot.config.instruments[spot.settings.instrument].options)
+    was = _options(spot, _table(info.instrument.get("options")))
+    for name in sorted({*was, *now} - {"regulation"}):
+        if was.get(name) != now.get(name):
+            yield f"the instrument's {name} was {was.get(name)} and is {now.get(name)} in station.toml now"
+
+
+def _options(spot: Spot, written: Mapping[str, object]) -> Mapping[str, object]:
+    """As the driver understands them; what another version of it took and this one does not, as it was written."""
+    try:
+        return spot.spec.options.model_validate(dict(written)).model_dump(mode="json")
+    except ValidationError:
+        return {**spot.spec.options().model_dump(mode="json"), **written}
 
 
 def _order(info: RunInfo, by: str) -> Order:

@@ -11,8 +11,8 @@ from cycler_ctl.errors import StoreError
 from cycler_ctl.store.info import RUN_ID, RunInfo
 from cycler_ctl.store.reader import RunOverview, list_runs, open_run
 from cycler_ctl.store.segment import Ending
-from cycler_ctl.store.writer import reopen_run
-from protocols.record import EventKind, EventRecord, Outcome
+from cycler_ctl.store.writer import RunWriter, reopen_run
+from protocols.record import JSON, EventKind, EventRecord, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -74,17 +74,46 @@ def acknowledge_run(run_dir: Path, by: str, *, on_durable: Told, utc: Utc) -> No
         log.warning("run %s: that %s has acknowledged it is not in its record: %s", run_dir.name, by, error)
 
 
+def tell_left_on(run_dir: Path, why: str, *, on_durable: Told, utc: Utc) -> None:
+    """An interrupted run's record tells what its output did after it; the run stays as it is, for a person to go on with."""
+    try:
+        _tell_left_on(run_dir, why, on_durable, utc)
+    except StoreError as error:
+        log.warning("run %s: that %s is not in its record: %s", run_dir.name, why, error)
+
+
 def _acknowledge(run_dir: Path, by: str, on_durable: Told, utc: Utc) -> None:
     with open_run(run_dir) as reader:
-        state, (alive_s, alive_utc_s) = reader.state, reader.alive
-    writer = reopen_run(run_dir, on_durable=on_durable, utc=utc)
-    now_s = utc()
-    said = {"action": "acknowledge", "by": by, "of": state.outcome or "interrupted", "reason": state.reason}
-    writer.append(events=[EventRecord(alive_s + max(0.0, now_s - alive_utc_s), now_s, EventKind.OPERATOR, said)])
+        state, alive = reader.state, reader.alive
+    said: dict[str, JSON] = {
+        "action": "acknowledge", "by": by, "of": state.outcome or "interrupted", "reason": state.reason
+    }  # fmt: skip
     if state.state == "ended":
-        writer.end(Ending("ended", state.outcome, state.reason, state.ended_utc_s))
+        ending = Ending("ended", state.outcome, state.reason, state.ended_utc_s)
     else:
         reason = f"interrupted ({state.reason or INTERRUPTED}), not gone on with: acknowledged by {by or 'a person'}"
-        writer.end(Ending("ended", Outcome.STOPPED, reason, state.ended_utc_s or alive_utc_s))
+        ending = Ending("ended", Outcome.STOPPED, reason, state.ended_utc_s or alive[1])
+    event = EventRecord(*_now(alive, utc), EventKind.OPERATOR, said)
+    _add(reopen_run(run_dir, on_durable=on_durable, utc=utc), event, ending)
+
+
+def _tell_left_on(run_dir: Path, why: str, on_durable: Told, utc: Utc) -> None:
+    with open_run(run_dir) as reader:
+        state, alive = reader.state, reader.alive
+    ending = Ending("interrupted", None, f"{state.reason or INTERRUPTED}; {why}", state.ended_utc_s)
+    event = EventRecord(*_now(alive, utc), EventKind.FAULT, {"reason": why})
+    _add(reopen_run(run_dir, on_durable=on_durable, utc=utc), event, ending)
+
+
+def _now(alive: tuple[float, float], utc: Utc) -> tuple[float, float]:
+    """Run time and UTC, counted on from the last sign of life."""
+    now_s = utc()
+    return alive[0] + max(0.0, now_s - alive[1]), now_s
+
+
+def _add(writer: RunWriter, event: EventRecord, ending: Ending) -> None:
+    """The event, and what the run is after it."""
+    writer.append(events=[event])
+    writer.end(ending)
     if not writer.close(CLOSE_S):
-        raise StoreError(f"{run_dir}: {writer.failed}")
+        raise StoreError(f"{writer.run_dir}: {writer.failed}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from cycler_ctl.clock import Clock
 from cycler_ctl.config import ChannelSettings
-from cycler_ctl.doing import step_total, with_setpoint
+from cycler_ctl.current import CurrentRun, latest_of, status_of, steps_of
+from cycler_ctl.doing import still
 from cycler_ctl.errors import InstrumentError, RefusedError
 from cycler_ctl.escalation import off_in_place, strike_out, until_off
 from cycler_ctl.fittings import End
@@ -19,11 +20,7 @@ from cycler_ctl.lease import Lease
 from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.runner import Runner
 from cycler_ctl.store.info import RunInfo
-from cycler_ctl.store.writer import RunWriter
-from protocols.model import Program
 from protocols.record import Outcome, Row
-from protocols.running.state import Phase
-from protocols.running.view import live_row, progress
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +31,6 @@ LATCHED = frozenset(
 CANCELLED = "the service ended during the run"
 ACT_S = 10.0  # a request is carried out within a reading and, at worst, a setpoint
 CLOSE_S = 30.0  # a slow disk may take this long for the last commit; the output is off long before
-
-
-@dataclass(frozen=True, slots=True)
-class CurrentRun:
-    """The run a channel is in, or was in last."""
-
-    run: str
-    program: Program
-    runner: Runner
-    writer: RunWriter
 
 
 class Slot:
@@ -74,15 +61,7 @@ class Slot:
     def status(self) -> ChannelStatus:
         """The base facts with what the engine says at this moment."""
         base = replace(self._base, energised=self._energised(), protection=self._protection())
-        current = self._current
-        if current is None:
-            return base
-        now = progress(current.program, current.runner.state)
-        paused = base.state is ChannelState.RUNNING and now.phase is Phase.PAUSED
-        state = ChannelState.PAUSED if paused else base.state
-        reason = current.runner.held_back if paused else base.reason
-        status = replace(base, state=state, reason=reason, step=now.step_id, what=now.word, cycle=now.cycle)
-        return with_setpoint(status, now.word, current.runner.setpoint)
+        return base if self._current is None else status_of(base, self._current)
 
     def _protection(self) -> str | None:
         """The class of this output as it is set up; unseen, that of the driver."""
@@ -101,20 +80,10 @@ class Slot:
 
     def steps(self) -> tuple[int, int]:
         """(steps ended, steps at most) of the current or last run; (0, 1) before any."""
-        current = self._current
-        if current is None:
-            return 0, 1
-        now = progress(current.program, current.runner.state)
-        running = now.phase in {Phase.RUNNING, Phase.PAUSED}
-        # a train that only its cut-off ends is counted as one pulse, until it has had more
-        return max(0, now.step_count - (1 if running else 0)), max(step_total(current.program.steps), now.step_count)
+        return (0, 1) if self._current is None else steps_of(self._current)
 
     def latest(self) -> tuple[str, Row] | None:
-        current = self._current
-        if current is None:
-            return None
-        row = live_row(current.program, current.runner.state)
-        return None if row is None else (current.run, row)
+        return None if self._current is None else latest_of(self._current)
 
     @property
     def busy(self) -> bool:
@@ -129,15 +98,18 @@ class Slot:
         finally:
             self._beginning = False
 
-    def _refuse_if_beginning(self) -> None:
+    def refuse_if_beginning(self) -> None:
         if self._beginning:
             raise RefusedError(f"channel {self.name}: another run is just beginning")
 
     def refuse_if_busy(self) -> None:
+        self.refuse_if_beginning()
+        if self._base.state in ACTIVE:
+            raise RefusedError(f"channel {self.name} is {self._base.state}: stop it first")
+        self.refuse_if_latched()
+
+    def refuse_if_latched(self) -> None:
         state = self._base.state
-        self._refuse_if_beginning()
-        if state in ACTIVE:
-            raise RefusedError(f"channel {self.name} is {state}: stop it first")
         if state in LATCHED:
             either = f"'cycler-ctl resume {self.name}' or " if state is ChannelState.INTERRUPTED else ""
             raise RefusedError(
@@ -148,7 +120,6 @@ class Slot:
     def refuse_unless_interrupted(self) -> str:
         """The run that may go on here; RefusedError where there is none, or somebody was faster."""
         run = self._base.run
-        self._refuse_if_beginning()
         if self._base.state is not ChannelState.INTERRUPTED or run is None:
             raise RefusedError(f"channel {self.name} is {self._base.state}: there is nothing to resume")
         return run
@@ -162,15 +133,22 @@ class Slot:
         self._base = replace(self._base, run=run)
         self._set(ChannelState.INTERRUPTED, reason)
 
-    async def confirm_left_over(self) -> None:
-        """The register says this output may still be on: it is so until the instrument was reached, which turns it off."""
+    async def confirm_left_over(self, tell: Callable[[str, str], Awaitable[None]]) -> None:
+        """The register says this output may still be on: it is so until the instrument was reached, which turns it off.
+
+        ``tell`` puts it into the record of the run that left it on, which a person may go on with afterwards.
+        """
         before = self._base
         self._set(ChannelState.CANNOT_DEENERGISE, "off could not be confirmed when the service was away; trying")
         self.host.hurry()
         await self.host.online()
         await strike_out(self.name, self._lease)
-        run = "" if before.run is None else f" during run {before.run}"
-        self._set(ChannelState.FAULTED, f"the output may have stayed on after the service ended{run}; it is off now")
+        why = "the output may have stayed on after the service ended; it is off now, read back"
+        if before.state is ChannelState.INTERRUPTED and before.run is not None:
+            await tell(before.run, why)
+            self._set(ChannelState.INTERRUPTED, f"{before.reason}; {why}")
+        else:
+            self._set(ChannelState.FAULTED, why)
 
     def begin(self, current: CurrentRun, group: asyncio.TaskGroup) -> None:
         self._current = current
@@ -221,7 +199,8 @@ class Slot:
         return end
 
     async def _until_off(self, runner: Runner, end: End) -> None:
-        reason = f"{end.reason}: the cell may still be energised. Trying every 0.5 s; disconnect it"
+        perhaps = still(runner.output.may_do, runner.fit.channel.ratings.protection)
+        reason = f"{end.reason}: the cell may still be energised{perhaps}. Trying every 0.5 s; disconnect it"
         log.error("channel %s: %s", self.name, reason)
         self._set(ChannelState.CANNOT_DEENERGISE, reason)
         if not await off_in_place(runner.fit, runner.output):
@@ -285,7 +264,7 @@ class Slot:
 
     def acknowledge(self, by: str) -> str | None:
         """A person has looked: the channel may be used again. Never while off is not confirmed. The run it was about."""
-        self._refuse_if_beginning()
+        self.refuse_if_beginning()
         state = self._base.state
         if state is ChannelState.CANNOT_DEENERGISE:
             raise RefusedError(f"channel {self.name}: off is not confirmed; nobody can acknowledge that away")

@@ -6,10 +6,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from cycler_ctl.clock import Clock, real_sleep
 from cycler_ctl.config import Config
+from cycler_ctl.current import CurrentRun
 from cycler_ctl.errors import InstrumentError, RefusedError
 from cycler_ctl.fittings import Fittings
 from cycler_ctl.going_on import prepare_again, read_remains, reopen
@@ -17,14 +19,15 @@ from cycler_ctl.host import InstrumentHost, wiring_of
 from cycler_ctl.instrument import Measurement
 from cycler_ctl.lease import Lease
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus, Observer
+from cycler_ctl.opened import never_begun, not_gone_on, opened
 from cycler_ctl.plugins import load_driver
-from cycler_ctl.recovery import LeftOpen, acknowledge_run, left_open
+from cycler_ctl.recovery import LeftOpen, acknowledge_run, left_open, tell_left_on
 from cycler_ctl.runner import Runner
 from cycler_ctl.sensing import Sensing
-from cycler_ctl.slot import ACTIVE, CurrentRun, Slot
+from cycler_ctl.slot import ACTIVE, Slot
 from cycler_ctl.start import Order, Prepared, Spot, begin_record, prepare, spot_of, versions
 from cycler_ctl.store.writer import RunWriter
-from protocols.record import JSON, Outcome, Row
+from protocols.record import JSON, Row
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +78,8 @@ class Station:
                     "instrument, or put it back and run 'cycler-ctl safe-off'", name, entry.name, entry.address
                 )  # fmt: skip
             else:
-                self._own.append(group.create_task(self._slots[name].confirm_left_over(), name=f"left over {name}"))
+                confirming = self._slots[name].confirm_left_over(self._tell_left_on)
+                self._own.append(group.create_task(confirming, name=f"left over {name}"))
         self._group = group
 
     async def first_tries(self) -> None:
@@ -100,30 +104,33 @@ class Station:
     def _left_open(self) -> list[LeftOpen]:
         return list(left_open(self.config.station.data_dir, on_durable=self._durable, utc=self._clock.utc))
 
+    async def _tell_left_on(self, run: str, why: str) -> None:
+        """In the record of the run that left it on."""
+        await asyncio.to_thread(tell_left_on, self._run_dir(run), why, on_durable=self._durable, utc=self._clock.utc)
+
     def _run_dir(self, run: str) -> Path:
         return self.config.station.data_dir / "runs" / run
 
     async def begin(self, channel: str, order: Order, run: str | None = None) -> str:
         """Check everything, then begin; returns the run's id. ConfigError or RefusedError: nothing was energised."""
         slot, data_dir = self._slot(channel), self.config.station.data_dir
-        self._free_group(slot)
+        slot.refuse_if_busy()
+        self._open_group()
         with slot.beginning():
             prepared = await asyncio.to_thread(prepare, order, self._spot(slot), self._clock.utc(), run)
             await self._ready(slot, prepared)
-            writer = await asyncio.to_thread(begin_record, data_dir, prepared.info, self._durable, self._clock.utc)
-        try:
-            group = self._free_group(slot)
-            runner = Runner(prepared.program, self._fittings(slot, prepared, writer))
-        except RefusedError as error:
-            writer.finish(Outcome.STOPPED, f"never begun: {error}")
-            await asyncio.to_thread(writer.close)
-            raise
-        slot.begin(CurrentRun(prepared.info.run, prepared.program, runner, writer), group)
+            opening = partial(begin_record, data_dir, prepared.info, self._durable, self._clock.utc)
+            async with opened(opening, never_begun) as writer:
+                slot.refuse_if_latched()
+                group = self._open_group()
+                runner = Runner(prepared.program, self._fittings(slot, prepared, writer))
+                slot.begin(CurrentRun(prepared.info.run, prepared.program, runner, writer), group)
         await real_sleep(0.0)  # one turn of the loop: the run is under way, and on a virtual clock has joined it
         return prepared.info.run
 
     async def _go_on(self, slot: Slot, by: str) -> None:
         """Everything a start asks for, and that all is as it was; the cell itself is looked at by the run's own task."""
+        slot.refuse_if_beginning()
         run = slot.refuse_unless_interrupted()
         self._open_group()
         with slot.beginning():
@@ -131,16 +138,12 @@ class Station:
             spot = self._spot(slot)
             prepared = await asyncio.to_thread(prepare_again, remains, spot, self._clock.utc(), by)
             await self._ready(slot, prepared)
-            writer = await asyncio.to_thread(reopen, self._run_dir(run), self._durable, self._clock.utc)
-        try:
-            slot.refuse_unless_interrupted()
-            group = self._open_group()
-        except RefusedError:
-            writer.interrupt("the station was ending")
-            await asyncio.to_thread(writer.close)
-            raise
-        runner = Runner(prepared.program, self._fittings(slot, prepared, writer), remains)
-        slot.begin(CurrentRun(run, prepared.program, runner, writer), group)
+            opening = partial(reopen, self._run_dir(run), self._durable, self._clock.utc)
+            async with opened(opening, not_gone_on) as writer:
+                slot.refuse_unless_interrupted()
+                group = self._open_group()
+                runner = Runner(prepared.program, self._fittings(slot, prepared, writer), remains)
+                slot.begin(CurrentRun(run, prepared.program, runner, writer), group)
         await slot.going()
 
     def _spot(self, slot: Slot) -> Spot:
@@ -166,11 +169,6 @@ class Station:
                 f"instrument {slot.settings.instrument} is not as it was left ({why}): it is connected anew, "
                 "try again in a moment"
             ) from error
-
-    def _free_group(self, slot: Slot) -> asyncio.TaskGroup:
-        """Where the channel's run may begin now, or RefusedError."""
-        slot.refuse_if_busy()
-        return self._open_group()
 
     def _open_group(self) -> asyncio.TaskGroup:
         if self._group is None or self._closing:
