@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from cycler_ctl.instrument import Protection
 from cycler_ctl.live import ChannelStatus
 from protocols.model import (
     CccvStep,
@@ -32,6 +34,22 @@ def doing(word: str, setpoint: Setpoint | None) -> str:
             return f"hold {voltage_V:.5g} V, ≤ {amperes(limit_A)}"
         case Rest() | None:
             return word
+
+
+def still(may_do: Sequence[Setpoint], protection: Protection) -> str:
+    """Where off is not confirmed, what may be going on: `` at -0.3927 mA, floor 0.03 V``; of two settings both."""
+    return " or".join(dict.fromkeys(_still(one, protection) for one in may_do))
+
+
+def _still(setpoint: Setpoint, protection: Protection) -> str:
+    match setpoint:
+        case ConstantCurrent(current_A=current_A, window_V=(lowest_V, highest_V)):
+            edge = f"ceiling {highest_V:.4g} V" if current_A > 0 else f"floor {lowest_V:.4g} V"
+            return f" at {amperes(current_A)}, {'no limit of voltage' if protection is Protection.C else edge}"
+        case ConstantVoltage(voltage_V=voltage_V, current_limit_A=limit_A):
+            return f" held at {voltage_V:.5g} V, at most {amperes(limit_A)}"
+        case Rest():
+            return " at 0 A"
 
 
 def amperes(current_A: float) -> str:

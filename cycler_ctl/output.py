@@ -44,6 +44,8 @@ class Output:
         self._lease_s = lease_for(fit.sample_every_s)
         self.off_confirmed = True
         self.applied: Setpoint | None = None
+        self.may_do: tuple[Setpoint, ...] = ()
+        """What the instrument may be doing: a setting that was not confirmed leaves two or more; none when it is off."""
 
     def renew(self) -> None:
         """Work was done. Never after off: a lease without an output would lapse and take the whole station down."""
@@ -62,8 +64,9 @@ class Output:
                 await self._fit.lease.will_energise(self._fit.name, self._fit.safe_off, lease_s)
                 self.off_confirmed = False
             self._fit.lease.renew(self._fit.name, lease_s)
+            self.may_do = (*self.may_do, setpoint)
             opened = await self._fit.channel.apply(setpoint)
-        self.applied = setpoint
+        self.applied, self.may_do = setpoint, (setpoint,)
         return self._fit.clock.now() - began_s if opened and was_on else None
 
     async def turn_off(self) -> str | None:
@@ -75,6 +78,6 @@ class Output:
         except (InstrumentError, TimeoutError) as error:
             self.off_confirmed = False
             return str(error) or f"no confirmation within {OFF_S} s"
-        self.off_confirmed = True
+        self.off_confirmed, self.may_do = True, ()
         self._fit.lease.release(self._fit.name)
         return None

@@ -1,11 +1,15 @@
-"""Every driver with its own time-out, in virtual time: a link that gives nothing is an alarm in time, one lost answer is none."""
+"""Every driver with its own time-out, in virtual time: a link that gives nothing is an alarm in time, one lost answer is none.
+
+What was said is held against the instrument's own truth at every message it takes and every moment that is told.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,7 @@ from virtual_loop import LoopClock, leap
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, StationSettings
 from cycler_ctl.lease import NoLease
-from cycler_ctl.live import ChannelState
+from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.start import Order
 from cycler_ctl.station import Station
@@ -25,6 +29,7 @@ from sim_hardware.bench import BenchInstrument, Place, open_bench
 from sim_hardware.faults import LineFault
 
 ALARM_S = 4.5  # of the 5 s that are promised
+HEALED_S = 5.0  # from the first answer that may come to off, read back
 DRIVERS = {
     "keithley-2400": "keithley-2400",
     "keithley-2450": "keithley-2450",
@@ -34,18 +39,55 @@ DRIVERS = {
     "palmsens-emstat4": "palmsens-emstat4",
 }
 OUTPUTS = {"keithley-2600": "a"}
+SAID = re.compile(r"the cell may still be energised at \S+ \S+A, (ceiling|floor) \S+ V")
 EVERY_DRIVER = pytest.mark.parametrize("driver", DRIVERS)
 
 
 @dataclass
 class Lab:
-    """Channel ``a1``, sampled once a second."""
+    """Channel ``a1``, sampled once a second. ``lies`` are told statuses, ``again`` messages that put the output on."""
 
     smu: BenchInstrument
     station: Station
+    lies: list[ChannelStatus] = field(default_factory=list)
+    again: list[bytes] = field(default_factory=list)
+    left: int | None = None
+    """How many messages the instrument takes before it falls silent."""
+
+    def channel_changed(self, status: ChannelStatus) -> None:
+        """An output that is on is never said to be off; one that may be on says so, and with what bounds it."""
+        off = status.energised is False and bool(self.smu.truth()["output_on"])
+        alarm = status.state is ChannelState.CANNOT_DEENERGISE
+        if off or (alarm and not SAID.search(status.reason)):
+            self.lies.append(status)
+
+    def durable(self, run: str) -> None:
+        """Nobody waits for rows here."""
+
+    def watch(self) -> None:
+        self.station.observe(self)
+        line = self.smu.line
+        taken = line.receive
+
+        def taking(data: bytes) -> bytes:
+            if self.left is not None:
+                self.left -= 1
+                if self.left <= 0:
+                    self.left = None
+                    self.fall_silent()
+                    return b""
+            before = self.smu.truth()["output_on"]
+            reply = taken(data)
+            if self.smu.truth()["output_on"] and not before:
+                self.again.append(data)
+            return reply
+
+        line.receive = taking  # type: ignore[method-assign]
 
     def state(self) -> ChannelState:
-        return self.station.channels()[0].state
+        status = self.station.channels()[0]
+        self.channel_changed(status)
+        return status.state
 
     async def until(self, holds: Callable[[], bool], limit_s: float = 30.0) -> float:
         loop = asyncio.get_running_loop()
@@ -54,6 +96,9 @@ class Lab:
             assert loop.time() - began_s < limit_s, self.station.channels()
             await real_sleep(0.01)
         return loop.time() - began_s
+
+    async def alarm(self) -> float:
+        return await self.until(lambda: self.state() is ChannelState.CANNOT_DEENERGISE)
 
     async def start(self) -> None:
         await self.station.begin("a1", Order(Document("trial.yaml", protocol().replace("record: every 0.2 s", ""))))
@@ -65,21 +110,20 @@ class Lab:
     def fall_silent(self) -> None:
         self.smu.line.inject(LineFault("silence", None))
 
-    def fall_silent_after(self, messages: int) -> asyncio.Future[None]:
-        """Done when the instrument has taken so many more and says nothing from then on."""
-        line, silent = self.smu.line, asyncio.get_running_loop().create_future()
-        receive, left = line.receive, [messages]
+    async def fall_silent_after(self, messages: int) -> None:
+        """Return when the instrument has taken so many more and says nothing from then on."""
+        self.left = messages
+        await self.until(lambda: bool(self.smu.line.faults))
 
-        def counting(data: bytes) -> bytes:
-            left[0] -= 1
-            if left[0] > 0:
-                return receive(data)
-            self.fall_silent()
-            silent.set_result(None)
-            return b""
-
-        line.receive = counting  # type: ignore[method-assign]
-        return silent
+    async def heal(self) -> float:
+        """How long it takes from here until off was read back and is said; nothing was switched on meanwhile."""
+        self.again.clear()
+        self.smu.line.clear_faults()
+        took_s = await self.until(lambda: self.state() is not ChannelState.CANNOT_DEENERGISE)
+        assert self.state() is ChannelState.FAULTED
+        assert not self.smu.truth()["output_on"]
+        assert self.again == []
+        return took_s
 
 
 @asynccontextmanager
@@ -102,8 +146,11 @@ async def lab(driver: str, data: Path) -> AsyncGenerator[Lab]:
             station = Station(config, clock, NoLease())
             await station.open(group)
             await station.first_tries()
+            opened = Lab(smu, station)
+            opened.watch()
             try:
-                yield Lab(smu, station)
+                yield opened
+                assert opened.lies == []
             finally:
                 smu.line.clear_faults()
                 await station.close("the end of the test")
@@ -121,21 +168,59 @@ def test_a_link_that_gives_nothing_is_an_alarm_in_time_whenever_it_begins(
                 await one.next_row()
             await real_sleep(phase_s)
             one.fall_silent()
-            return await one.until(lambda: one.state() is ChannelState.CANNOT_DEENERGISE)
+            return await one.alarm()
 
     assert 0.5 < leap(scene()) <= ALARM_S
 
 
 @EVERY_DRIVER
-@pytest.mark.parametrize("messages", [1, 2, 3])
-def test_silence_while_a_setpoint_is_applied_is_an_alarm_in_time(driver: str, messages: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("away_s", [0.0, 0.7, 40.0])
+def test_once_a_link_is_healed_the_output_is_off_in_time_and_stays_off(
+    driver: str, away_s: float, tmp_path: Path
+) -> None:
     async def scene() -> float:
         async with lab(driver, tmp_path) as one:
             await one.start()
-            await one.fall_silent_after(messages * (1 if driver == "palmsens-emstat4" else 4))
-            return await one.until(lambda: one.state() is ChannelState.CANNOT_DEENERGISE)
+            for _ in range(2):
+                await one.next_row()
+            one.fall_silent()
+            await one.alarm()
+            await real_sleep(away_s)
+            return await one.heal()
 
-    assert 0.5 < leap(scene()) <= ALARM_S
+    assert leap(scene()) <= HEALED_S
+
+
+@EVERY_DRIVER
+@pytest.mark.parametrize("messages", [1, 2, 3])
+def test_silence_while_a_setpoint_is_applied_is_an_alarm_in_time(driver: str, messages: int, tmp_path: Path) -> None:
+    """And a healed one is off in time, whether or not the output had been switched on by then."""
+
+    async def scene() -> tuple[float, float]:
+        async with lab(driver, tmp_path) as one:
+            await one.start()
+            await one.fall_silent_after(messages * (1 if driver == "palmsens-emstat4" else 4))
+            return await one.alarm(), await one.heal()
+
+    alarm_s, healed_s = leap(scene())
+    assert 0.5 < alarm_s <= ALARM_S
+    assert healed_s <= HEALED_S
+
+
+def test_the_judge_of_what_is_said_sees_a_lie(tmp_path: Path) -> None:
+    """The negative control."""
+
+    async def scene() -> tuple[int, bool]:
+        async with lab("keithley-2400", tmp_path) as one:
+            await one.start()
+            await one.next_row()
+            told = one.station.channels()[0]
+            one.channel_changed(replace(told, energised=False))
+            one.channel_changed(replace(told, state=ChannelState.CANNOT_DEENERGISE, energised=None, reason="lost"))
+            seen, one.lies = len(one.lies), []
+            return seen, bool(one.again)
+
+    assert leap(scene()) == (2, True)
 
 
 @EVERY_DRIVER

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from cycler_ctl.doing import doing, step_total, with_setpoint
+from cycler_ctl.doing import doing, step_total, still, with_setpoint
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.fittings import goes_on, narrowed
+from cycler_ctl.instrument import Protection
 from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.remote import cell_text
 from protocols.model import (
@@ -50,6 +51,26 @@ STATUS = ChannelStatus("a1", "smu1", ChannelState.RUNNING, "", 0.0, energised=Tr
 )
 def test_what_is_set_reads_as_people_say_it(setpoint: Setpoint | None, expected: str) -> None:
     assert doing("charge", setpoint) == expected
+
+
+CHARGE, DISCHARGE = ConstantCurrent(1e-3, WINDOW_V), ConstantCurrent(-0.3927e-3, WINDOW_V)
+
+
+@pytest.mark.parametrize(
+    ("may_do", "protection", "expected"),
+    [
+        ((), Protection.B, ""),
+        ((CHARGE,), Protection.B, " at 1 mA, ceiling 4.4 V"),
+        ((DISCHARGE,), Protection.B, " at -0.3927 mA, floor 2.5 V"),
+        ((DISCHARGE,), Protection.C, " at -0.3927 mA, no limit of voltage"),
+        ((ConstantVoltage(4.2, 1.6e-3),), Protection.B, " held at 4.2 V, at most 1.6 mA"),
+        ((Rest(WINDOW_V), CHARGE, CHARGE), Protection.A, " at 0 A or at 1 mA, ceiling 4.4 V"),
+    ],
+)
+def test_what_may_be_going_on_is_said_with_its_current_and_what_bounds_it(
+    may_do: tuple[Setpoint, ...], protection: Protection, expected: str
+) -> None:
+    assert still(may_do, protection) == expected
 
 
 def test_a_status_has_the_numbers_too_and_the_command_line_shows_the_words() -> None:
