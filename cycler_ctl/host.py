@@ -109,9 +109,13 @@ class InstrumentHost:
         return self._contact
 
     def drop(self, why: str = "it is made anew") -> None:
-        """Give the connection up and make a new one; every output on it goes off, and runs that share it are told why."""
-        if self._contact is not None:
-            self._contact.given_up = f"the connection to {self._wiring.name} was given up: {why}"
+        """Give the connection up and make a new one; every output on it goes off, and runs that share it are told why.
+
+        While a new one is being made there is nothing to give up: it begins with off.
+        """
+        if self._instrument is None or self._contact is None:
+            return
+        self._contact.given_up = f"the connection to {self._wiring.name} was given up: {why}"
         self._instrument = None
         self._online.clear()
         self._dropped.set()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cycler_ctl.clock import SystemClock
+from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.config import InstrumentSettings
 from cycler_ctl.errors import LinkClosed
 from cycler_ctl.host import InstrumentHost, Wiring
@@ -65,6 +65,24 @@ async def test_an_absent_instrument_is_tried_ever_more_rarely_and_never_less_tha
         task.cancel()
         await asyncio.wait({task})
     assert waits_s == [1, 2, 4, 8, 16, 30, 30]
+
+
+async def test_giving_up_a_connection_that_is_just_being_made_spoils_nothing() -> None:
+    """Two who find it lost: the second one's word must not be held against the connection made since."""
+    async with serve_tcp(instrument("1111111")) as there, asyncio.timeout(30):
+        settings = InstrumentSettings(driver="keithley-2400", address=there.address)
+        wiring = Wiring("smu1", settings, {}, load_driver("keithley-2400"), "@py")
+        host = InstrumentHost(wiring, SystemClock(), lambda: None)
+        task = asyncio.create_task(host.run(), name="host")
+        while host._contact is None:
+            await real_sleep(0.0)
+        host.drop("the other channel's link was lost")
+        await host.online()
+        assert host.contact().given_up == ""
+        async with host.contact().patience():
+            await host.connected().resync()
+        task.cancel()
+        await asyncio.wait({task})
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
