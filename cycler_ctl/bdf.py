@@ -8,6 +8,7 @@ cell), turned where it delithiates it (a full cell whose working electrode is th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from protocols.model import Verb
 from protocols.record import Counters, Mode, Row
@@ -53,9 +54,21 @@ _COLUMNS = tuple(
 )
 
 
-def bdf_columns() -> tuple[BdfColumn, ...]:
-    """All columns in order: the format's required ones, its recommended ones, then the optional ones we know."""
-    return _COLUMNS
+class Columns(StrEnum):
+    """How many of them a file holds."""
+
+    PLAIN = "plain"
+    """Those that readers of the format's first release know, and the four that interfaces promise beside them."""
+    ALL = "all"
+    """Also the counters of the cycle and of the step, which that release calls non-canonical."""
+
+
+PLAIN = 15
+
+
+def bdf_columns(columns: Columns = Columns.ALL) -> tuple[BdfColumn, ...]:
+    """In order: the format's required ones, its recommended ones, then the optional ones we know."""
+    return _COLUMNS if columns is Columns.ALL else _COLUMNS[:PLAIN]
 
 
 def bdf_values(row: Row, discharge_means: Verb | None) -> tuple[Value, ...]:

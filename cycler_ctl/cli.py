@@ -225,12 +225,13 @@ def export(
     *,
     out: Annotated[Path | None, typer.Option("-o", "--output", help="file or folder")] = None,
     kind: Annotated[str, typer.Option("--format", help="bdf-csv, bdf-parquet or bundle")] = "bdf-csv",
+    all_columns: Annotated[bool, typer.Option("--all-columns", help="also the counters of cycle and step")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Write a run as a Battery Data Format file with its metadata, or as a bundle (zip) that stands alone."""
     from cycler_ctl.commands import export_run
 
-    raise typer.Exit(export_run(run_id, out, kind, config))
+    raise typer.Exit(export_run(run_id, out, kind, config, "all" if all_columns else "plain"))
 
 
 @app.command()

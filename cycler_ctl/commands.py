@@ -92,10 +92,11 @@ def run_or_bundle(run: str, config: Path | None) -> Path:
     return bundle if bundle.suffix == ".zip" and bundle.is_file() else run_dir(run, config)
 
 
-def export_run(run: str, out: Path | None, kind: str, config: Path | None) -> int:
+def export_run(run: str, out: Path | None, kind: str, config: Path | None, columns: str) -> int:
+    from cycler_ctl.bdf import Columns
     from cycler_ctl.store.export.formats import export_run_as
 
-    sys.stdout.write(f"{export_run_as(kind, run_dir(run, config), out)}\n")
+    sys.stdout.write(f"{export_run_as(kind, run_dir(run, config), out, Columns(columns))}\n")
     return 0
 
 

@@ -18,8 +18,10 @@ from typing import Any
 
 import pytest
 
+from cycler_ctl.bdf import Columns
 from cycler_ctl.predict import model_of, predict
 from cycler_ctl.store.export.bdf_csv import export_bdf_csv
+from cycler_ctl.store.export.formats import export_run_as
 from cycler_ctl.store.reader import open_run
 from protocols.check import check_text
 from protocols.model import Verb
@@ -190,12 +192,25 @@ def accepted(report: dict[str, Any]) -> set[str]:
     return set(report["extras"])
 
 
-def test_the_official_validator_accepts_the_export_and_remarks_on_what_is_newer_than_itself(export: Path) -> None:
+@pytest.mark.parametrize("kind", ["bdf-csv", "bdf-parquet"])
+def test_the_official_validator_accepts_the_export_and_remarks_on_the_four_and_no_other(
+    kind: str, run_dir: Path, tmp_path: Path
+) -> None:
+    if kind == "bdf-parquet":
+        pytest.importorskip("pyarrow")
+    assert accepted(read_by("bdf", VALIDATE, export_run_as(kind, run_dir, tmp_path))) == FOUR
+
+
+def test_with_all_columns_it_remarks_on_what_is_newer_than_itself_too(run_dir: Path, tmp_path: Path) -> None:
+    export = export_bdf_csv(run_dir, tmp_path, Columns.ALL)
     assert accepted(read_by("bdf", VALIDATE, export)) == FOUR | NEWER_THAN_0_1_0
 
 
-def test_with_the_format_s_present_terms_it_remarks_on_nothing_but_two_of_the_four(export: Path) -> None:
+def test_with_the_format_s_present_terms_it_remarks_on_nothing_but_two_of_the_four(
+    run_dir: Path, tmp_path: Path
+) -> None:
     """It takes the ontology from a file or an address, and misses there only what has no unit."""
+    export = export_bdf_csv(run_dir, tmp_path, Columns.ALL)
     path = export.with_name("terms.ttl")
     path.write_text("\n".join(ontology()), encoding="utf-8")
     assert accepted(read_by("bdf", VALIDATE, export, BDF_ONTOLOGY_PATH=str(path))) == {"Step Type", "Step ID"}

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cycler_ctl.bdf import bdf_columns, bdf_values
+from cycler_ctl.bdf import Columns, bdf_columns, bdf_values
 from cycler_ctl.errors import StoreError
 from cycler_ctl.store.export.atomic import sha256_of
 from cycler_ctl.store.export.bdf_csv import export_bdf_csv
@@ -69,7 +69,7 @@ def record(data_dir: Path, found: list[Row]) -> Path:
 
 def test_every_value_is_the_run_file_s(tmp_path: Path, parquet: ModuleType) -> None:
     found = list(rows(20))
-    table: Any = parquet.read_table(export_bdf_parquet(record(tmp_path, found)))
+    table: Any = parquet.read_table(export_bdf_parquet(record(tmp_path, found), columns=Columns.ALL))
     assert table.schema.names == [column.label for column in bdf_columns()]
     assert [tuple(row.values()) for row in table.to_pylist()] == [bdf_values(row, Verb.LITHIATE) for row in found]
     assert table.schema.metadata[b"bdf:source"] == b"cycler-ctl run 20261122-101500-a1-7f3k"

@@ -13,7 +13,7 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from cycler_ctl.bdf import bdf_columns, bdf_values
+from cycler_ctl.bdf import Columns, bdf_columns, bdf_values
 from cycler_ctl.broker import Broker
 from cycler_ctl.demo import DemoOptions, cycle_five
 from cycler_ctl.results import Result
@@ -126,7 +126,7 @@ def test_the_order_of_the_cells_emerges(demo: Demo) -> None:
 def test_five_exports_and_one_figure_are_left_behind(demo: Demo) -> None:
     exports = sorted((demo.data / "exports").glob("*.bdf.csv"))
     assert len(exports) == 5
-    labels = ",".join(column.label for column in bdf_columns())
+    labels = ",".join(column.label for column in bdf_columns(Columns.PLAIN))
     lengths = sorted(len(rows) for rows in demo.rows.values())
     texts = [path.read_text(encoding="utf-8").splitlines() for path in exports]
     assert all(lines[0].replace('"', "") == labels for lines in texts)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cycler_ctl.bdf import bdf_columns, bdf_values
+from cycler_ctl.bdf import Columns, bdf_columns, bdf_values
 from cycler_ctl.errors import StoreError
 from cycler_ctl.store.export.atomic import whole_file
 from cycler_ctl.store.export.bdf_csv import export_bdf_csv
@@ -65,7 +65,7 @@ def sidecar(path: Path) -> dict[str, Any]:
 
 
 def test_every_row_is_exported_digit_for_digit(tmp_path: Path) -> None:
-    path = export_bdf_csv(record(tmp_path))
+    path = export_bdf_csv(record(tmp_path), columns=Columns.ALL)
     expected = [
         ["" if value is None else str(value) for value in bdf_values(row, Verb.LITHIATE)] for row in cycling_rows()
     ]
@@ -73,6 +73,32 @@ def test_every_row_is_exported_digit_for_digit(tmp_path: Path) -> None:
     assert list(found[0]) == [column.label for column in bdf_columns()]
     assert [list(row.values()) for row in found] == expected
     assert [float(row["Voltage / V"]) for row in found] == [row.voltage_V for row in cycling_rows()]
+
+
+def test_unasked_a_table_is_without_the_columns_that_the_released_validator_remarks_on(tmp_path: Path) -> None:
+    run_dir = record(tmp_path)
+    every, plain = (
+        table(export_bdf_csv(run_dir, tmp_path / f"{one}.csv", one)) for one in (Columns.ALL, Columns.PLAIN)
+    )
+    assert set(every[0]) - set(plain[0]) == {
+        f"{scope} {way} {what}"
+        for scope in ("Cycle", "Step")
+        for way in ("Charging", "Discharging")
+        for what in ("Capacity / Ah", "Energy / Wh")
+    }
+    assert [{name: row[name] for name in plain[0]} for row in every] == plain
+
+
+def test_the_linked_data_beside_it_name_the_file_s_columns_by_the_format_s_terms(tmp_path: Path) -> None:
+    path = export_bdf_csv(record(tmp_path))
+    found = json.loads((path.parent / f"{path.name.removesuffix('.bdf.csv')}.bdf.jsonld").read_text(encoding="utf-8"))
+    assert [one["schema:name"] for one in found["schema:variableMeasured"]] == list(table(path)[0])
+    assert found["schema:variableMeasured"][1]["schema:propertyID"].endswith("battery-data-format#voltage_volt")
+    assert found["schema:variableMeasured"][1]["schema:unitText"] == "V"
+    (file,) = found["schema:distribution"]
+    assert (file["schema:contentUrl"], file["schema:encodingFormat"]) == (path.name, "text/csv")
+    assert file["schema:sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert found["schema:identifier"] == INFO.run
 
 
 def test_the_name_has_the_five_parts_and_is_the_same_each_time(tmp_path: Path) -> None:

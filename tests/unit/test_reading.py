@@ -141,7 +141,7 @@ def test_a_bundle_stands_alone(run_dir: Path, tmp_path: Path) -> None:
         assert archive.read("protocol.yaml").decode() == PROTOCOL
         assert json.loads(archive.read("cell.json")) == INFO.cell
         data = [name for name in archive.namelist() if name.startswith("data/")]
-        assert [name.rsplit(".", 2)[-2:] for name in data] == [["bdf", "csv"], ["metadata", "json"]]
+        assert [name.split(".", 1)[1] for name in data] == ["bdf.csv", "bdf.jsonld", "bdf.metadata.json"]
 
 
 def test_a_report_is_in_the_bundle_of_the_run_file_that_is_in_it(run_dir: Path) -> None:

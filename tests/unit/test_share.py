@@ -98,7 +98,7 @@ def test_an_ended_run_is_copied_whole_and_only_once(data: Path, share: Path) -> 
 
 def test_every_format_asked_for_is_there_with_its_metadata(data: Path, share: Path) -> None:
     assert sharer(data, share, "bundle", "bdf-csv").share_all()
-    assert [name.split(".", 1)[1] for name in files(share)] == ["zip", "bdf.csv", "bdf.metadata.json"]
+    assert [name.split(".", 1)[1] for name in files(share)] == ["zip", "bdf.csv", "bdf.jsonld", "bdf.metadata.json"]
 
 
 def test_a_run_that_goes_on_or_may_go_on_is_never_copied(data: Path, share: Path) -> None:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from cycler_ctl.bdf import Value, bdf_columns
+from cycler_ctl.bdf import Columns, Value
 from cycler_ctl.store.export.names import CSV
-from cycler_ctl.store.export.tables import Pages, export_table
-from cycler_ctl.store.reader import RunReader
+from cycler_ctl.store.export.tables import Content, export_table
 
 
-def export_bdf_csv(run_dir: Path, out: Path | None = None) -> Path:
+def export_bdf_csv(run_dir: Path, out: Path | None = None, columns: Columns = Columns.PLAIN) -> Path:
     """Write the run's durable rows, every digit of them; see ``export_table``."""
-    return export_table(run_dir, out, CSV, _write)
+    return export_table(run_dir, out, CSV, _write, columns)
 
 
-def _write(path: Path, pages: Pages, _: RunReader) -> None:
+def _write(path: Path, content: Content) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([column.label for column in bdf_columns()])
-        for page in pages:
+        writer.writerow([column.label for column in content.columns])
+        for page in content.pages:
             writer.writerows([_cell_text(value) for value in values] for values in page)
 
 

@@ -7,50 +7,49 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from cycler_ctl.bdf import Value, bdf_columns
+from cycler_ctl.bdf import Columns, Value
 from cycler_ctl.errors import StoreError
 from cycler_ctl.store.export.names import PARQUET
-from cycler_ctl.store.export.tables import Pages, export_table
-from cycler_ctl.store.reader import RunReader
+from cycler_ctl.store.export.tables import Content, export_table
 
 WHOLE_NUMBERS = frozenset({"cycle_count", "step_count", "record_index"})
 ROWS_A_GROUP = 100_000
 TEXTS = frozenset({"step_type", "step_id"})
 
 
-def export_bdf_parquet(run_dir: Path, out: Path | None = None) -> Path:
+def export_bdf_parquet(run_dir: Path, out: Path | None = None, columns: Columns = Columns.PLAIN) -> Path:
     """Write the run's durable rows; not measured is null. See ``export_table``."""
     _pyarrow("pyarrow")  # before anything is made
-    return export_table(run_dir, out, PARQUET, _write)
+    return export_table(run_dir, out, PARQUET, _write, columns)
 
 
-def _write(path: Path, pages: Pages, reader: RunReader) -> None:
+def _write(path: Path, content: Content) -> None:
     """Neighbouring values differ in their last bytes only, which is what splitting them into streams is for."""
     arrow, parquet = _pyarrow("pyarrow"), _pyarrow("pyarrow.parquet")
     types = {"text": arrow.string(), "whole": arrow.int64(), "real": arrow.float64()}
-    fields = [(column.label, types[_kind(column.machine_name)]) for column in bdf_columns()]
-    about = {"bdf:source": f"cycler-ctl run {reader.info.run}", "cycler_ctl:epoch": str(reader.info.epoch)}
+    fields = [(column.label, types[_kind(column.machine_name)]) for column in content.columns]
+    about = {"bdf:source": f"cycler-ctl run {content.info.run}", "cycler_ctl:epoch": str(content.info.epoch)}
     schema = arrow.schema(fields).with_metadata(about)
-    reals = [column.label for column in bdf_columns() if _kind(column.machine_name) == "real"]
+    reals = [column.label for column in content.columns if _kind(column.machine_name) == "real"]
     options = {"compression": "zstd", "use_dictionary": False, "use_byte_stream_split": reals}
     with parquet.ParquetWriter(path, schema, **options) as writer:
-        for table in _tables(arrow, schema, pages):
+        for table in _tables(arrow, schema, content):
             writer.write_table(table)
 
 
-def _tables(arrow: ModuleType, schema: object, pages: Pages) -> Iterator[object]:
+def _tables(arrow: ModuleType, schema: object, content: Content) -> Iterator[object]:
     """Large row groups: what readers skip by, and what compresses."""
     rows: list[tuple[Value, ...]] = []
-    for page in pages:
+    for page in content.pages:
         rows += page
         if len(rows) >= ROWS_A_GROUP:
-            yield _table(arrow, schema, rows)
+            yield _table(arrow, schema, rows, len(content.columns))
             rows = []
-    yield _table(arrow, schema, rows)
+    yield _table(arrow, schema, rows, len(content.columns))
 
 
-def _table(arrow: ModuleType, schema: object, rows: list[tuple[Value, ...]]) -> object:
-    columns = zip(*rows, strict=True) if rows else ((),) * len(bdf_columns())
+def _table(arrow: ModuleType, schema: object, rows: list[tuple[Value, ...]], width: int) -> object:
+    columns = zip(*rows, strict=True) if rows else ((),) * width
     return arrow.table([list(column) for column in columns], schema=schema)
 
 

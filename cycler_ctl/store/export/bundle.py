@@ -13,6 +13,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
+from cycler_ctl.bdf import Columns
 from cycler_ctl.errors import StoreError
 from cycler_ctl.report.facts import gather
 from cycler_ctl.report.page import report_html, report_text
@@ -44,7 +45,7 @@ _SIGN = (
 )
 
 
-def export_bundle(run_dir: Path, out: Path | None = None) -> Path:
+def export_bundle(run_dir: Path, out: Path | None = None, columns: Columns = Columns.PLAIN) -> Path:
     """Write ``<run>.zip``; ``out`` is a file or a folder, None: ``exports`` beside ``runs``.
 
     All of it is of one moment: data and report are made from the copy of the run file that lies beside them.
@@ -54,7 +55,7 @@ def export_bundle(run_dir: Path, out: Path | None = None) -> Path:
     path = _path(run_dir, info, out)
     with tempfile.TemporaryDirectory() as name, whole_path(path) as unfinished:
         folder = Path(name)
-        _collect(folder, run_dir, info)
+        _collect(folder, run_dir, info, columns)
         _write_checksums(folder)
         _zip(folder, unfinished, datetime.fromtimestamp(max(info.started_utc_s, 315_532_800.0), UTC))
     return path
@@ -103,12 +104,12 @@ def _is_of(path: Path, run: str) -> bool:
         return False
 
 
-def _collect(folder: Path, run_dir: Path, info: RunInfo) -> None:
+def _collect(folder: Path, run_dir: Path, info: RunInfo, columns: Columns) -> None:
     copy = folder / "runs" / info.run
     copy.mkdir(parents=True)
     for path in segment_paths(run_dir):
         _snapshot(path, copy / path.name)
-    export_bdf_csv(copy, export_path(folder / "data", run_dir, info))
+    export_bdf_csv(copy, export_path(folder / "data", run_dir, info), columns)
     (folder / "protocol.yaml").write_text(info.protocol_text, encoding="utf-8", newline="")
     for name in ("cell", "plan", "settings", "instrument", "versions"):
         text = json.dumps(getattr(info, name), ensure_ascii=False, indent=2)

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from cycler_ctl.bdf import Columns
 from cycler_ctl.errors import StoreError
 from cycler_ctl.store.export.bdf_csv import export_bdf_csv
 from cycler_ctl.store.export.bdf_parquet import export_bdf_parquet
 from cycler_ctl.store.export.bundle import export_bundle
 
-FORMATS: Mapping[str, Callable[[Path, Path | None], Path]] = {
+FORMATS: Mapping[str, Callable[[Path, Path | None, Columns], Path]] = {
     "bdf-csv": export_bdf_csv,
     "bdf-parquet": export_bdf_parquet,
     "bundle": export_bundle,
 }
 
 
-def export_run_as(kind: str, run_dir: Path, out: Path | None = None) -> Path:
+def export_run_as(kind: str, run_dir: Path, out: Path | None = None, columns: Columns = Columns.PLAIN) -> Path:
     """Export a run; ``out`` is a file or a folder, None: ``exports`` beside ``runs``. Returns the file's path."""
     if kind not in FORMATS:
         raise StoreError(f"there is no format {kind!r}; there are {', '.join(FORMATS)}")
-    return FORMATS[kind](run_dir, out)
+    return FORMATS[kind](run_dir, out, columns)

@@ -166,9 +166,13 @@ def _artifact(table: Table, run_file: str) -> JSON:
         "sha256": table.sha256,
         "byte_size": table.byte_size,
         "locator": table.name,
-        "media_type": "text/csv" if table.name.endswith(".csv") else "application/vnd.apache.parquet",
+        "media_type": media_type(table.name),
         "generated_from": run_file,
     }
+
+
+def media_type(name: str) -> str:
+    return "application/vnd.apache.parquet" if name.endswith(".parquet") else "text/csv"
 
 
 def _sign(means: Verb | None) -> str:

@@ -16,6 +16,7 @@ from cycler_ctl.store.reader import list_runs
 
 CSV, PARQUET = ".bdf.csv", ".bdf.parquet"
 METADATA = ".bdf.metadata.json"
+JSONLD = ".bdf.jsonld"
 TECHNIQUE = "cycling"
 LONGEST_PART = 60
 """With two of them, and what is put around a name while it is written, far below the 255 bytes of a file name."""
@@ -57,6 +58,11 @@ def _run_of(metadata: Path) -> str | None:
 def metadata_path(export: Path) -> Path:
     """``x.bdf.metadata.json`` beside ``x.bdf.csv``."""
     return export.with_name(f"{_stem(export)}{METADATA}")
+
+
+def jsonld_path(export: Path) -> Path:
+    """``x.bdf.jsonld`` beside ``x.bdf.csv``."""
+    return export.with_name(f"{_stem(export)}{JSONLD}")
 
 
 def siblings(export: Path) -> list[Path]:

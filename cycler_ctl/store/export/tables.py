@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cycler_ctl.bdf import Value, bdf_values
+from cycler_ctl.bdf import BdfColumn, Columns, Value, bdf_columns, bdf_values
 from cycler_ctl.store.export.atomic import sha256_of, whole_file, whole_path
+from cycler_ctl.store.export.jsonld import jsonld
 from cycler_ctl.store.export.metadata import Table, metadata, metadata_text
-from cycler_ctl.store.export.names import chosen_path, export_path, metadata_path, siblings
+from cycler_ctl.store.export.names import chosen_path, export_path, jsonld_path, metadata_path, siblings
+from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import RunReader, open_run
 from protocols.record import Row
 
@@ -31,23 +33,36 @@ class Count:
 
 
 Pages = Iterator[list[tuple[Value, ...]]]
-Write = Callable[[Path, Pages, RunReader], None]
 
 
-def export_table(run_dir: Path, out: Path | None, suffix: str, write: Write) -> Path:
-    """Let ``write`` make the file of a run's durable rows, with its metadata beside it; returns its path.
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What goes into a file: the values of ``columns``, a list of rows at a time."""
+
+    info: RunInfo
+    columns: tuple[BdfColumn, ...]
+    pages: Pages
+
+
+Write = Callable[[Path, Content], None]
+
+
+def export_table(run_dir: Path, out: Path | None, suffix: str, write: Write, columns: Columns) -> Path:
+    """Let ``write`` make the file of a run's durable rows, with its metadata and JSON-LD beside it; returns its path.
 
     ``out`` is a file, or a folder to hold one with the recommended name; None: ``exports`` beside ``runs``. A run
     that goes on is exported as far as it is. Exporting again replaces the earlier file.
     """
     with open_run(run_dir) as reader:
-        path, count = _path(reader, out, suffix), Count()
+        path, count, chosen = _path(reader, out, suffix), Count(), bdf_columns(columns)
         with whole_path(path) as unfinished:
-            write(unfinished, _pages(reader, count), reader)
+            write(unfinished, Content(reader.info, chosen, _pages(reader, count, len(chosen))))
         others = [Table(other.name, other.stat().st_size, sha256_of(other)) for other in siblings(path)]
         table = Table(path.name, path.stat().st_size, sha256_of(path), count.rows, count.backwards)
         with whole_file(metadata_path(path)) as file:
             file.write(metadata_text(metadata(reader, table, others)))
+        with whole_file(jsonld_path(path)) as file:
+            file.write(metadata_text(jsonld(reader, chosen, (table, *others))))
     return path
 
 
@@ -58,10 +73,10 @@ def _path(reader: RunReader, out: Path | None, suffix: str) -> Path:
     return export_path(folder, reader.run_dir, reader.info, suffix)
 
 
-def _pages(reader: RunReader, count: Count) -> Pages:
+def _pages(reader: RunReader, count: Count, width: int) -> Pages:
     after_seq, means = 0, reader.info.discharge_means
     while page := reader.rows(after_seq, PAGE):
         for row in page:
             count.see(row)
-        yield [bdf_values(row, means) for row in page]
+        yield [bdf_values(row, means)[:width] for row in page]
         after_seq = page[-1].seq
