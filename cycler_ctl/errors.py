@@ -9,7 +9,8 @@
     │   ├── LinkError
     │   │   ├── LinkTimeout    no whole answer in time: the link is out of step until cleared and identified
     │   │   └── LinkClosed     the other side is gone
-    │   ├── BadReply           an answer that is not one: garbled, overflow, out of range
+    │   ├── BadReply           an answer that is not one: garbled, out of range
+    │   │   └── Overflow       beyond what the instrument can measure, or no number at all by its own word
     │   └── DeviceFault        the instrument reports an error or did not do as told
     └── StoreError             what should be on disk is not
 """
@@ -59,6 +60,10 @@ class BadReply(InstrumentError):  # noqa: N818
         self.query = query
         self.raw = raw
         self.why = why
+
+
+class Overflow(BadReply):
+    """The instrument itself says that there is no value: beyond its range, infinite or not a number."""
 
 
 class DeviceFault(InstrumentError):  # noqa: N818

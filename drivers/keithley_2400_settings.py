@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
-from cycler_ctl.errors import BadReply, DeviceFault
+from cycler_ctl.errors import BadReply, DeviceFault, Overflow
 from cycler_ctl.instrument import Asking, ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
 from drivers import scpi
 from drivers.keithley_2400_ratings import HIGHEST_V, SPECS, Spec
@@ -202,10 +202,12 @@ def parse_reading(raw: bytes, drive: Drive) -> tuple[float, float, frozenset[Fla
         raise BadReply(READ.decode(), raw, "not the same three numbers twice")
     voltage_V, current_A, status_word = float(found[1]), float(found[2]), float(found[3])
     if not (abs(voltage_V) < scpi.OVERFLOW and abs(current_A) < scpi.OVERFLOW):
-        raise BadReply(READ.decode(), raw, "overflow, or not measured")
+        raise Overflow(READ.decode(), raw, "overflow, or not measured")
     status = int(status_word)
-    if status != status_word or status < 0 or status & OVERFLOW:
-        raise BadReply(READ.decode(), raw, "overflow, or a status that is no word of bits")
+    if status != status_word or status < 0:
+        raise BadReply(READ.decode(), raw, "a status that is no word of bits")
+    if status & OVERFLOW:
+        raise Overflow(READ.decode(), raw, "overflow")
     if not drive.agrees(status):
         raise BadReply(READ.decode(), raw, f"status {status:#x} tells of another source or sense than was set")
     return voltage_V, current_A, flags_of(status)

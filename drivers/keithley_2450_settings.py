@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
-from cycler_ctl.errors import BadReply, DeviceFault
+from cycler_ctl.errors import BadReply, DeviceFault, Overflow
 from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
 from drivers import scpi
 from drivers.keithley_2450_ratings import HIGHEST_V, REST_RANGE_A, Spec
@@ -186,7 +186,7 @@ def parse_reading(raw: bytes, drive: Drive, terminals: str) -> Sample:
         raise BadReply(READ, raw, "another source or measure function than was set")
     sourced, measured, source_status, status = (float(field) for field in found[4].split(","))
     if not (abs(sourced) < scpi.OVERFLOW and abs(measured) < scpi.OVERFLOW):
-        raise BadReply(READ, raw, "overflow")
+        raise Overflow(READ, raw, "overflow")
     _check_status(raw, int(source_status), int(status), terminals)
     voltage_V, current_A = (sourced, measured) if drive.function == VOLT else (measured, sourced)
     sample = Sample(voltage_V, current_A, int(source_status))

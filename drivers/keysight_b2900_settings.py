@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
-from cycler_ctl.errors import BadReply, DeviceFault
+from cycler_ctl.errors import BadReply, DeviceFault, Overflow
 from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
 from drivers import scpi
 from drivers.keysight_b2900_ratings import CHANNELS, HIGHEST_V, REST_RANGE_A, Spec
@@ -195,7 +195,7 @@ def parse_reading(raw: bytes, drive: Drive) -> Sample:
 
 def _check_status(raw: bytes, status: int, values: tuple[float, float], drive: Drive) -> None:
     if status & OVERFLOW or not all(abs(value) < scpi.OVERFLOW for value in values):
-        raise BadReply("a reading", raw, "overflow, or not measured")
+        raise Overflow("a reading", raw, "overflow, or not measured")
     if status & TOO_HOT or bool(status & CURRENT_SOURCE) != (drive.function == CURR):
         raise BadReply("a reading", raw, f"status {status:#x} tells of another source, or is too hot")
 

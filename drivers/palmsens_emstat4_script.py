@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from cycler_ctl.errors import BadReply, DeviceFault
+from cycler_ctl.errors import BadReply, DeviceFault, Overflow
 from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Rest, Setpoint, Window
 from drivers.palmsens_emstat4_ratings import Model
 from drivers.palmsens_emstat4_reply import OVERLOAD, Value
@@ -178,7 +178,7 @@ def report_of(values: tuple[Value, ...], raw: bytes, model: Model) -> Report:
         raise BadReply("Y", raw, "another package than was asked for")
     voltage, current = values[5:]
     if (voltage.status | current.status) & OVERLOAD:
-        raise BadReply("Y", raw, "overload")
+        raise Overflow("Y", raw, "overload")
     if current.range is not None and current.range not in model.ranges:
         raise BadReply("Y", raw, f"no such current range as {current.range}")
     whole = [int(value.number) for value in values[:4]]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count, islice
 
-from cycler_ctl.errors import BadReply, DeviceFault
+from cycler_ctl.errors import BadReply, DeviceFault, Overflow
 from cycler_ctl.instrument import Link
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -102,7 +102,7 @@ def number(query: str, text: str, grammar: re.Pattern[str] = NUMBER) -> float:
         raise BadReply(query, text.encode(), "not a number")
     value = float(text)
     if not math.isfinite(value) or abs(value) >= OVERFLOW:
-        raise BadReply(query, text.encode(), "overflow")
+        raise Overflow(query, text.encode(), "overflow")
     return value
 
 

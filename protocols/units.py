@@ -1,4 +1,4 @@
-"""Every unit of the language: its dimension and its factor to the unit used inside (V, A, s, Ah, Wh, degC, g, cm)."""
+"""Every unit of the language: its dimension and its factor to the unit used inside (V, A, s, Ah, Wh, degC, g, cm, Ω, W)."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ class Dimension(StrEnum):
     ENERGY = "energy"
     TEMPERATURE = "temperature"
     SLOPE = "voltage slope"
+    RESISTANCE = "resistance"
+    POWER = "power"
+    HEATING = "temperature slope"
     RATIO = "ratio"
     MASS = "mass"
     LENGTH = "length"
@@ -79,11 +82,17 @@ TABLE: Mapping[Dimension, Mapping[str, Fraction | int]] = {
         "mV/s": MILLI,
         "µV/s": MICRO,
     },
+    Dimension.RESISTANCE: {"Ω": 1, "ohm": 1, "mΩ": MILLI, "kΩ": 1000},
+    Dimension.POWER: {"W": 1, "mW": MILLI, "µW": MICRO},
+    Dimension.HEATING: {"K/min": Fraction(1, 60), "K/s": 1, "°C/min": Fraction(1, 60)},
     Dimension.RATIO: {"%": Fraction(1, 100), "wt%": Fraction(1, 100)},
     Dimension.MASS: {"g": 1, "mg": MILLI, "µg": MICRO},
     Dimension.LENGTH: {"cm": 1, "mm": Fraction(1, 10)},
     Dimension.AREA: {"cm2": 1, "mm2": Fraction(1, 100)},
 }
+
+STATION_ONLY = frozenset({Dimension.RESISTANCE, Dimension.POWER, Dimension.HEATING})
+"""What only a channel's limits are given in; no key of a protocol takes them."""
 
 ZERO_CELSIUS_K = Fraction(27315, 100)
 
@@ -103,7 +112,7 @@ UNITS = _units()
 
 def normal_unit(text: str) -> str:
     """One spelling for the micro sign, squares and the degree sign."""
-    text = text.replace("\u03bc", "\u00b5").replace("\u2103", "°C")
+    text = text.replace("\u03bc", "\u00b5").replace("\u2103", "°C").replace("\u2126", "Ω")
     if len(text) > 1 and text[0] == "u":
         text = "\u00b5" + text[1:]
     return text.replace("cm^2", "cm2").replace("cm²", "cm2").replace("m^2", "m2").replace("m²", "m2")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from protocols.describing.vocabulary import PARTS, STEP_MEANINGS
 from protocols.describing.vocabulary_keys import Key, Kind, Part
-from protocols.units import TABLE, Dimension
+from protocols.units import STATION_ONLY, TABLE, Dimension
 
 HEAD = """\
 # Protocol reference
@@ -114,7 +114,7 @@ def reference_text() -> str:
 
 
 def _units() -> str:
-    rows = [f"| {dimension.value} | {_unit_names(dimension)} |" for dimension in TABLE]
+    rows = [f"| {dimension.value} | {_unit_names(dimension)} |" for dimension in TABLE if dimension not in STATION_ONLY]
     return "\n".join(["| kind | units |", "|---|---|", *rows, ""])
 
 

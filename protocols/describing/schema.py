@@ -13,7 +13,7 @@ from typing import TypeAlias
 from protocols.describing import patterns
 from protocols.describing.vocabulary import PARTS, PROTOCOL, SHARED, STEP_MEANINGS, STEPS
 from protocols.describing.vocabulary_keys import Key, Kind, Part
-from protocols.units import Dimension
+from protocols.units import STATION_ONLY, Dimension
 
 JsonObject: TypeAlias = "dict[str, JSON]"
 JSON: TypeAlias = "str | int | bool | list[JSON] | JsonObject"
@@ -137,7 +137,9 @@ def _quantity(words: str, *dimensions: Dimension, signed: bool = False) -> JsonO
 
 
 def _literal() -> JsonObject:
-    pattern = patterns.whole(patterns.quantity(tuple(Dimension), signed=True, literal=True))
+    pattern = patterns.whole(
+        patterns.quantity([one for one in Dimension if one not in STATION_ONLY], signed=True, literal=True)
+    )
     return {**_spelt(pattern, "write a number and its unit, like 0.5 mA/cm2"), "examples": ["0.5 mA/cm2", "0.2 V"]}
 
 
