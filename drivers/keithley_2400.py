@@ -106,10 +106,6 @@ class Output:
     def ratings(self) -> Ratings:
         return self._ratings
 
-    @property
-    def is_on(self) -> bool:
-        return self._drive is not None
-
     async def read(self) -> Reading:
         """One exchange; a 2400 answers it only while its output is on (error 803 otherwise)."""
         if self._drive is None:
@@ -258,7 +254,7 @@ class SourceMeter:
 
 @asynccontextmanager
 async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
-    """Off before anything else; off again on leaving if it is on."""
+    """Off before anything else; off again on leaving, whatever a reading said meanwhile."""
     await safe_off(link)
     identity = parse_identity(await scpi.ask(link, "*IDN?"))
     model = identity.model[:4]
@@ -269,8 +265,7 @@ async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
     try:
         yield SourceMeter(link, identity, output)
     finally:
-        if output.is_on:
-            await output.turn_off()
+        await output.turn_off()
 
 
 def usual_ratings(options: Options) -> Ratings:

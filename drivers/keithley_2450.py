@@ -76,10 +76,6 @@ class Output:
     def ratings(self) -> Ratings:
         return self._ratings
 
-    @property
-    def is_on(self) -> bool:
-        return self._drive is not None
-
     async def read(self) -> Reading:
         """One exchange. With its relay open a 2450 still answers, so it is not asked then."""
         if self._drive is None:
@@ -233,7 +229,7 @@ class SourceMeter:
 
 @asynccontextmanager
 async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
-    """Off before anything else; off again on leaving if it is on."""
+    """Off before anything else; off again on leaving, whatever a reading said meanwhile."""
     await link.write(OFF)
     await link.clear()
     await check_language(link)
@@ -245,8 +241,7 @@ async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
     try:
         yield SourceMeter(link, identity, output)
     finally:
-        if output.is_on:
-            await output.turn_off()
+        await output.turn_off()
 
 
 def usual_ratings(options: Options) -> Ratings:

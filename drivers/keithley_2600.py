@@ -94,10 +94,6 @@ class Output:
     def ratings(self) -> Ratings:
         return self._ratings
 
-    @property
-    def is_on(self) -> bool:
-        return self._name in self._tsp.live
-
     async def read(self) -> Reading:
         """One exchange, which also tells the dead-man's switch that somebody is there."""
         drive = self._drive
@@ -256,7 +252,7 @@ class SourceMeter:
 
 @asynccontextmanager
 async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
-    """Off before anything else; off again on leaving whatever is on."""
+    """Off before anything else; off again on leaving, whatever a reading said meanwhile."""
     identity = await identify(link)
     names = outputs_of(identity.model)
     tsp = Tsp(link, names, options.dead_man_s)
@@ -268,8 +264,7 @@ async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
     try:
         yield SourceMeter(tsp, identity, outputs)
     finally:
-        if tsp.live:
-            await outputs_off(tsp, names)
+        await outputs_off(tsp, names)
 
 
 def usual_ratings(options: Options) -> Ratings:

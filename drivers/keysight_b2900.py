@@ -89,7 +89,7 @@ class SourceMeasureUnit:
 
 @asynccontextmanager
 async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
-    """Off before anything else; off again on leaving, each output that is on."""
+    """Off before anything else; off again on leaving, whatever a reading said meanwhile."""
     await say_off(link)
     await link.clear()
     identity = await identify(link)
@@ -102,8 +102,7 @@ async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
     try:
         yield SourceMeasureUnit(link, identity, outputs, turns)
     finally:
-        still_on = [int(number) for number, output in outputs.items() if output.is_on]
-        await switch_all_off(link, still_on)
+        await switch_all_off(link, channels_of(identity))
 
 
 def usual_ratings(options: Options) -> Ratings:

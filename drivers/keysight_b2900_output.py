@@ -59,10 +59,6 @@ class Output:
     def ratings(self) -> Ratings:
         return self._ratings
 
-    @property
-    def is_on(self) -> bool:
-        return self._drive is not None
-
     async def read(self) -> Reading:
         """One exchange, but after a doubt. With its switch open a channel may still answer, so it is not asked then."""
         if self._drive is None:

@@ -107,7 +107,6 @@ class Output:
         self._options = options
         self._pace = Pace(options.interval_s, options.lease_s, options.mains_Hz)
         self._running: Running | None = None
-        self.is_off = True
         self._ratings = ratings(model, options.lease_s, options.interval_s)
 
     @property
@@ -139,7 +138,7 @@ class Output:
 
     async def turn_off(self) -> None:
         await switch_off(self._link)
-        self._running, self.is_off = None, True
+        self._running = None
 
     async def poll(self) -> tuple[Report, float]:
         """What the running script tells now; DeviceFault when it has ended, by itself or with the instrument."""
@@ -190,7 +189,6 @@ class Output:
         if report.script != identity:
             raise BadReply("e", raw, "told by another script")
         check_cell(plan, report.voltage_V)
-        self.is_off = False
         self._running = Running(plan, identity, report.count, at_s - report.time_s, at_s)
         if plan.is_on:
             await self._give_the_word()
@@ -263,7 +261,7 @@ class Potentiostat:
 
 @asynccontextmanager
 async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
-    """Off before anything else; off again on leaving if it was not since."""
+    """Off before anything else; off again on leaving, whatever was heard meanwhile."""
     await safe_off(link)
     model, identity = await identify(link)
     await check_abilities(link)
@@ -271,8 +269,7 @@ async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
     try:
         yield Potentiostat(link, identity, output)
     finally:
-        if not output.is_off:
-            await output.turn_off()
+        await output.turn_off()
 
 
 def usual_ratings(options: Options) -> Ratings:

@@ -91,7 +91,7 @@ class PowerSupply:
 
 @asynccontextmanager
 async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
-    """Off before anything else; off again on leaving what is on."""
+    """Off before anything else; off again on leaving, whatever a reading said meanwhile."""
     identity = await all_off(link)
     await reset(link)
     model, turn = MODELS[identity.model], asyncio.Lock()
@@ -105,9 +105,7 @@ async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
     try:
         yield PowerSupply(link, identity, outputs)
     finally:
-        for output in outputs.values():
-            if output.is_on:
-                await output.turn_off()
+        await all_off(link)
 
 
 def usual_ratings(options: Options) -> Ratings:

@@ -47,10 +47,6 @@ class Output:
     def ratings(self) -> Ratings:
         return self._ratings
 
-    @property
-    def is_on(self) -> bool:
-        return self._drive is not None
-
     async def read(self) -> Reading:
         """One exchange, in which the instrument measures twice."""
         if self._drive is None:

@@ -370,6 +370,7 @@ async def test_a_selection_that_was_not_taken_never_reaches_the_other_output(
             await b.instrument.channels[number].apply(BIG_CHARGE)
         assert str(b.sim.frame.outputs[int(other) - 1].settings) == kept or b.is_off()
         assert not b.sim.frame.outputs[int(number) - 1].is_on
+        monkeypatch.undo()  # leaving must be able to confirm both off
 
 
 async def test_someone_who_selects_the_other_output_at_the_panel_changes_nothing() -> None:
