@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from cycler_ctl.errors import InstrumentError
 from cycler_ctl.fittings import Fittings
 from cycler_ctl.instrument import Accuracy, Reading
+from cycler_ctl.retries import Retries
 from protocols.events import Sampled
 from protocols.model import ConstantCurrent, ConstantVoltage, Setpoint
 from protocols.record import JSON, EventKind
@@ -44,10 +46,16 @@ class Notices:
     def __init__(self, fit: Fittings) -> None:
         self._fit = fit
         self._clocks = Clocks()
+        self._retries = Retries()
 
     def of(self, before: State, after: State, reading: Reading, setpoint: Setpoint | None) -> Iterator[Notice]:
         yield from edge(before, after, reading, setpoint, self._fit.channel.ratings.ranges)
         yield from self._clocks.look(self._fit.clock.now(), self._fit.clock.utc())
+        yield from self._retries.over(after.course.step_count)
+
+    def lost(self, state: State, error: InstrumentError) -> Iterator[Notice]:
+        """A reading that did not come, or could not be read."""
+        yield from self._retries.one_more(state.course.step_count, str(error))
 
 
 def edge(

@@ -125,7 +125,7 @@ class Runner:
         refusal = await (self._start() if self._remains is None else self._go_on(self._remains))
         self._is_going(refusal or "")
         if refusal is not None:
-            self._tell(EventKind.NOTE, text=f"not gone on with: {refusal}")
+            self.tell(EventKind.NOTE, text=f"not gone on with: {refusal}")
             return End(None, refusal, self.output.off_confirmed)
         while self._end is None:
             if self._inbox:
@@ -143,7 +143,7 @@ class Runner:
     async def _start(self) -> None:
         self._start_s = self.fit.clock.now()
         if self.fit.started_by:
-            self._tell(EventKind.OPERATOR, action="start", by=self.fit.started_by)
+            self.tell(EventKind.OPERATOR, action="start", by=self.fit.started_by)
         await self._handle(Started(0.0, self.fit.clock.utc()))
 
     async def _go_on(self, remains: Remains) -> str | None:
@@ -152,7 +152,7 @@ class Runner:
         self._start_s = self.fit.clock.now() - remains.alive_s - gap_s
         await self._handle(Interrupted(*self._moment()))
         untold_s = max(0.0, self.fit.clock.utc() - remains.told_utc_s)
-        self._tell(EventKind.GAP, reason="nobody went on with the interrupted run", gap_s=untold_s)
+        self.tell(EventKind.GAP, reason="nobody went on with the interrupted run", gap_s=untold_s)
         if self._end is not None:
             return None  # off could not be confirmed
         try:
@@ -161,7 +161,7 @@ class Runner:
         except (InstrumentError, RefusedError, StoreError, TimeoutError) as error:
             await self._turn_off()
             return str(error) or f"the instrument took longer than {APPLY_S:.0f} s"
-        self._tell(EventKind.NOTE, text=BEFORE, voltage_V=found.voltage_V, last_voltage_V=found.last_V)
+        self.tell(EventKind.NOTE, text=BEFORE, voltage_V=found.voltage_V, last_voltage_V=found.last_V)
         self._guarded, self._guarded_step = found.guarded, progress(self._program, self._state).step_id
         await self._handle(Resumed(*self._moment(), self.fit.started_by))
         return None
@@ -189,7 +189,7 @@ class Runner:
         if (event := self._judged(reading)) is not None:
             await self._handle(event)
         for kind, data in self._notices.of(before, self._state, reading, self.setpoint):
-            self._tell(kind, **data)
+            self.tell(kind, **data)
         self._look_ahead(before, reading.at_s)
         self.output.renew()
 
@@ -214,6 +214,8 @@ class Runner:
     async def _missed(self, error: InstrumentError) -> None:
         """One reading is lost; prove that the next answer belongs to the next question, or end the run."""
         self._misses += 1
+        for kind, data in self._notices.lost(self._state, error):
+            self.tell(kind, **data)
         self.output.renew()  # what is lost is the instrument's answer, not the station: the lease is there for that one
         if hopeless := self._hopeless():
             return await self._handle(Faulted(*self._moment(), f"{hopeless}; last: {error}"))
@@ -271,7 +273,7 @@ class Runner:
             await self._handle(Faulted(*self._moment(), f"the setpoint was not accepted: {why}"))
             return
         if opened_s is not None:
-            self._tell(EventKind.NOTE, text=REWIRED, took_s=round(opened_s, 3))
+            self.tell(EventKind.NOTE, text=REWIRED, took_s=round(opened_s, 3))
         self._guarded = self._guard_step(allowed, now.step_id, ceilings)
         self._pace.settle(self.fit.clock.now())
 
@@ -287,11 +289,15 @@ class Runner:
     async def _turn_off(self) -> None:
         why = await self.output.turn_off()
         if why is not None:
-            self._tell(EventKind.FAULT, reason=f"off was not confirmed: {why}")
+            self.tell(EventKind.FAULT, reason=f"off was not confirmed: {why}")
         if self._guarded is not None:
             self._guarded = self.fit.guard.turned_off(self._guarded, self.fit.clock.now())
         self.fit.changed()
 
-    def _tell(self, kind: EventKind, **data: JSON) -> None:
+    def tell(self, kind: EventKind, **data: JSON) -> None:
         """An event that the engine knows nothing of."""
         tell(self.fit.recorder, EventRecord(*self._moment(), kind, data), self._state)
+
+    def tell_try(self, text: str) -> None:
+        """After the end, while off is not confirmed."""
+        self.tell(EventKind.FAULT, reason=text)

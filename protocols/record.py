@@ -113,6 +113,8 @@ class EventKind(StrEnum):
     GAP = "gap"
     TRIP = "trip"
     FAULT = "fault"
+    RETRY = "retry"
+    """A reading was lost and asked for again; ``count`` of the step so far."""
     OPERATOR = "operator"
     EDGE = "edge"
     """The first sample after a setpoint: resistance, range, what the instrument says of the reading."""
