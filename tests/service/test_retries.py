@@ -25,7 +25,7 @@ async def test_each_lost_reading_is_told_with_its_time_and_step(tmp_path: Path) 
         told = [(event.data["step_count"], event.data["count"]) for event in lab.events(EventKind.RETRY)]
         late_s = [event.time_s - at_s for event, at_s in zip(lab.events(EventKind.RETRY), AT_S, strict=True)]
     assert told == [(1, 1), (2, 1), (2, 2)]
-    assert all(0 < one_s < 10 for one_s in late_s)
+    assert all(0 < one_s < 15 for one_s in late_s)
 
 
 def test_of_very_many_the_number_is_told_as_it_doubles_and_when_the_step_is_over() -> None:

@@ -8,8 +8,8 @@ from math import sqrt
 
 import pytest
 
-from cycler_ctl.store.info import RunInfo
 from cycler_ctl.stepfacts import StepFacts, step_facts
+from cycler_ctl.store.info import RunInfo
 from cycler_ctl.uncertainty import Known, Limits, expanded_Ah, limits
 from protocols.record import JSON, EventKind, EventRecord, StepSummary
 
