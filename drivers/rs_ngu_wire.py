@@ -67,17 +67,20 @@ class Selector:
 
 
 async def switch_off(output: Selector) -> None:
-    """Return when this output was read back off; an output that does not go off alone goes off with all others."""
-    problem = ""
-    for attempt in range(TRIES):
+    """Return when this output was read back off; an output that does not go off alone goes off with all others.
+
+    A lost or unreadable answer is no reason for that: the other output has a cell and a run of its own.
+    """
+    problem, stays_on = "", False
+    for _ in range(TRIES):
         try:
-            if attempt:
+            if stays_on:
                 await output.link.write(ALL_OFF)
             await output.tell([OFF])
             state = await output.ask_all([":OUTP", ":OUTP"])
             if state == ["0", "0"]:
                 return
-            problem = f"it answers :OUTP {state[0]}"
+            problem, stays_on = f"it answers :OUTP {state[0]}", state == ["1", "1"]
         except (LinkTimeout, BadReply) as error:
             problem = str(error)
         await output.link.clear()
