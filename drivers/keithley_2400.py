@@ -6,16 +6,14 @@ RS-232 menu to LF or CRLF and flow control to NONE.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cycler_ctl.clock import real_sleep
-from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
+from cycler_ctl.errors import DeviceFault, InstrumentError
 from cycler_ctl.instrument import (
     Channel,
     DriverSpec,
@@ -31,6 +29,7 @@ from cycler_ctl.instrument import (
     Setpoint,
 )
 from drivers import scpi
+from drivers.doubt import expect_same, get_into_step, off_because_of
 from drivers.keithley_2400_ratings import REST, SPECS, WHY_BOUNDED, WHY_CURRENT, ratings
 from drivers.keithley_2400_settings import (
     ASKING,
@@ -47,14 +46,8 @@ from drivers.keithley_2400_settings import (
     rest_drive,
     safe_settings,
 )
+from drivers.keithley_2400_wire import expect_no_errors, program, safe_off, switch_off, switch_on, tell
 from drivers.scpi import Setting
-
-OFF = b":OUTP OFF;:OUTP:SMOD HIMP"
-OFF_STATE = (":OUTP", ":OUTP:SMOD")
-TRIES = 3
-WAITS_S = (0.0, 0.2, 1.0)  # before each try to get into step: answers slower than a drain's quiet stay behind
-TOGETHER = 4  # settings in one message: it must fit an input buffer without handshake
-IN_COMPLIANCE = 114  # an event of table B-1, normal while the limit regulates
 
 
 class Options(BaseModel):
@@ -65,29 +58,6 @@ class Options(BaseModel):
     regulation: Literal["bounded", "current"] = "bounded"
     terminals: Literal["front", "rear"] = "front"
     nplc: float = Field(default=1.0, ge=0.01, le=5.0)
-
-
-async def switch_off(link: Link) -> None:
-    """Return when the output was read back off and high-impedance; DeviceFault after three tries."""
-    problem = ""
-    for _ in range(TRIES):
-        try:
-            await link.write(OFF)
-            state = await scpi.ask_all(link, OFF_STATE)
-            if state == ["0", "HIMP"]:
-                return
-            problem = f"it answers :OUTP {state[0]}, :OUTP:SMOD {state[1]}"
-        except (LinkTimeout, BadReply) as error:
-            problem = str(error)
-        await link.clear()
-    raise DeviceFault(f"the output of {link.address} could not be confirmed off: {problem}")
-
-
-async def safe_off(link: Link) -> None:
-    """Off from any state, knowing nothing: what was under way is aborted, and off is read back."""
-    await link.write(OFF)
-    await link.clear()
-    await switch_off(link)
 
 
 class Output:
@@ -120,9 +90,9 @@ class Output:
         """Any doubt on the way turns the output off and is raised. True: the relay opened and closed on the way."""
         try:
             opened = await self._apply(setpoint)
-            await self._expect_no_errors()
+            await expect_no_errors(self._link)
         except InstrumentError as error:
-            await self._off_because_of(error)
+            await off_because_of(error, self.turn_off)
             raise
         return opened
 
@@ -132,9 +102,9 @@ class Output:
 
     async def prepare(self) -> None:
         """Take every setting that must hold before the output may go on."""
-        await scpi.send(self._link, ("*CLS", *PLAIN))
-        await self._program(self._safe)
-        await self._expect_no_errors()
+        await tell(self._link, ("*CLS", *PLAIN))
+        await program(self._link, self._safe)
+        await expect_no_errors(self._link)
 
     async def verify(self) -> None:
         """DeviceFault when the instrument is not as it was left: switched at its front panel, reset or rebooted."""
@@ -148,7 +118,7 @@ class Output:
             self._drive = None
             raise DeviceFault(
                 f"the output of {self._link.address} is off, but not by us: front panel, output-enable line, reset or "
-                f"power failure{_listed(errors)}"
+                f"power failure{scpi.listed(errors)}"
             )
         for setting, answer in zip(expected, answers, strict=True):
             setting.confirm(answer)
@@ -174,11 +144,11 @@ class Output:
         held_limit = scpi.number(drive.limit_header, await scpi.ask(self._link, f"{drive.limit_header}?"))
         await self.prepare()
         quiet = drive.quiet(quiet_level)
-        await self._program(drive_settings(drive, quiet_level, held_limit))
-        await self._program((quiet.limit_setting(),))  # last: a measure range needs a limit within it
-        await self._expect_no_errors()
+        await program(self._link, drive_settings(drive, quiet_level, held_limit))
+        await program(self._link, (quiet.limit_setting(),))  # last: a measure range needs a limit within it
+        await expect_no_errors(self._link)
         self._drive = quiet
-        await self._switch_on()
+        await switch_on(self._link)
         reading = await self.read()
         if drive.function == CURR and reading.flags & {Flag.COMPLIANCE, Flag.RANGE_COMPLIANCE}:
             raise DeviceFault(
@@ -189,32 +159,8 @@ class Output:
     async def _relevel(self, drive: Drive, before: Drive) -> None:
         """A smaller limit goes first, a larger one last, so that neither setting's current is ever exceeded."""
         level, limit = drive.level_setting(drive.level), drive.limit_setting()
-        await self._program((limit, level) if drive.limit < before.limit else (level, limit))
+        await program(self._link, (limit, level) if drive.limit < before.limit else (level, limit))
         self._drive = drive
-
-    async def _switch_on(self) -> None:
-        await self._link.write(b":OUTP ON")
-        if await scpi.ask(self._link, ":OUTP?") != "1":
-            raise DeviceFault(f"the output of {self._link.address} does not go on: is its output-enable line open?")
-
-    async def _program(self, settings: Iterable[Setting]) -> None:
-        left = iter(settings)
-        while group := tuple(islice(left, TOGETHER)):
-            await scpi.send(self._link, (setting.command for setting in group))
-            answers = await scpi.ask_all(self._link, (setting.header for setting in group))
-            for setting, answer in zip(group, answers, strict=True):
-                setting.confirm(answer)
-
-    async def _expect_no_errors(self) -> None:
-        errors = [error for error in await scpi.take_errors(self._link) if error[0] != IN_COMPLIANCE]
-        if errors:
-            raise DeviceFault(f"{self._link.address} refuses{_listed(errors)}")
-
-    async def _off_because_of(self, error: InstrumentError) -> None:
-        try:
-            await self.turn_off()
-        except InstrumentError as worse:
-            error.add_note(f"and it could not be confirmed off: {worse}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,20 +182,12 @@ class SourceMeter:
 
     async def resync(self) -> None:
         """Prove that nothing is left to come, and that this is the same instrument, still as it was left."""
-        problem: InstrumentError | None = None
-        for wait_s in WAITS_S:
-            await real_sleep(wait_s)
-            await self.link.clear()
-            try:
-                identity = parse_identity(await scpi.identity_in_step(self.link, next(self.nonces)))
-                await self.output.verify()
-            except (LinkTimeout, BadReply) as error:
-                problem = error
-                continue
-            if identity != self.identity:
-                raise DeviceFault(f"{self.link.address} is now {identity}, and was {self.identity}")
-            return
-        raise LinkTimeout(f"{self.link.address} stays out of step: {problem}")
+        await get_into_step(self.link, self._prove)
+
+    async def _prove(self) -> None:
+        identity = parse_identity(await scpi.identity_in_step(self.link, next(self.nonces)))
+        await self.output.verify()
+        expect_same(self.link, identity, self.identity)
 
 
 @asynccontextmanager
@@ -270,10 +208,6 @@ async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
 
 def usual_ratings(options: Options) -> Ratings:
     return ratings("2400", options.regulation, options.nplc)
-
-
-def _listed(errors: Iterable[tuple[int, str]]) -> str:
-    return "".join(f"; it reports {code} {text!r}" for code, text in errors)
 
 
 DRIVER = DriverSpec(

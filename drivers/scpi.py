@@ -20,6 +20,7 @@ QUEUE_DEPTH = 12  # deeper than the 10 entries of a 2400
 ERRORS_TOLD = 5  # of the many that some queues hold
 TOGETHER = 8  # settings in one message
 READ_BACK = 1e-3
+ECHO = "the question came back: an adapter or terminal server echoes what it is sent; switch its echo off"
 RANGE_ECHO = 1.06  # a range may be answered as its full scale, 1.05 times its name
 
 
@@ -54,15 +55,17 @@ class Setting:
 async def ask(link: Link, query: str) -> str:
     """The one answer, as text without surrounding blanks."""
     raw = await link.query(query.encode("ascii"))
+    if raw.strip() == query.encode("ascii"):
+        raise BadReply(query, raw, ECHO)
     try:
         return raw.decode("ascii").strip()
     except UnicodeDecodeError as error:
         raise BadReply(query, raw, "bytes that are not ASCII") from error
 
 
-async def ask_all(link: Link, headers: Iterable[str]) -> list[str]:
-    """Several one-item queries in one message, whose answers SCPI joins by semicolons."""
-    query = ";".join(f"{header}?" for header in headers)
+async def ask_all(link: Link, headers: Iterable[str], told: Iterable[str] = ()) -> list[str]:
+    """Several one-item queries in one message, whose answers SCPI joins by semicolons; ``told`` goes before them."""
+    query = ";".join((*told, *(f"{header}?" for header in headers)))
     answer = await ask(link, query)
     answers = [part.strip() for part in answer.split(";")]
     if len(answers) != query.count("?"):

@@ -24,6 +24,14 @@ NO_SUCH_INSTRUMENT = "VISA finds no such instrument; is it on and plugged in? `c
 STUCK = "the adapter does not answer; unplug it and plug it in again"
 GONE = "the connection is closed; is the instrument still on and plugged in?"
 
+XON, XOFF = 0x11, 0x13
+XON_XOFF = (
+    "; XON or XOFF came with it: set the instrument's flow control to NONE, or write flow=xonxoff in the address "
+    "(serial:///dev/ttyUSB0?flow=xonxoff)"
+)
+GARBLED = "; that is no text: are baud rate, data bits and parity those of the instrument?"
+CR_ONLY = "; it ends in CR: set the instrument's terminator to LF or CR+LF"
+
 BY_ERRNO = {
     errno.ECONNREFUSED: REFUSED,
     errno.EHOSTUNREACH: SILENT,
@@ -66,8 +74,19 @@ def exchange_error(address: str, error: BaseException) -> LinkError:
     return LinkClosed(f"lost {address}: {REFUSED if refused else GONE} ({error or type(error).__name__})")
 
 
-def silence(address: str, timeout_s: float) -> LinkTimeout:
-    return LinkTimeout(f"no whole answer from {address} within {timeout_s:g} s")
+def silence(address: str, timeout_s: float, heard: bytes = b"") -> LinkTimeout:
+    """``heard``: what came of an answer that did not end."""
+    only = f"; it sent only {heard[:64]!r}{line_hint(heard)}" if heard else ""
+    return LinkTimeout(f"no whole answer from {address} within {timeout_s:g} s{only}")
+
+
+def line_hint(heard: bytes) -> str:
+    """What these bytes tell of a serial line's settings, to stand at the end of a sentence; empty for good text."""
+    if XON in heard or XOFF in heard:
+        return XON_XOFF
+    if any(byte > 126 or (byte < 32 and byte not in b"\r\n\t") for byte in heard):
+        return GARBLED
+    return CR_ONLY if heard.endswith(b"\r") else ""
 
 
 def out_of_step(address: str) -> LinkTimeout:

@@ -135,7 +135,7 @@ class SocketLink(asyncio.Protocol):
         if self._loop.time() < self._deadline_s:
             self._watch = self._loop.call_at(self._deadline_s, self._expire)
         else:
-            reply.set_exception(silence(self._address, self._defaults.timeout_s))
+            reply.set_exception(silence(self._address, self._defaults.timeout_s, self._buffer))
 
     async def _drain(self) -> None:
         """Discard until nothing has come for a while; who never falls quiet is out of step."""

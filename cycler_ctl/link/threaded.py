@@ -121,7 +121,7 @@ def exchange(address: str, port: Port, defaults: LinkDefaults, message: bytes) -
     reply = b""
     while (length := defaults.reply_length(reply)) is None:
         if clock.now() >= defaults.timeout_s:
-            raise silence(address, defaults.timeout_s)
+            raise silence(address, defaults.timeout_s, reply)
         reply += port.read()
     return reply[:length]
 

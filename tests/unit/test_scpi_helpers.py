@@ -11,7 +11,7 @@ from cycler_ctl.errors import BadReply, DeviceFault, LinkTimeout
 from cycler_ctl.instrument import ConstantCurrent, Flag
 from cycler_ctl.testing.transcript import CLEAR, transcript
 from drivers import scpi
-from drivers.keithley_2400 import OFF, safe_off, switch_off
+from drivers.keithley_2400_wire import OFF, safe_off, switch_off
 from drivers.keithley_2400_ratings import SPECS
 from drivers.keithley_2400_settings import Drive, drive_for, parse_identity, parse_reading
 from drivers.scpi import Setting
