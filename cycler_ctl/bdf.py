@@ -87,9 +87,9 @@ def bdf_values(row: Row, discharge_means: Verb | None) -> tuple[Value, ...]:
         row.step_id,
         row.step_time_s,
         row.seq,
-        *_charging_first(row.run_total, turned=turned),
-        *_charging_first(row.cycle_total, turned=turned),
-        *_charging_first(row.step_total, turned=turned),
+        *charging_first(row.run_total, turned=turned),
+        *charging_first(row.cycle_total, turned=turned),
+        *charging_first(row.step_total, turned=turned),
     )
 
 
@@ -98,7 +98,7 @@ def charging_sign(discharge_means: Verb | None) -> int:
     return -1 if discharge_means is Verb.DELITHIATE else 1
 
 
-def _charging_first(passed: Counters, *, turned: bool) -> tuple[float, float, float, float]:
+def charging_first(passed: Counters, *, turned: bool) -> tuple[float, float, float, float]:
     if turned:
         return passed.reduction_Ah, passed.oxidation_Ah, passed.reduction_Wh, passed.oxidation_Wh
     return passed.oxidation_Ah, passed.reduction_Ah, passed.oxidation_Wh, passed.reduction_Wh

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cycler_ctl.errors import StoreError
+from cycler_ctl.stepfacts import StepFacts, step_facts
 from cycler_ctl.store.codec import ROW_COLUMNS
 from cycler_ctl.store.export.bundle import unpack_run
 from cycler_ctl.store.info import RunInfo
@@ -39,8 +40,9 @@ Table = dict[str, NDArray[Any]]
 """One array a column, all of one length: int64, float64 or text."""
 
 PAGE = 50_000
-_TEXTS = frozenset({"step_id", "mode", "mark", "word", "label", "end_reason", "also_met"})
-_WHOLE = frozenset({"seq", "cycle", "step_count", "direction"})
+_ADDED = ("uncertainty_Ah", "resistance_ohm", "range_A", "flags", "retries")
+_TEXTS = frozenset({"step_id", "mode", "mark", "word", "label", "end_reason", "also_met", "flags"})
+_WHOLE = frozenset({"seq", "cycle", "step_count", "direction", "retries"})
 
 
 class Recording:
@@ -90,9 +92,15 @@ class Recording:
         return {name: np.concatenate([page[name] for page in pages]) for name in names}
 
     def steps(self) -> Table:
-        """One entry for each executed step; ``charge_Ah`` is at its end point, ``also_met`` is joined by semicolons."""
-        names = [field.name for field in fields(StepSummary)]
-        return _table(names, [[_value(step, name) for name in names] for step in self._reader.steps()])
+        """One entry for each executed step; ``charge_Ah`` is at its end point, ``also_met`` is joined by semicolons.
+
+        ``uncertainty_Ah`` is that of ``charge_Ah`` with k = 2 (``cycler_ctl.uncertainty.DEFINITION``), ``resistance_ohm``
+        that of the step's edge, ``range_A`` of the current, ``flags`` the instrument's, ``retries`` the readings lost.
+        """
+        names, found = [field.name for field in fields(StepSummary)], self._reader.steps()
+        table = _table(names, [[_value(step, name) for name in names] for step in found])
+        added = step_facts(self.info, found, self._reader.events())
+        return table | _table(_ADDED, [[_added(one, name) for name in _ADDED] for one in added])
 
     def cycles(self) -> Table:
         """One entry for each completed cycle."""
@@ -140,6 +148,10 @@ def _array(name: str, values: Sequence[Any]) -> NDArray[Any]:
     if name in _TEXTS:
         return np.array(["" if value is None else str(value) for value in values], dtype=np.str_)
     return np.array(values, dtype=np.int64 if name in _WHOLE else np.float64)
+
+
+def _added(one: StepFacts, name: str) -> object:
+    return "; ".join(one.flags) if name == "flags" else getattr(one, name)
 
 
 def _value(step: StepSummary, name: str) -> object:

@@ -13,6 +13,7 @@ from cycler_ctl.curves import active_mass_g, fills_first
 from cycler_ctl.errors import StoreError
 from cycler_ctl.predicted import static_path
 from cycler_ctl.report.scan import Scan, scan
+from cycler_ctl.stepfacts import StepFacts, step_facts
 from cycler_ctl.store.export.atomic import sha256_of
 from cycler_ctl.store.export.seal import Seal, read_manifest
 from cycler_ctl.store.info import RunInfo
@@ -75,11 +76,13 @@ class Facts:
     state: RunState
     protocol_is_its_hash: bool
     cycles: tuple[CycleFacts, ...]
-    steps: int
+    steps: tuple[StepFacts, ...]
     ends: tuple[StepEnds, ...]
     overshoot: Overshoot | None
     events: tuple[EventRecord, ...]
     scan: Scan
+    clocks_untold: tuple[str, ...]
+    """What the rows show of their clocks and no event explains."""
     files: tuple[RunFile, ...]
     seals: tuple[Seal, ...]
     seal_trouble: str | None
@@ -91,18 +94,20 @@ class Facts:
 def gather(reader: RunReader) -> Facts:
     """Everything, from the folder of a run; a bundle's copy is one too."""
     info, state = reader.info, reader.state
-    steps = reader.steps()
+    steps, events = reader.steps(), tuple(reader.events())
     seals, seal_trouble = _seals(reader)
+    scanned = scan(reader)
     return Facts(
         info=info,
         state=state,
         protocol_is_its_hash=_sha256(info.protocol_text) == info.protocol_sha256,
         cycles=tuple(_cycles(info, reader.cycles())),
-        steps=len(steps),
+        steps=tuple(step_facts(info, steps, events)),
         ends=tuple(_ends(steps)),
         overshoot=_overshoot(steps),
-        events=tuple(reader.events()),
-        scan=scan(reader),
+        events=events,
+        scan=scanned,
+        clocks_untold=tuple(scanned.clocks.untold(events)),
         files=tuple(_files(reader, state)),
         seals=seals,
         seal_trouble=seal_trouble,

@@ -43,7 +43,7 @@ def _section(section: Section) -> Iterator[str]:
         yield _table(section.table.heads, section.table.rows)
         if len(section.table.rows) < len(section.table.all_rows):
             folded = _table(section.table.heads, section.table.all_rows)
-            yield f"<details><summary>all {len(section.table.all_rows)} cycles</summary>{folded}</details>"
+            yield f"<details><summary>all {len(section.table.all_rows)} {section.table.of}</summary>{folded}</details>"
     if section.lines:
         yield "<dl>" + "".join(_line(*line) for line in section.lines) + "</dl>"
 

@@ -9,6 +9,8 @@ from cycler_ctl.report.facts import Facts
 from cycler_ctl.report.html import render_html
 from cycler_ctl.report.sections import Section, sections
 from cycler_ctl.report.text import render_text
+from cycler_ctl.stepfacts import StepFacts
+from cycler_ctl.uncertainty import COVERAGE_FACTOR, CYCLE_DEFINITION, DEFINITION
 from protocols.record import JSON, EventKind, EventRecord
 
 PLAIN = frozenset({EventKind.RUN_STARTED, EventKind.STEP_STARTED, EventKind.STEP_ENDED, EventKind.CYCLE_ENDED})
@@ -54,15 +56,18 @@ def report_json(facts: Facts) -> dict[str, JSON]:
         "outcome": state.outcome,
         "reason": state.reason,
         "cycles": [asdict(cycle) for cycle in facts.cycles],
-        "steps": facts.steps,
+        "steps": len(facts.steps),
+        "each_step": [_step(one) for one in facts.steps],
+        "uncertainty": {"coverage_factor": COVERAGE_FACTOR, "definition": f"{DEFINITION} {CYCLE_DEFINITION}"},
         "ends": _ends(facts),
         "overshoot": _overshoot(facts),
         "events": [_event(one) for one in facts.events if one.kind not in PLAIN],
-        "clock_steps": [asdict(step) for step in scan.clock_steps],
+        "clock_steps": [asdict(step) for step in scan.clocks.steps],
+        "clocks_disagree": list(facts.clocks_untold),
         "rows": {
             "count": scan.rows,
             "missing": scan.missing,
-            "backwards": scan.backwards,
+            "backwards": scan.clocks.backwards,
             "sha256": scan.sha256,
             "voltage_V": None if scan.voltage_V is None else list(scan.voltage_V),
             "temperature_degC": None if scan.temperature_degC is None else list(scan.temperature_degC),
@@ -71,6 +76,11 @@ def report_json(facts: Facts) -> dict[str, JSON]:
         "seals": [asdict(seal) for seal in facts.seals],
         "seal_trouble": facts.seal_trouble,
     }
+
+
+def _step(one: StepFacts) -> JSON:
+    """The summary with what was added to it; the step is called as elsewhere in this document."""
+    return {**asdict(one.step), **{key: value for key, value in asdict(one).items() if key != "step"}}
 
 
 def _event(event: EventRecord) -> JSON:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from cycler_ctl.curves import fills_first
-from cycler_ctl.report.facts import Facts, StepEnds, counted_texts, first_of_each, text_of
-from cycler_ctl.report.tables import Table, cycle_table
+from cycler_ctl.report.facts import Facts, StepEnds, first_of_each
+from cycler_ctl.report.happened import MOST_LINES, at_text, happened, left_over, plural, utc_text
+from cycler_ctl.report.tables import Table, cycle_table, step_table
+from cycler_ctl.uncertainty import CYCLE_DEFINITION, DEFINITION
 from protocols.model import Verb
 from protocols.quantities import format_duration, format_number
-from protocols.record import JSON, EventKind, EventRecord
-
-MOST_LINES = 20
-"""Of one kind; more are counted, and are all in the run file."""
-ACTIONS = {"start": "started", "pause": "paused", "resume": "resumed", "skip": "skipped a step", "stop": "stopped"}
-
-
-Teller = Callable[[EventRecord], str]
+from protocols.record import JSON, EventKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +30,12 @@ def sections(facts: Facts) -> list[Section]:
         Section("Run", tuple(_run(facts))),
         Section("How it ended", tuple(_ending(facts))),
         Section("Capacities", tuple(_cycle_lines(facts)), cycle_table(facts.cycles)),
+        Section("Steps", tuple(_step_lines(facts)), step_table(facts.steps)),
         Section("Why steps ended", tuple(line for ends in facts.ends for line in _ends(ends))),
-        Section("What happened", tuple(_happened(facts))),
+        Section("What happened", tuple(happened(facts))),
         Section("The record", tuple(_record(facts))),
         Section("Programs", tuple(_programs(facts))),
     ]
-
-
-def utc_text(utc_s: float) -> str:
-    return f"{datetime.fromtimestamp(utc_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _run(facts: Facts) -> Iterator[tuple[str, str]]:
@@ -61,6 +52,7 @@ def _run(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "channel", f"{info.channel} of station {info.station}, {info.site}"
     yield "instrument", " | ".join(_instrument(info.instrument)) or "not recorded"
     yield "calibration", str(info.instrument.get("calibration") or "not known: the instrument does not tell")
+    yield "verified", _verified(info.settings.get("verification"))
     if "protection" in info.instrument:
         yield "protection", f"class {info.instrument['protection']}: {info.instrument.get('protection_why') or ''}"
     yield "sign", _sign(info.discharge_means)
@@ -98,6 +90,19 @@ def _sign(means: Verb | None) -> str:
     return words if means is None else f"{words}; discharge = {means.value}"
 
 
+def _verified(told: JSON) -> str:
+    """The last comparison of this output with a known resistor before the run."""
+    if not isinstance(told, Mapping):
+        return "never compared with a known resistor"
+    if "trouble" in told:
+        return f"not known: {told['trouble']}"
+    share, ohm = told.get("worst_of_allowed"), told.get("resistor_ohm")
+    worst = f", largest error {share * 100:.0f} % of what is allowed" if isinstance(share, int | float) else ""
+    resistor = f" with {format_number(ohm)} Ω" if isinstance(ohm, int | float) else ""
+    other = "" if told.get("same_instrument") else f" - ANOTHER INSTRUMENT, serial {told.get('serial')}"
+    return f"{told.get('date')}{resistor}: {'passed' if told.get('passed') else 'FAILED'}{worst}{other}"
+
+
 def _ending(facts: Facts) -> Iterator[tuple[str, str]]:
     state = facts.state
     if state.state == "running":
@@ -107,9 +112,9 @@ def _ending(facts: Facts) -> Iterator[tuple[str, str]]:
     if state.ended_utc_s is not None:
         took = format_duration(max(0.0, state.ended_utc_s - facts.info.started_utc_s))
         yield "ended", f"{utc_text(state.ended_utc_s)}, after {took}"
-    yield "done", f"{_plural(facts.steps, 'step')}, {_plural(len(facts.cycles), 'whole cycle')}"
+    yield "done", f"{plural(len(facts.steps), 'step')}, {plural(len(facts.cycles), 'whole cycle')}"
     for event in facts.of(EventKind.REPEAT_ENDED):
-        yield "", f"{_at(event)}: {event.data.get('reason')} at cycle {event.data.get('cycle')}"
+        yield "", f"{at_text(event)}: {event.data.get('reason')} at cycle {event.data.get('cycle')}"
 
 
 def _cycle_lines(facts: Facts) -> Iterator[tuple[str, str]]:
@@ -123,6 +128,22 @@ def _cycle_lines(facts: Facts) -> Iterator[tuple[str, str]]:
             yield "EE", "energy efficiency: discharge / charge of the same cycle"
 
 
+def _step_lines(facts: Facts) -> Iterator[tuple[str, str]]:
+    if not facts.steps:
+        yield "steps", "none was ended"
+        return
+    if any(one.uncertainty_Ah is not None for one in facts.steps):
+        yield "± mAh", f"uncertainty of the charge. {DEFINITION} {CYCLE_DEFINITION}"
+    else:
+        yield "uncertainty", "not stated: the instrument's accuracy on its ranges is not in the record"
+    yield "edge Ω", "change of voltage over change of current from the last sample before to the step's first"
+    yield (
+        "past mV",
+        "how far the voltage was past its cut-off at the end; crossed: when it met it, in run time, interpolated",
+    )
+    yield "wires", "4: the instrument said that it senses at the cell; range: of the current, through the step"
+
+
 def _ends(ends: StepEnds) -> Iterator[tuple[str, str]]:
     usual, *others = ends.reasons
     more = "".join(f"; {count} x {reason}" for reason, count in others)
@@ -131,86 +152,13 @@ def _ends(ends: StepEnds) -> Iterator[tuple[str, str]]:
     for step, alike in exceptions[:MOST_LINES]:
         again = f", and {alike - 1} more after it" if alike > 1 else ""
         yield "", f"cycle {step.cycle}, at {format_duration(step.ended_s)}: {step.end_reason}{again}"
-    yield from _left_over(len(exceptions))
-
-
-def _happened(facts: Facts) -> Iterator[tuple[str, str]]:
-    yield from _listed("trips", facts.of(EventKind.TRIP), _told)
-    yield from _listed("faults", facts.of(EventKind.FAULT), _told)
-    yield from _listed("gaps", facts.of(EventKind.GAP), _gap)
-    yield from _listed("people", facts.of(EventKind.OPERATOR), _action)
-    yield from _overshoot(facts)
-    yield from _clock(facts)
-    yield from _counted("warnings", facts.of(EventKind.WARNING))
-    yield from _counted("notes", facts.of(EventKind.NOTE))
-    yield "retries", "not recorded one by one: a late or garbled answer costs a row, three in a row end the run"
-
-
-def _listed(label: str, events: Sequence[EventRecord], told: Teller) -> Iterator[tuple[str, str]]:
-    yield label, str(len(events)) if events else "none"
-    for event in events[:MOST_LINES]:
-        yield "", told(event)
-    yield from _left_over(len(events))
-
-
-def _counted(label: str, events: Sequence[EventRecord]) -> Iterator[tuple[str, str]]:
-    texts = counted_texts(events)
-    yield label, str(len(events)) if events else "none"
-    for text, count, first_s in texts[:MOST_LINES]:
-        yield "", f"{format_duration(first_s)}: {text}" + (f" ({count} times)" if count > 1 else "")
-    yield from _left_over(len(texts))
-
-
-def _left_over(found: int) -> Iterator[tuple[str, str]]:
-    if found > MOST_LINES:
-        yield "", f"... and {found - MOST_LINES} more: see the run file"
-
-
-def _at(event: EventRecord) -> str:
-    return f"{utc_text(event.utc_s)} ({format_duration(event.time_s)})"
-
-
-def _told(event: EventRecord) -> str:
-    return f"{_at(event)}: {text_of(event.data)}"
-
-
-def _gap(event: EventRecord) -> str:
-    """How long, and the charge that was not measured but reckoned with."""
-    gap_s, charge_Ah = event.data.get("gap_s"), event.data.get("inferred_Ah")
-    known = format_duration(gap_s) if isinstance(gap_s, int | float) else "of unknown length"
-    charge = f", {format_number(charge_Ah * 1e3)} mAh inferred" if isinstance(charge_Ah, int | float) else ""
-    why = f": {event.data['text']}" if event.data.get("text") else ""
-    return f"{_at(event)}: {known} without a reading{charge}{why}"
-
-
-def _action(event: EventRecord) -> str:
-    action, paused_s = str(event.data.get("action")), event.data.get("paused_s")
-    after = f" after {format_duration(paused_s)}" if isinstance(paused_s, int | float) else ""
-    return f"{_at(event)}: {ACTIONS.get(action, action)} by {event.data.get('by') or 'a person'}{after}"
-
-
-def _overshoot(facts: Facts) -> Iterator[tuple[str, str]]:
-    found = facts.overshoot
-    if found is None:
-        yield "overshoot", "no voltage cut-off ended a step"
-        return
-    where = f"step {found.worst.step_id}, cycle {found.worst.cycle}"
-    middle, worst = (f"{format_number(value * 1e3, 3)} mV" for value in (found.median_V, found.worst_V))
-    yield "overshoot", f"of {_plural(found.count, 'voltage cut-off')}: median {middle}, worst {worst} ({where})"
-
-
-def _clock(facts: Facts) -> Iterator[tuple[str, str]]:
-    scan = facts.scan
-    yield "clock steps", str(scan.clock_steps_found) if scan.clock_steps_found else "none above 1 s"
-    for step in scan.clock_steps[:MOST_LINES]:
-        yield "", f"before row {step.seq} ({format_duration(step.time_s)}): the wall clock moved by {step.by_s:+.1f} s"
-    yield from _left_over(scan.clock_steps_found)
+    yield from left_over(len(exceptions))
 
 
 def _record(facts: Facts) -> Iterator[tuple[str, str]]:
     scan = facts.scan
     whole = f"{scan.missing} MISSING" if scan.missing else "none missing"
-    order = f", run time falls at {scan.backwards} of them" if scan.backwards else ""
+    order = f", run time falls at {scan.clocks.backwards} of them" if scan.clocks.backwards else ""
     yield "rows", f"{scan.rows}, {whole}{order}"
     if scan.voltage_V is not None:
         yield "voltage", f"{format_number(scan.voltage_V[0])} V to {format_number(scan.voltage_V[1])} V"
@@ -228,16 +176,12 @@ def _seals(facts: Facts) -> str:
     if not facts.seals:
         return "there are no sealed days beside the run file"
     first, last = facts.seals[0], facts.seals[-1]
-    return f"{_plural(len(facts.seals), 'sealed file')}, rows {first.first_seq} to {last.last_seq}"
+    return f"{plural(len(facts.seals), 'sealed file')}, rows {first.first_seq} to {last.last_seq}"
 
 
 def _programs(facts: Facts) -> Iterator[tuple[str, str]]:
     versions = ", ".join(f"{name} {version}" for name, version in facts.info.versions.items())
     yield "versions", versions or "not recorded"
-
-
-def _plural(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _pairs(value: JSON) -> Iterable[tuple[JSON, JSON]]:

@@ -1,4 +1,4 @@
-"""The cycles of a run as a table: all of a few; of many the first, the last and some between."""
+"""The cycles and the steps of a run as tables: all of a few; of many the first, the last and some between."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cycler_ctl.report.facts import CycleFacts
-from protocols.quantities import format_number
+from cycler_ctl.stepfacts import StepFacts
+from protocols.planning.advice import range_text
+from protocols.quantities import format_duration, format_number
 
 SHOWN = 12
 """As many cycles have a line each on the page."""
@@ -21,6 +23,8 @@ class Table:
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     all_rows: tuple[tuple[str, ...], ...]
+    of: str
+    """What a row is, in the plural."""
 
 
 Column = tuple[str, Callable[[CycleFacts], str]]
@@ -30,9 +34,47 @@ def cycle_table(cycles: Sequence[CycleFacts]) -> Table | None:
     if not cycles:
         return None
     columns = _columns(cycles)
-    rows = tuple(tuple(text(cycle) for _, text in columns) for cycle in cycles)
-    shown = [rows[place] for place in chosen(len(rows))]
-    return Table(tuple(head for head, _ in columns), tuple(shown), rows)
+    rows = [tuple(text(cycle) for _, text in columns) for cycle in cycles]
+    return _table(tuple(head for head, _ in columns), rows, "cycles")
+
+
+STEP_HEADS = ("no.", "cycle", "step", "what", "mAh", "± mAh", "edge Ω", "past mV", "crossed", "range", "wires", "lost")
+
+
+def step_table(steps: Sequence[StepFacts]) -> Table | None:
+    """Columns that would be empty are left out."""
+    if not steps:
+        return None
+    rows = [_step_row(one) for one in steps]
+    full = [place for place in range(len(STEP_HEADS)) if any(row[place] for row in rows)]
+    short = [tuple(row[place] for place in full) for row in rows]
+    return _table(tuple(STEP_HEADS[place] for place in full), short, "steps")
+
+
+def _step_row(one: StepFacts) -> tuple[str, ...]:
+    step = one.step
+    return (
+        str(step.step_count),
+        str(step.cycle),
+        step.step_id,
+        step.word,
+        format_number(step.charge_Ah * 1e3),
+        "" if one.uncertainty_Ah is None else format_number(one.uncertainty_Ah * 1e3, 2),
+        "" if one.resistance_ohm is None else format_number(one.resistance_ohm, 3),
+        "" if step.overshoot_V is None else format_number(step.overshoot_V * 1e3, 2),
+        "" if step.crossing_s is None else format_duration(step.crossing_s),
+        "" if one.range_A is None else range_text(one.range_A),
+        " ".join(WIRES.get(flag, flag) for flag in one.flags),
+        str(one.retries or ""),
+    )
+
+
+WIRES = {"four_wire": "4"}
+
+
+def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], of: str) -> Table:
+    shown = tuple(rows[place] for place in chosen(len(rows)))
+    return Table(heads, shown, tuple(rows), of)
 
 
 def chosen(count: int) -> list[int]:

@@ -47,7 +47,7 @@ def _print_table(console: Console, table: Table) -> None:
         grid.add_row(*(_text(cell) for cell in row))
     console.print(grid)
     if len(table.rows) < len(table.all_rows):
-        console.print(f"  {len(table.rows)} of {len(table.all_rows)} cycles; all of them: --json, --html")
+        console.print(f"  {len(table.rows)} of {len(table.all_rows)} {table.of}; all of them: --json, --html")
 
 
 def _text(words: str) -> Text:

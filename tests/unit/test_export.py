@@ -190,6 +190,30 @@ def test_the_metadata_name_the_files_the_sign_and_what_went_wrong(tmp_path: Path
     assert (own["rows"], own["cell"]) == (len(list(cycling_rows())), INFO.cell)
 
 
+def test_the_metadata_hold_what_passed_in_each_step_and_cycle(tmp_path: Path) -> None:
+    own = sidecar(export_bdf_csv(record(tmp_path)))["extras"]["cycler_ctl"]
+    ends = {row.step_count: row.step_total for row in cycling_rows()}
+    assert own["steps"]["step_count"] == list(ends)
+    assert own["steps"]["discharging_capacity_ah"] == [one.reduction_Ah for one in ends.values()]
+    assert own["steps"]["charging_energy_wh"] == [one.oxidation_Wh for one in ends.values()]
+    assert own["cycles"]["cycle_count"] == sorted({row.cycle for row in cycling_rows()})
+    assert own["cycles"]["discharging_capacity_ah"][1:] == pytest.approx([2.2e-3, 1.7e-3])
+    assert own["uncertainty"]["coverage_factor"] == 2.0
+    turned = replace(INFO, run="20261122-101501-a1-7f3k", discharge_means=Verb.DELITHIATE)
+    own = sidecar(export_bdf_csv(record(tmp_path, turned)))["extras"]["cycler_ctl"]
+    assert own["cycles"]["charging_capacity_ah"][1:] == pytest.approx([2.2e-3, 1.7e-3])
+
+
+def test_lost_readings_and_clocks_that_disagree_are_deviations(tmp_path: Path) -> None:
+    lost = EventRecord(14.0, START_UTC_S + 14.0, EventKind.RETRY, {"step_count": 1, "count": 1, "text": "no answer"})
+    rows = [replace(row, utc_s=row.utc_s + 60.0) if row.seq > 5 else row for row in cycling_rows()]
+    path = export_bdf_csv(record(tmp_path, events=[lost], rows=rows))
+    first, second = sidecar(path)["battinfo_test"]["test"]["conformance"]["deviations"]
+    assert (first["category"], first["type"], first["description"]) == ("communication_loss", "retry", "no answer")
+    assert second["type"] == "test_time"
+    assert second["description"].startswith("row 6: the clocks part by +60.0 s")
+
+
 def test_where_the_sign_is_turned_the_metadata_say_so(tmp_path: Path) -> None:
     path = export_bdf_csv(record(tmp_path, replace(INFO, discharge_means=Verb.DELITHIATE)))
     assert "opposite sign" in sidecar(path)["extras"]["cycler_ctl"]["sign_convention"]

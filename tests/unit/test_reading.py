@@ -103,6 +103,8 @@ def test_steps_cycles_events_and_what_is_known_of_the_run(run_dir: Path) -> None
         assert (steps["step_id"].tolist(), steps["charge_Ah"].tolist()) == (["2.cv"], [1e-3])
         assert (steps["also_met"][0], steps["label"][0]) == ("20 h; |current| < 1 µA", "")
         assert np.isnan(steps["crossing_s"]).all()
+        assert np.isnan(steps["uncertainty_Ah"]).all()
+        assert steps["retries"].dtype.kind == "i"
         assert (cycles["cycle"].tolist(), cycles["lithiation_Ah"].tolist()) == ([1], [2e-3])
         assert [event.data["text"] for event in run.events()] == ["hello"]
         assert (run.info.cell["name"], run.state.outcome) == ("MG 0142/a", Outcome.FINISHED)

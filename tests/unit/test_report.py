@@ -27,7 +27,7 @@ from cycler_ctl.store.writer import RunWriter, create_run
 from cycler_ctl.testing.rows import START_UTC_S, Shape, cycling_rows
 from protocols.check import check_text
 from protocols.model import Verb
-from protocols.record import CycleSummary, EventKind, EventRecord, Outcome, StepSummary
+from protocols.record import JSON, CycleSummary, EventKind, EventRecord, Outcome, Row, StepSummary
 
 PROTOCOL = "protocol: 1\nname: å\n"
 CELL: dict[str, Any] = {"name": "MG 0142/a", "active_mass_g": 1.4e-3, "active_material": "MgH2"}
@@ -173,9 +173,91 @@ def test_no_line_is_wider_than_a_hundred_columns_whatever_the_names(tmp_path: Pa
 def test_the_wall_clock_s_steps_are_found_in_the_rows(tmp_path: Path) -> None:
     rows = [replace(row, utc_s=row.utc_s - (3600.0 if row.seq >= 10 else 0.0)) for row in ROWS]
     facts = facts_of(ended(tmp_path, rows=rows))
-    (found,) = facts.scan.clock_steps
+    (found,) = facts.scan.clocks.steps
     assert (found.seq, found.by_s) == pytest.approx((10, -3600.0))
     assert "the wall clock moved by -3600.0 s" in report_text(facts)
+
+
+def clock_set(at_s: float, by_s: float) -> EventRecord:
+    return told(at_s, EventKind.WARNING, text="the computer's clock was set", clock_step_s=by_s)
+
+
+def test_clocks_that_disagree_and_no_event_says_why_are_told_and_cost_the_exit_status(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at_s = ROWS[9].time_s
+    rows = [replace(row, utc_s=row.utc_s - (3600.0 if row.seq >= 10 else 0.0)) for row in ROWS]
+    explained = ended(tmp_path / "set", rows=rows, events=[clock_set(at_s, -3600.0)])
+    assert facts_of(explained).clocks_untold == ()
+    assert show_report(explained, None, html=False, json_wanted=False) == 0
+    for number, events in enumerate(([], [clock_set(at_s, -36.0)], [clock_set(at_s + 600, -3600.0)])):
+        tampered = ended(tmp_path / str(number), rows=rows, events=events)
+        assert show_report(tampered, None, html=False, json_wanted=False) == 1
+        said = capsys.readouterr().out
+        assert "clocks THEY DISAGREE" in lines_of(said)
+        assert "row 10: the clocks part by -3600.0 s and no event says that one was set" in lines_of(said)
+
+
+def test_a_row_s_time_that_was_changed_is_told(tmp_path: Path) -> None:
+    rows = [replace(row, time_s=row.time_s + 2.0) if row.seq == 20 else row for row in ROWS]
+    untold = facts_of(ended(tmp_path, rows=rows)).clocks_untold
+    assert [one.split(":")[0] for one in untold] == ["row 20", "row 21"]
+
+
+def test_clocks_that_part_slowly_are_told_beyond_what_a_time_server_does(tmp_path: Path) -> None:
+    def drifting(share: float) -> list[Row]:
+        return [replace(row, utc_s=row.utc_s + share * row.time_s) for row in thick]
+
+    thick = [
+        replace(row, time_s=5.0 * row.seq, utc_s=START_UTC_S + 5.0 * row.seq) for row in cycling_rows(Shape(points=900))
+    ]
+    assert facts_of(ended(tmp_path / "a", rows=drifting(5e-4))).clocks_untold == ()
+    (sentence,) = facts_of(ended(tmp_path / "b", rows=drifting(2e-3))).clocks_untold
+    assert sentence.startswith("the clocks part by +")
+
+
+RANGE = {"range_A": 1e-3, "measure_gain": 3.5e-4, "measure_offset_A": 6e-7}
+EDGE = {
+    "step_count": 2,
+    "range_A": 1e-3,
+    "to_A": -5e-4,
+    "after_s": 0.36,
+    "resistance_ohm": 12.5,
+    "flags": ["four_wire"],
+}
+
+
+def test_each_step_s_charge_has_its_uncertainty_and_what_it_is_made_of(tmp_path: Path) -> None:
+    info = replace(INFO, instrument={**INFO.instrument, "ranges": [RANGE]})
+    lost = [told(9.0 + n, EventKind.RETRY, step_count=2, count=n, text="READ?: no answer") for n in (1, 2)]
+    facts = facts_of(ended(tmp_path, info, events=[told(0.0, EventKind.EDGE, **EDGE), *lost]))
+    said = lines_of(report_text(facts))
+    assert "no. cycle step what mAh ± mAh edge Ω past mV range wires lost" in said
+    assert "2 2 2.1 lithiate 1 0.048 12.5 2 1 mA 4 2" in said
+    assert "retries 2 readings lost and asked for again" in said
+    assert "2026-11-22 10:15:11 UTC (11 s): no. 2 of step 2: READ?: no answer" in said
+    assert any("root of the sum of squares" in line for line in said)
+    each = report_json(facts)["each_step"]
+    assert isinstance(each, list)
+    assert each[1]["uncertainty_Ah"] == pytest.approx(4.81e-5, rel=0.01)  # type: ignore[index,call-overload]
+    assert report_json(facts)["uncertainty"]["coverage_factor"] == 2.0  # type: ignore[index,call-overload]
+
+
+def test_the_last_comparison_with_a_resistor_is_told(tmp_path: Path) -> None:
+    made: dict[str, JSON] = {
+        "date": "2026-11-01",
+        "passed": True,
+        "resistor_ohm": 1e3,
+        "worst_of_allowed": 0.4,
+        "same_instrument": True,
+    }
+    info = replace(INFO, settings={"verification": made}, instrument={**INFO.instrument, "calibration": "2026-03-01"})
+    said = lines_of(report_text(facts_of(ended(tmp_path, info))))
+    assert "verified 2026-11-01 with 1000 Ω: passed, largest error 40 % of what is allowed" in said
+    assert "calibration 2026-03-01" in said
+    other = replace(info, settings={"verification": {**made, "same_instrument": False, "serial": "9"}})
+    said = lines_of(report_text(facts_of(ended(tmp_path / "b", other))))
+    assert "ANOTHER INSTRUMENT, serial 9" in " ".join(said)
 
 
 def test_the_rows_digest_is_the_manifest_s(run_dir: Path) -> None:
@@ -285,5 +367,5 @@ def test_a_predicted_run_s_report_has_the_prediction_s_cycles(tmp_path: Path) ->
     made = predict(program, model_of("a", program.cell), tmp_path, text)
     facts = facts_of(next((tmp_path / "runs").iterdir()))
     assert [one.lithiation_mAh_per_g for one in facts.cycles] == [one.lithiation_mAh for one in made.cycles]
-    assert (facts.scan.rows, facts.scan.missing, facts.scan.clock_steps) == (made.rows, 0, [])
+    assert (facts.scan.rows, facts.scan.missing, facts.scan.clocks.steps) == (made.rows, 0, [])
     assert facts.state.outcome is Outcome.FINISHED

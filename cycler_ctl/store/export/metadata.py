@@ -10,34 +10,44 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cycler_ctl.store.export.passed import passed
 from cycler_ctl.store.reader import RunReader, RunState
 from protocols.model import Verb
-from protocols.record import JSON, EventKind, EventRecord, Outcome
+from protocols.record import JSON, Counters, EventKind, EventRecord, Outcome
 
 _CATEGORIES = {
     EventKind.GAP: "communication_loss",
     EventKind.TRIP: "out_of_tolerance",
     EventKind.FAULT: "equipment_failure",
     EventKind.OPERATOR: "operator_intervention",
+    EventKind.RETRY: "communication_loss",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What was written: ``backwards`` counts rows whose test time is before that of the row above."""
+    """A file that was written."""
 
     name: str
     byte_size: int
     sha256: str
-    rows: int = 0
-    backwards: int = 0
 
 
-def metadata(reader: RunReader, table: Table, others: Sequence[Table] = ()) -> dict[str, JSON]:
-    """The whole document; ``others`` are the same run's files of another format."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """In the rows: what of their clocks no event explains, and what passed by the last row of each step and cycle."""
+
+    rows: int
+    clocks_untold: Sequence[str]
+    steps: Mapping[int, Counters]
+    cycles: Mapping[int, Counters]
+
+
+def metadata(reader: RunReader, tables: Sequence[Table], seen: Seen) -> dict[str, JSON]:
+    """The whole document; ``tables`` are the run's files in the formats there are."""
     info = reader.info
     return {
-        "battinfo_test": {"test": _test(reader, table), "artifacts": _artifacts(reader, [table, *others])},
+        "battinfo_test": {"test": _test(reader, seen), "artifacts": _artifacts(reader, tables)},
         "battinfo_cell": {"cell_instance": {"name": str(info.cell.get("name", ""))}},
         "bdf": {"source": f"cycler-ctl run {info.run}"},
         "extras": {
@@ -47,7 +57,7 @@ def metadata(reader: RunReader, table: Table, others: Sequence[Table] = ()) -> d
                 "site": info.site,
                 "station": info.station,
                 "channel": info.channel,
-                "rows": table.rows,
+                "rows": seen.rows,
                 "sign_convention": _sign(info.discharge_means),
                 "discharge_means": info.discharge_means or Verb.LITHIATE,
                 "sample_every_s": info.sample_every_s,
@@ -57,6 +67,7 @@ def metadata(reader: RunReader, table: Table, others: Sequence[Table] = ()) -> d
                 "settings": info.settings,
                 "instrument": info.instrument,
                 "versions": info.versions,
+                **passed(reader, seen.steps, seen.cycles),
             }
         },
     }
@@ -66,9 +77,9 @@ def metadata_text(document: dict[str, JSON]) -> str:
     return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
 
-def _test(reader: RunReader, table: Table) -> dict[str, JSON]:
+def _test(reader: RunReader, seen: Seen) -> dict[str, JSON]:
     info, state = reader.info, reader.state
-    deviations = _deviations(reader, table)
+    deviations = _deviations(reader, seen)
     return {
         "identifier": info.run,
         "kind": "cycling",
@@ -108,7 +119,7 @@ def _conditions(reader: RunReader) -> dict[str, JSON]:
     return {} if temperature_degC is None else {"temperature_degree_celsius": temperature_degC}
 
 
-def _deviations(reader: RunReader, table: Table) -> list[JSON]:
+def _deviations(reader: RunReader, seen: Seen) -> list[JSON]:
     found: list[JSON] = [_deviation(event) for event in reader.events() if event.kind in _CATEGORIES]
     state = reader.state
     if state.state == "interrupted" or state.outcome not in {None, Outcome.FINISHED}:
@@ -120,9 +131,7 @@ def _deviations(reader: RunReader, table: Table) -> list[JSON]:
                 "occurred_at": int(state.ended_utc_s or 0),
             }
         )
-    if table.backwards:
-        text = f"test time falls at {table.backwards} rows; they are exported as they were recorded"
-        found.append({"category": "software_error", "type": "test_time", "description": text})
+    found += [{"category": "software_error", "type": "test_time", "description": one} for one in seen.clocks_untold]
     return found
 
 

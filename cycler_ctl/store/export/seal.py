@@ -21,6 +21,7 @@ from typing import Any
 from cycler_ctl.errors import StoreError
 from cycler_ctl.store.codec import ROW_COLUMNS, row_from, row_values
 from cycler_ctl.store.export.atomic import sha256_of, whole_file, whole_path
+from cycler_ctl.store.info import INFO_COLUMNS, info_values
 from cycler_ctl.store.reader import RunReader, open_run
 from protocols.record import Row
 
@@ -76,23 +77,50 @@ def check_seals(run_dir: Path) -> list[str]:
 
 
 def sealed_rows(run_dir: Path) -> Iterator[Row]:
-    """The rows of all sealed days, for a run file that cannot be read any more."""
-    for seal in read_manifest(run_dir):
+    """The rows of all sealed days that are as they were sealed."""
+    for seal in _believed(run_dir):
         yield from _read(run_dir / FOLDER / seal.name)
 
 
+def differing_seals(run_dir: Path) -> list[Seal]:
+    """Those that are as they were sealed while the run file, which can be read, has other rows."""
+    return [seal for seal in _believed(run_dir) if _rows_trouble(run_dir, seal) is not None]
+
+
+def seal_trouble(run_dir: Path) -> list[str]:
+    """What is wrong with the seals themselves."""
+    try:
+        found = [_file_trouble(run_dir, seal) for seal in read_manifest(run_dir)]
+    except StoreError as error:
+        return [str(error)]
+    return [trouble for trouble in found if trouble is not None]
+
+
+def _believed(run_dir: Path) -> list[Seal]:
+    try:
+        return [seal for seal in read_manifest(run_dir) if _file_trouble(run_dir, seal) is None]
+    except StoreError:
+        return []
+
+
 def _trouble(run_dir: Path, seal: Seal) -> str | None:
+    return _file_trouble(run_dir, seal) or _rows_trouble(run_dir, seal)
+
+
+def _file_trouble(run_dir: Path, seal: Seal) -> str | None:
     path = run_dir / FOLDER / seal.name
     if not path.is_file():
         return f"{seal.name} is missing"
-    if sha256_of(path) != seal.sha256:
-        return f"{seal.name} was changed after it was sealed"
+    return None if sha256_of(path) == seal.sha256 else f"{seal.name} was changed after it was sealed"
+
+
+def _rows_trouble(run_dir: Path, seal: Seal) -> str | None:
     try:
         with open_run(run_dir) as reader:
             rows = reader.rows(seal.first_seq - 1, seal.last_seq - seal.first_seq + 1)
     except StoreError as error:
         return f"{seal.name} is whole, the run file is not: {error}"
-    if rows != list(_read(path)):
+    if rows != list(_read(run_dir / FOLDER / seal.name)):
         return f"the run file differs from {seal.name} in rows {seal.first_seq} to {seal.last_seq}"
     return None
 
@@ -140,6 +168,7 @@ def _write_manifest(run_dir: Path, reader: RunReader, seals: Sequence[Seal]) -> 
         "v": 1,
         "run": info.run,
         "epoch": info.epoch,
+        "info": dict(zip(INFO_COLUMNS, info_values(info), strict=True)),
         "columns": ROW_COLUMNS,
         "seals": [asdict(s) for s in seals],
     }

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cycler_ctl.bdf import BdfColumn, Columns, Value, bdf_columns, bdf_values
+from cycler_ctl.rowclocks import RowClocks
 from cycler_ctl.store.export.atomic import sha256_of, whole_file, whole_path
 from cycler_ctl.store.export.jsonld import jsonld
-from cycler_ctl.store.export.metadata import Table, metadata, metadata_text
+from cycler_ctl.store.export.metadata import Seen, Table, metadata, metadata_text
 from cycler_ctl.store.export.names import chosen_path, export_path, jsonld_path, metadata_path, siblings
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import RunReader, open_run
-from protocols.record import Row
+from protocols.record import Counters, Row
 
 PAGE = 5_000
 
 
 @dataclass(slots=True)
 class Count:
-    """Of the rows that went by; ``backwards`` had a test time before that of the row above."""
+    """Of the rows that went by; ``steps`` and ``cycles`` have what passed by the last row of each."""
 
     rows: int = 0
-    backwards: int = 0
-    time_s: float = 0.0
+    clocks: RowClocks = field(default_factory=RowClocks)
+    steps: dict[int, Counters] = field(default_factory=dict[int, Counters])
+    cycles: dict[int, Counters] = field(default_factory=dict[int, Counters])
 
     def see(self, row: Row) -> None:
         self.rows += 1
-        self.backwards += row.time_s < self.time_s
-        self.time_s = row.time_s
+        self.clocks.see(row)
+        self.steps[row.step_count] = row.step_total
+        self.cycles[row.cycle] = row.cycle_total
 
 
 Pages = Iterator[list[tuple[Value, ...]]]
@@ -58,9 +61,10 @@ def export_table(run_dir: Path, out: Path | None, suffix: str, write: Write, col
         with whole_path(path) as unfinished:
             write(unfinished, Content(reader.info, chosen, _pages(reader, count, len(chosen))))
         others = [Table(other.name, other.stat().st_size, sha256_of(other)) for other in siblings(path)]
-        table = Table(path.name, path.stat().st_size, sha256_of(path), count.rows, count.backwards)
+        table = Table(path.name, path.stat().st_size, sha256_of(path))
+        seen = Seen(count.rows, count.clocks.untold(reader.events()), count.steps, count.cycles)
         with whole_file(metadata_path(path)) as file:
-            file.write(metadata_text(metadata(reader, table, others)))
+            file.write(metadata_text(metadata(reader, (table, *others), seen)))
         with whole_file(jsonld_path(path)) as file:
             file.write(metadata_text(jsonld(reader, chosen, (table, *others))))
     return path
