@@ -13,8 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cycler_ctl.clock import real_sleep
-from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
+from cycler_ctl.errors import DeviceFault, InstrumentError
 from cycler_ctl.instrument import (
     Asking,
     Channel,
@@ -31,6 +30,7 @@ from cycler_ctl.instrument import (
     Setpoint,
 )
 from drivers import scpi
+from drivers.doubt import expect_same, get_into_step, off_because_of
 from drivers.keithley_2450_ratings import REST, SPECS, WHY_BOUNDED, WHY_CURRENT, ratings
 from drivers.keithley_2450_settings import (
     CURR,
@@ -46,8 +46,6 @@ from drivers.keithley_2450_settings import (
 )
 from drivers.keithley_2450_wire import ABORT, OFF, check_language, identity_in_step, safe_off, switch_off, take_errors
 from drivers.scpi import Setting
-
-WAITS_S = (0.0, 0.2, 1.0)  # before each try to get into step: answers slower than a drain's quiet stay behind
 
 
 class Options(BaseModel):
@@ -95,7 +93,7 @@ class Output:
             opened = await self._apply(setpoint)
             await self._expect_no_errors()
         except InstrumentError as error:
-            await self._off_because_of(error)
+            await off_because_of(error, self.turn_off)
             raise
         return opened
 
@@ -179,12 +177,6 @@ class Output:
         if errors:
             raise DeviceFault(f"{self._link.address} refuses{scpi.listed(errors)}")
 
-    async def _off_because_of(self, error: InstrumentError) -> None:
-        try:
-            await self.turn_off()
-        except InstrumentError as worse:
-            error.add_note(f"and it could not be confirmed off: {worse}")
-
     def _not_by_us(self, errors: Iterable[tuple[int, str]]) -> DeviceFault:
         return DeviceFault(
             f"the output of {self._link.address} is off, but not by us: front panel, reset or power failure"
@@ -211,20 +203,12 @@ class SourceMeter:
 
     async def resync(self) -> None:
         """Prove that nothing is left to come, and that this is the same instrument, still as it was left."""
-        problem: InstrumentError | None = None
-        for wait_s in WAITS_S:
-            await real_sleep(wait_s)
-            await self.link.clear()
-            try:
-                identity = await identity_in_step(self.link, next(self.nonces))
-                await self.output.verify()
-            except (LinkTimeout, BadReply) as error:
-                problem = error
-                continue
-            if identity != self.identity:
-                raise DeviceFault(f"{self.link.address} is now {identity}, and was {self.identity}")
-            return
-        raise LinkTimeout(f"{self.link.address} stays out of step: {problem}")
+        await get_into_step(self.link, self._prove)
+
+    async def _prove(self) -> None:
+        identity = await identity_in_step(self.link, next(self.nonces))
+        await self.output.verify()
+        expect_same(self.link, identity, self.identity)
 
 
 @asynccontextmanager

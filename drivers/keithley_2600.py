@@ -14,8 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cycler_ctl.clock import real_sleep
-from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
+from cycler_ctl.errors import DeviceFault, InstrumentError
 from cycler_ctl.instrument import (
     Channel,
     ConstantVoltage,
@@ -31,6 +30,7 @@ from cycler_ctl.instrument import (
     Sensor,
     Setpoint,
 )
+from drivers.doubt import get_into_step, off_because_of
 from drivers.keithley_2600_ratings import RECOVERY_S, REST, outputs_of, ratings, why
 from drivers.keithley_2600_settings import (
     AMPS,
@@ -61,7 +61,6 @@ from drivers.keithley_2600_wire import (
     told_errors,
 )
 
-WAITS_S = (0.0, 0.2, 1.0)  # before each try to get into step: answers slower than a drain's quiet stay behind
 TOGETHER = 8  # settings in one message
 
 
@@ -113,7 +112,7 @@ class Output:
         try:
             return await self._apply(setpoint)
         except InstrumentError as error:
-            await self._off_because_of(error)
+            await off_because_of(error, self.turn_off)
             raise
 
     async def turn_off(self) -> None:
@@ -204,12 +203,6 @@ class Output:
             f"{self._options.dead_man_s:g} s (dead_man_s)"
         )
 
-    async def _off_because_of(self, error: InstrumentError) -> None:
-        try:
-            await self.turn_off()
-        except InstrumentError as worse:
-            error.add_note(f"and it could not be confirmed off: {worse}")
-
     def _where(self) -> str:
         return f"output {self._name} of {self._tsp.link.address}"
 
@@ -235,19 +228,12 @@ class SourceMeter:
 
         How an output is, its own next reading says: what befell one is no fault of the other.
         """
-        link, problem = self.tsp.link, ""
-        for wait_s in WAITS_S:
-            await real_sleep(wait_s)
-            await link.clear()
-            try:
-                answer = await self.tsp.ask(FORMAT, ("localnode.model", "localnode.serialno"))
-            except (LinkTimeout, BadReply) as error:
-                problem = str(error)
-                continue
-            if answer != (self.identity.model, self.identity.serial):
-                raise DeviceFault(f"{link.address} is now {' '.join(answer)}, and was {self.identity}")
-            return
-        raise LinkTimeout(f"{link.address} stays out of step: {problem}")
+        await get_into_step(self.tsp.link, self._prove)
+
+    async def _prove(self) -> None:
+        answer = await self.tsp.ask(FORMAT, ("localnode.model", "localnode.serialno"))
+        if answer != (self.identity.model, self.identity.serial):
+            raise DeviceFault(f"{self.tsp.link.address} is now {' '.join(answer)}, and was {self.identity}")
 
 
 @asynccontextmanager

@@ -12,8 +12,6 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from cycler_ctl.clock import real_sleep
-from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
 from cycler_ctl.instrument import (
     Asking,
     Channel,
@@ -27,6 +25,7 @@ from cycler_ctl.instrument import (
     Sensor,
 )
 from drivers import scpi
+from drivers.doubt import expect_same, get_into_step
 from drivers.keysight_b2900_output import Options, Output
 from drivers.keysight_b2900_ratings import REST, WHY_BOUNDED, WHY_CURRENT, ratings
 from drivers.keysight_b2900_settings import parse_identity
@@ -39,8 +38,6 @@ from drivers.keysight_b2900_wire import (
     stop,
     switch_all_off,
 )
-
-WAITS_S = (0.0, 0.2, 1.0)  # before each try to get into step: answers slower than a drain's quiet stay behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +64,13 @@ class SourceMeasureUnit:
         How an output is, it asks itself before its own next reading: what befell one is no fault of the other.
         """
         async with self.turns:
-            await self._resync()
+            await get_into_step(self.link, self._prove)
 
-    async def _resync(self) -> None:
-        problem: InstrumentError | None = None
-        for wait_s in WAITS_S:
-            await real_sleep(wait_s)
-            await self.link.clear()
-            try:
-                identity = await identity_in_step(self.link, next(self.nonces))
-            except (LinkTimeout, BadReply) as error:
-                problem = error
-                continue
-            if identity != self.identity:
-                raise DeviceFault(f"{self.link.address} is now {identity}, and was {self.identity}")
-            for output in self.outputs.values():
-                output.doubt()
-            return
-        raise LinkTimeout(f"{self.link.address} stays out of step: {problem}")
+    async def _prove(self) -> None:
+        identity = await identity_in_step(self.link, next(self.nonces))
+        expect_same(self.link, identity, self.identity)
+        for output in self.outputs.values():
+            output.doubt()
 
 
 @asynccontextmanager

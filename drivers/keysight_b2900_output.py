@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cycler_ctl.errors import DeviceFault, InstrumentError
 from cycler_ctl.instrument import Flag, Link, Ratings, Reading, Setpoint
 from drivers import scpi
+from drivers.doubt import off_because_of
 from drivers.keysight_b2900_ratings import ratings, usable
 from drivers.keysight_b2900_settings import (
     CURR,
@@ -82,7 +83,7 @@ class Output:
                 opened = await self._apply(setpoint)
                 await self._expect_no_errors()
             except InstrumentError as error:
-                await self._off_because_of(error)
+                await off_because_of(error, self.turn_off)
                 raise
             return opened
 
@@ -175,12 +176,6 @@ class Output:
         errors = await scpi.take_some_errors(self._link)
         if errors:
             raise DeviceFault(f"{self._link.address} refuses{scpi.listed(errors)}")
-
-    async def _off_because_of(self, error: InstrumentError) -> None:
-        try:
-            await self.turn_off()
-        except InstrumentError as worse:
-            error.add_note(f"and it could not be confirmed off: {worse}")
 
     def _not_by_us(self, errors: Iterable[tuple[int, str]]) -> DeviceFault:
         return DeviceFault(

@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cycler_ctl.clock import real_sleep
-from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
+from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError
 from cycler_ctl.instrument import (
     Channel,
     DriverSpec,
@@ -30,12 +30,13 @@ from cycler_ctl.instrument import (
     Sensor,
     Setpoint,
 )
+from drivers.doubt import expect_same, get_into_step, off_because_of
 from drivers.palmsens_emstat4_ratings import MODELS, REST, Model, ratings, why
 from drivers.palmsens_emstat4_reply import Failed, answer, only_package, packages, reply_length
+from drivers.palmsens_emstat4_running import Running
 from drivers.palmsens_emstat4_script import (
     ENDED,
     Pace,
-    Plan,
     Report,
     State,
     check_cell,
@@ -57,10 +58,6 @@ from drivers.palmsens_emstat4_wire import (
     switch_off,
 )
 
-WAITS_S = (0.0, 0.2, 1.0)  # before each try to get into step
-CLOCKS_DIFFER = 1e-3  # the instrument's and ours, at most
-LATE_S, SINGLE = 0.02, 2.0**-22  # what an answer's own time may be off by: handling, and single precision of the time
-
 
 class Options(BaseModel):
     """``interval_s`` between the instrument's own looks at the cell. ``lease_s``: how long it goes on without the host."""
@@ -71,31 +68,6 @@ class Options(BaseModel):
     interval_s: float = Field(default=0.1, ge=0.05, le=0.5)  # an answer may take one, and has 1 s
     lease_s: float = Field(default=30.0, ge=5.0, le=600.0)
     mains_Hz: Literal[50, 60] = 50
-
-
-@dataclass(slots=True)
-class Running:
-    """The script that runs: what for, how it is known, and how far it has been heard.
-
-    ``offset_s``: our time less its own when an answer came, at the least that was seen.
-    """
-
-    plan: Plan
-    identity: int
-    count: int
-    offset_s: float
-    at_s: float
-
-    def accept(self, report: Report, raw: bytes, asked_s: float, at_s: float) -> None:
-        """BadReply unless this was told by this script after the question: a late answer carries an earlier time."""
-        if report.script != self.identity:
-            raise BadReply("Y", raw, "told by another script")
-        reach_s = self.offset_s + CLOCKS_DIFFER * (at_s - self.at_s) + LATE_S + SINGLE * report.time_s + report.step_s
-        if report.count <= self.count or report.time_s + reach_s < asked_s:
-            raise BadReply("Y", raw, "the answer to an earlier question")
-        self.count = report.count
-        self.offset_s = min(at_s - report.time_s, self.offset_s + CLOCKS_DIFFER * (at_s - self.at_s))
-        self.at_s = at_s
 
 
 class Output:
@@ -132,7 +104,7 @@ class Output:
         try:
             await self._apply(setpoint)
         except InstrumentError as error:
-            await self._off_because_of(error)
+            await off_because_of(error, self.turn_off)
             raise
         return before is not None and before.plan.is_on
 
@@ -199,12 +171,6 @@ class Output:
         if lines[-1] != "M000A":
             raise DeviceFault(f"the script on {self._link.address} does not begin: it says {lines}")
 
-    async def _off_because_of(self, error: InstrumentError) -> None:
-        try:
-            await self.turn_off()
-        except InstrumentError as worse:
-            error.add_note(f"and it could not be confirmed off: {worse}")
-
     def _let_go(self, report: Report) -> DeviceFault:
         why = ENDED.get(State(report.state), "") if report.state in set(State) else f"state {report.state}"
         return DeviceFault(
@@ -240,23 +206,15 @@ class Potentiostat:
 
         A running script is its own proof: it tells the number that only it was given, and when it tells.
         """
-        problem: InstrumentError | None = None
-        for wait_s in WAITS_S:
-            await real_sleep(wait_s)
-            await self.link.clear()
-            try:
-                await (self.output.poll() if self.output.is_running else self._identify())
-            except (LinkTimeout, BadReply) as error:
-                problem = error
-                continue
-            return
-        raise LinkTimeout(f"{self.link.address} stays out of step: {problem}")
+        await get_into_step(self.link, self._prove)
+
+    async def _prove(self) -> None:
+        await (self.output.poll() if self.output.is_running else self._identify())
 
     async def _identify(self) -> None:
         await prove_off(self.link)
         _, identity = await identify(self.link)
-        if identity != self.identity:
-            raise DeviceFault(f"{self.link.address} is now {identity}, and was {self.identity}")
+        expect_same(self.link, identity, self.identity)
 
 
 @asynccontextmanager

@@ -13,8 +13,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from cycler_ctl.clock import real_sleep
-from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
 from cycler_ctl.instrument import (
     Asking,
     Channel,
@@ -28,12 +26,12 @@ from cycler_ctl.instrument import (
     Sensor,
 )
 from drivers import scpi
+from drivers.doubt import expect_same, get_into_step
 from drivers.rs_ngu_output import Output
 from drivers.rs_ngu_ratings import MODELS, NO_SINK, REST_NGM, REST_NGU, WHY_BOUNDED, ratings
 from drivers.rs_ngu_settings import parse_identity
 from drivers.rs_ngu_wire import all_off, identity_in_step, reset, safe_off, selector
 
-WAITS_S = (0.0, 0.2, 1.0)  # before each try to get into step: answers slower than a drain's quiet stay behind
 SENSES = {"external": "EXT", "auto": "AUTO"}
 
 
@@ -72,21 +70,13 @@ class PowerSupply:
 
         How an output is, it asks itself before its own next reading: what befell one is no fault of the other.
         """
-        problem: InstrumentError | None = None
-        for wait_s in WAITS_S:
-            await real_sleep(wait_s)
-            await self.link.clear()
-            try:
-                identity = await identity_in_step(self.link, next(self.nonces))
-            except (LinkTimeout, BadReply) as error:
-                problem = error
-                continue
-            if identity != self.identity:
-                raise DeviceFault(f"{self.link.address} is now {identity}, and was {self.identity}")
-            for output in self.outputs.values():
-                output.doubt()
-            return
-        raise LinkTimeout(f"{self.link.address} stays out of step: {problem}")
+        await get_into_step(self.link, self._prove)
+
+    async def _prove(self) -> None:
+        identity = await identity_in_step(self.link, next(self.nonces))
+        expect_same(self.link, identity, self.identity)
+        for output in self.outputs.values():
+            output.doubt()
 
 
 @asynccontextmanager

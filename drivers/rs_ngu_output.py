@@ -9,6 +9,7 @@ from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError
 from cycler_ctl.instrument import ConstantVoltage, Ratings, Reading, Setpoint
 from drivers import scpi
+from drivers.doubt import off_because_of
 from drivers.rs_ngu_ratings import Model, ratings
 from drivers.rs_ngu_settings import (
     Drive,
@@ -63,7 +64,7 @@ class Output:
             opened = await self._apply(setpoint)
             await self._expect_no_errors()
         except InstrumentError as error:
-            await self._off_because_of(error)
+            await off_because_of(error, self.turn_off)
             raise
         return opened
 
@@ -205,12 +206,6 @@ class Output:
         errors = await scpi.take_some_errors(self._output.link)
         if errors:
             raise DeviceFault(f"{self._output.link.address} refuses{scpi.listed(errors)}")
-
-    async def _off_because_of(self, error: InstrumentError) -> None:
-        try:
-            await self.turn_off()
-        except InstrumentError as worse:
-            error.add_note(f"and it could not be confirmed off: {worse}")
 
     def _not_by_us(self, errors: Iterable[tuple[int, str]]) -> DeviceFault:
         return DeviceFault(
