@@ -66,7 +66,7 @@ def show_status(config: Path | None, *, watch: bool, as_json: bool) -> int:
             sys.stdout.write(json.dumps(channels) + "\n")
         else:
             print_channels(channels)
-            say_share_trouble(config)
+        say_share_trouble(config)
         if not watch:
             return 0
         sys.stdout.flush()

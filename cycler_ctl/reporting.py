@@ -37,8 +37,8 @@ async def open_reporting(station: Station, default_url: str | None) -> AsyncGene
     config = station.config
     async with AsyncExitStack() as stack:
         publisher = _publisher(station, default_url)
-        page = await _open_page(stack, station, publisher) if config.http.enabled else None
-        _open_share(stack, station)
+        sharer = _open_share(stack, station)
+        page = await _open_page(stack, station, publisher, sharer) if config.http.enabled else None
         if publisher is not None:
             publisher.start()
             stack.push_async_callback(asyncio.to_thread, publisher.stop, DRAIN_S)
@@ -51,15 +51,16 @@ async def open_reporting(station: Station, default_url: str | None) -> AsyncGene
         yield Reporting(page)
 
 
-def _open_share(stack: AsyncExitStack, station: Station) -> None:
+def _open_share(stack: AsyncExitStack, station: Station) -> Sharer | None:
     """Copies of ended runs are made by a thread, the exports by processes: the loop knows nothing of it."""
     config = station.config
     if config.share is None:
-        return
+        return None
     sharer = Sharer(config.station.data_dir, config.share, SystemClock().utc)
     sharer.start()
     stack.push_async_callback(asyncio.to_thread, sharer.stop, DRAIN_S)
     station.observe(sharer)
+    return sharer
 
 
 def _publisher(station: Station, default_url: str | None) -> Publisher | None:
@@ -78,7 +79,9 @@ def _publisher(station: Station, default_url: str | None) -> Publisher | None:
     )
 
 
-async def _open_page(stack: AsyncExitStack, station: Station, publisher: Publisher | None) -> str | None:
+async def _open_page(
+    stack: AsyncExitStack, station: Station, publisher: Publisher | None, sharer: Sharer | None
+) -> str | None:
     """The page is an extra: where it is not installed the cells are cycled all the same. A port taken is ConfigError."""
     try:
         from cycler_ctl.web.app import create_app
@@ -101,6 +104,7 @@ async def _open_page(stack: AsyncExitStack, station: Station, publisher: Publish
         reading_needs_token=not is_loopback(split_address(config.http.listen)[0]),
         hub=hub,
         mqtt=lambda: None if publisher is None else asdict(publisher.status()),
+        share=lambda: None if sharer is None else asdict(sharer.status()),
     )
     address = await stack.enter_async_context(serve_http(app, config.http))
     station.observe(hub)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 
@@ -42,6 +42,16 @@ def export_apart(kind: str, run_dir: Path, out: Path) -> None:
         raise StoreError(f"{kind} of {run_dir.name} was not made: {done.stderr.strip()[-300:]}")
 
 
+@dataclass(frozen=True, slots=True)
+class ShareStatus:
+    """``trouble``: why ``waiting`` ended runs are not in the folder yet, and since when; None while nothing is wrong."""
+
+    folder: str
+    waiting: int = 0
+    trouble: str | None = None
+    trouble_since_utc_s: float | None = None
+
+
 class Sharer:
     """An Observer with a thread of its own. ``stop`` ends it; a share that hangs is left behind with the process."""
 
@@ -61,6 +71,7 @@ class Sharer:
         self._wake = threading.Event()
         self._ending = threading.Event()
         self._told: str | None = None
+        self._status = ShareStatus(str(settings.folder))
         self._thread = threading.Thread(target=self._work, name="share", daemon=True)
 
     def start(self) -> None:
@@ -70,6 +81,10 @@ class Sharer:
         self._ending.set()
         self._wake.set()
         self._thread.join(timeout_s)
+
+    def status(self) -> ShareStatus:
+        """How it went the last time; from any thread, without the disk."""
+        return self._status
 
     def channel_changed(self, status: ChannelStatus) -> None:
         if status.state.value not in {"running", "paused"}:
@@ -93,6 +108,7 @@ class Sharer:
             trouble = self._try_all(read_ledger(self._data_dir))
         except (OSError, StoreError) as error:
             trouble = str(error)
+            self._note(replace(self._status, trouble=trouble))
         self._tell(trouble)
         return trouble is None
 
@@ -111,9 +127,15 @@ class Sharer:
                 troubles.append(f"{folder.name}: {error}")
         trouble = troubles[0] if troubles else None
         ledger = replace(ledger, folder=str(self._settings.folder)).with_trouble(trouble, len(troubles), self._utc())
+        self._note(ShareStatus(ledger.folder, len(troubles), trouble))
         if ledger != before:
             write_ledger(self._data_dir, ledger)
         return trouble
+
+    def _note(self, status: ShareStatus) -> None:
+        """Trouble is as old as it has lasted, whatever it is now."""
+        since_s = self._status.trouble_since_utc_s or self._utc()
+        self._status = replace(status, trouble_since_utc_s=None if status.trouble is None else since_s)
 
     def _share(self, folder: Path) -> dict[str, str]:
         """The sha256 of each file, all of them read back from the share."""

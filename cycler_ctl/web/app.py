@@ -47,17 +47,18 @@ def create_app(
     hub: Hub | None = None,
     recordings: Recordings | None = None,
     mqtt: Callable[[], dict[str, object] | None] = lambda: None,
+    share: Callable[[], dict[str, object] | None] = lambda: None,
 ) -> FastAPI:
     """``hub`` is an Observer: give the station the one given here, so that pages hear of durable rows at once.
 
-    ``mqtt`` says how publishing goes, for ``/api/v1/station``.
+    ``mqtt`` says how publishing goes and ``share`` how copying does, for ``/api/v1/station``.
     """
     if len(token) < SHORTEST:
         raise ConfigError(f"the HTTP token needs at least {SHORTEST} characters")
     app = FastAPI(title="cycler-ctl", version=version("cycler-ctl"), docs_url=None, redoc_url=None)
     owned = _Owned(hub or Hub(view), ThreadPoolExecutor(max_workers=1, thread_name_prefix="http-read"))
     app.state.owned = owned
-    readers = Readers(view, owned.hub, recordings or StoreRecordings(data_dir), owned.pool, mqtt)
+    readers = Readers(view, owned.hub, recordings or StoreRecordings(data_dir), owned.pool, mqtt, share)
     app.include_router(reading_routes(readers, StationName(name, site, app.version)))
     app.include_router(acting_routes(view, actions))
     app.include_router(page_routes())

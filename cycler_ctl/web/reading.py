@@ -37,6 +37,8 @@ class Station:
     instruments: tuple[InstrumentStatus, ...]
     mqtt: dict[str, object] | None
     """How the connection to the broker is, which rows it refused, which runs cannot be read; None without MQTT."""
+    share: dict[str, object] | None
+    """What of the ended runs waits to be copied to the group's folder, and why; None without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Readers:
     recordings: Recordings
     pool: Executor
     mqtt: Callable[[], dict[str, object] | None]
+    share: Callable[[], dict[str, object] | None]
 
     async def off_loop(self, work: Callable[[], object]) -> Response:
         loop = asyncio.get_running_loop()
@@ -70,7 +73,7 @@ def _add_live(routes: APIRouter, readers: Readers, name: StationName) -> None:
 
     async def station() -> Station:
         names = tuple(status.channel for status in view.channels())
-        return Station(name.name, name.site, name.version, names, view.instruments(), readers.mqtt())
+        return Station(name.name, name.site, name.version, names, view.instruments(), readers.mqtt(), readers.share())
 
     async def channels() -> list[dict[str, object]]:
         return [_channel(view, status) for status in view.channels()]

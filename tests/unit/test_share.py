@@ -19,7 +19,7 @@ from cycler_ctl.settings import ShareSettings
 from cycler_ctl.share import copying
 from cycler_ctl.share.copying import OtherFileError, copy_verified
 from cycler_ctl.share.ledger import FILE, FOLDER, read_ledger
-from cycler_ctl.share.sharer import Sharer, export_apart
+from cycler_ctl.share.sharer import Sharer, ShareStatus, export_apart
 from cycler_ctl.store.export.bundle import verify_bundle
 from cycler_ctl.store.export.formats import export_run_as
 from cycler_ctl.store.files import WriterOptions
@@ -169,10 +169,13 @@ def test_a_share_that_is_away_is_told_once_nothing_is_made_in_its_place_and_it_i
         assert [one.share_all() for _ in range(3)] == [False] * 3
         assert not share.exists()
         assert (read_ledger(data).waiting, read_ledger(data).trouble_since_utc_s) == (1, START_UTC_S)
+        assert (one.status().waiting, one.status().trouble_since_utc_s) == (1, START_UTC_S)
+        assert "is the share connected?" in str(one.status().trouble)
         share.mkdir()
         assert one.share_all()
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert (read_ledger(data).trouble, read_ledger(data).trouble_since_utc_s) == (None, None)
+    assert one.status() == ShareStatus(str(share))
 
 
 def test_a_file_that_appears_while_ours_is_on_its_way_wins(share: Path, tmp_path: Path) -> None:

@@ -173,7 +173,8 @@ async function nameStation() {
     document.title = `${station.name} \u00b7 cycler-ctl`;
     at("empty").hidden = station.channels.length > 0;
     const mqtt = station.mqtt && !station.mqtt.connected ? [`MQTT: not connected: ${station.mqtt.message}`] : [];
-    say(at("rights"), [mayAct() ? "You may stop channels here" : "View only", ...mqtt, `cycler-ctl ${station.version}`].join(" \u00b7 "));
+    const share = station.share && station.share.trouble ? [`Share: ${station.share.waiting} runs wait: ${station.share.trouble}`] : [];
+    say(at("rights"), [mayAct() ? "You may stop channels here" : "View only", ...mqtt, ...share, `cycler-ctl ${station.version}`].join(" \u00b7 "));
   } catch {
     // the stream tells the user that the station cannot be reached
   }
