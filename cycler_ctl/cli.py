@@ -251,6 +251,15 @@ def plot(
     raise typer.Exit(plot_figure(run_ids, kind, per or None, out, config))
 
 
+@app.command()
+def repair(run_id: RunArgument, *, config: ConfigOption = None) -> None:
+    """Look through a run's files; make damaged ones anew of what they and the sealed days hold. The old ones are kept."""
+    from cycler_ctl.commands import run_dir
+    from cycler_ctl.repair import show_repair
+
+    raise typer.Exit(show_repair(run_dir(run_id, config)))
+
+
 @app.command(name="safe-off")
 def safe_off(*, config: ConfigOption = None) -> None:
     """Turn every output off and read it back, without the service. Exit status 4 if one is not confirmed off."""

@@ -50,7 +50,7 @@ def _reason(overview: RunOverview, on_durable: Told, utc: Utc) -> str | None:
     """Why a run is open, None if it is not; told in its record if that was not done yet."""
     state = overview.state
     if state is None:
-        return f"its record cannot be read: {overview.trouble}"
+        return f"its record cannot be read ({overview.trouble}): look at it with 'cycler-ctl repair {overview.run}'"
     if state.state == "ended":
         return None
     if state.state == "interrupted":

@@ -113,7 +113,7 @@ def _fill(  # noqa: PLR0917
     apply_schema(connection)
     columns = (*INFO_COLUMNS, "segment", "first_seq", "first_event", "first_step", "first_cycle")
     values = (*info_values(info), number, first.seq, first.event, first.step, first.cycle)
-    connection.execute(_insert("run", columns), values)
+    connection.execute(insert("run", columns), values)
     write_batches(connection, RowEncoder(), first.seq, batches, utc_s)
 
 
@@ -201,17 +201,17 @@ def _check_dense(rows: Iterable[Row], next_seq: int) -> None:
             raise StoreError(f"row {row.seq} was appended where row {seq} must follow")
 
 
-def _insert(table: str, columns: Sequence[str]) -> str:
+def insert(table: str, columns: Sequence[str]) -> str:
     marks = ", ".join("?" * len(columns))
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names are ours, values are bound
 
 
-INSERT_CONTEXT = _insert("contexts", CONTEXT_COLUMNS)
-INSERT_ROW = _insert("compact", COMPACT_COLUMNS)
-INSERT_TOTALS = _insert("totals", TOTALS_COLUMNS)
-INSERT_EVENT = _insert("events", EVENT_COLUMNS)
-INSERT_STEP = _insert("steps", STEP_COLUMNS)
-INSERT_CYCLE = _insert("cycles", CYCLE_COLUMNS)
+INSERT_CONTEXT = insert("contexts", CONTEXT_COLUMNS)
+INSERT_ROW = insert("compact", COMPACT_COLUMNS)
+INSERT_TOTALS = insert("totals", TOTALS_COLUMNS)
+INSERT_EVENT = insert("events", EVENT_COLUMNS)
+INSERT_STEP = insert("steps", STEP_COLUMNS)
+INSERT_CYCLE = insert("cycles", CYCLE_COLUMNS)
 
 
 def encoder_for(connection: sqlite3.Connection) -> RowEncoder:
@@ -234,19 +234,25 @@ def examine(path: Path) -> Found:
     try:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
-            raise StoreError(f"{path} is damaged ({verdict}): keep it, copy it and run sqlite3's .recover on the copy")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > (known := len(_schema())):
-            raise StoreError(f"{path} has schema {version}, this program knows {known}: use a newer cycler-ctl")
+            raise StoreError(f"{path} is damaged ({verdict}): run 'cycler-ctl repair {path.parent.name}'")
+        version = schema_version(connection, path)
         found = connection.execute(
             "SELECT coalesce((SELECT seq + 1 FROM samples WHERE epoch = run.epoch ORDER BY seq DESC LIMIT 1), first_seq),"
             " coalesce((SELECT max(id) + 1 FROM events), first_event),"
             " coalesce((SELECT max(id) + 1 FROM steps), first_step),"
             " coalesce((SELECT max(id) + 1 FROM cycles), first_cycle) FROM run"
         ).fetchone()
-        return Found(Numbers(*found), version < known)
+        return Found(Numbers(*found), version < len(_schema()))
     finally:
         connection.close()
+
+
+def schema_version(connection: sqlite3.Connection, path: Path) -> int:
+    """StoreError where a newer program wrote the file: what it says in columns that are not known here, nobody knows."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > (known := len(_schema())):
+        raise StoreError(f"{path} has schema {version}, this program knows {known}: use a newer cycler-ctl")
+    return int(version)
 
 
 def give_up(connection: sqlite3.Connection, path: Path) -> None:

@@ -1,0 +1,221 @@
+"""``cycler-ctl repair``: looks through a run's files, and makes damaged ones anew of what can be believed of them.
+
+The damaged file is kept, as it was, in ``quarantine/`` in the run's folder. The new one is whole and durable under
+another name before anything is moved; what a power cut leaves half moved, the next call ends.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cycler_ctl.clock import SystemClock
+from cycler_ctl.errors import StoreError
+from cycler_ctl.store.export.seal import differing_seals, seal_trouble, sealed_rows
+from cycler_ctl.store.files import WriterOptions
+from cycler_ctl.store.fragments import begun, run_values, segment_numbers
+from cycler_ctl.store.pages import log_is_torn
+from cycler_ctl.store.place import locked, sync_file, sync_folder
+from cycler_ctl.store.reader import open_run
+from cycler_ctl.store.salvage import Tally, Target, rebuild, salvage, write_unplaced
+from cycler_ctl.store.segment import APPLICATION_ID, Ending, open_for_reading, schema_version, segment_path
+from cycler_ctl.store.writer import reopen_run
+from protocols.record import JSON, EventKind, EventRecord
+
+FOLDER, REPAIRED, SCRATCH, UNPLACED_FILE = "quarantine", ".repaired", ".scratch", "rows_without_step.csv"
+CLOSE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """One segment: what was wrong, what the new file holds, where the old one is."""
+
+    name: str
+    why: str
+    tally: Tally
+    kept_as: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    mended: tuple[Mended, ...]
+    notes: tuple[str, ...]
+
+
+def show_repair(run_dir: Path) -> int:
+    """The command. 0: whole, or made so with nothing missing; 1: something is missing."""
+    report = repair_run(run_dir, SystemClock().utc)
+    for note in report.notes:
+        sys.stdout.write(f"{note}\n")
+    for mended in report.mended:
+        sys.stdout.write(f"{told(mended)}\n")
+    if not report.mended:
+        sys.stdout.write(f"{run_dir.name}: nothing is wrong with its files\n")
+    return int(any(one.tally.rows_lost or one.tally.unplaced for one in report.mended))
+
+
+def told(mended: Mended) -> str:
+    """For a person, and for the record itself."""
+    tally = mended.tally
+    parts = [f"{mended.name} was damaged ({mended.why}); the new file holds {tally.rows} rows"]
+    if tally.from_seals:
+        parts.append(f"{tally.from_seals} of them as sealed, of which the damaged file had {tally.differing} otherwise")
+    ranges = ", ".join(f"{first} to {last}" for first, last in tally.lost[:20])
+    parts.append(f"{tally.rows_lost} rows are lost: {ranges}" if tally.lost else "no row is known to be missing")
+    if tally.unplaced:
+        parts.append(f"of {len(tally.unplaced)} of those the measured values are in {UNPLACED_FILE}")
+    if not tally.run_known:
+        parts.append("what the file said of its run was lost too and is taken from the run's other files and its name")
+    parts.append(f"the damaged file is kept in {mended.kept_as.parent.name}/{mended.kept_as.name}")
+    return "; ".join(parts)
+
+
+def repair_run(run_dir: Path, utc: Callable[[], float]) -> Report:
+    """StoreError where the run is being written, or was written by a newer program."""
+    lock = locked(run_dir)
+    try:
+        _end_earlier(run_dir, utc())
+        notes = seal_trouble(run_dir)
+        mended = [_mend(run_dir, number, why, utc()) for number, why in damaged_segments(run_dir).items()]
+        mended += [_mend(run_dir, number, why, utc()) for number, why in differing_segments(run_dir).items()]
+    finally:
+        lock.release()
+    if mended:
+        _note(run_dir, mended, utc)
+    return Report(tuple(mended), tuple(notes))
+
+
+def damaged_segments(run_dir: Path) -> dict[int, str]:
+    found = {number: damage_of(segment_path(run_dir, number)) for number in segment_numbers(run_dir)}
+    return {number: why for number, why in found.items() if why is not None}
+
+
+def damage_of(path: Path) -> str | None:
+    """What is wrong with one file by itself, None if nothing is."""
+    if not path.is_file():
+        return "it is missing"
+    if log_is_torn(path):
+        return "its write-ahead log has a hole"
+    try:
+        with closing(open_for_reading(path)) as connection:
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":
+                return str(verdict)
+            (mark,) = connection.execute("PRAGMA application_id").fetchone()
+            if mark != APPLICATION_ID:
+                return "its head is not that of a run"
+            schema_version(connection, path)
+            runs = connection.execute("SELECT run, segment FROM run").fetchall()
+            return None if len(runs) == 1 else "it does not say which run it is"
+    except sqlite3.Error as error:
+        return str(error)
+
+
+def differing_segments(run_dir: Path) -> dict[int, str]:
+    """Files that are in order by themselves and hold other rows than a seal."""
+    wrong = differing_seals(run_dir)
+    found: dict[int, str] = {}
+    for number in segment_numbers(run_dir) if wrong else ():
+        first, end = run_values(run_dir, number).first_seq, _end_of(run_dir, number)
+        seals = [seal.name for seal in wrong if seal.last_seq >= first and (end is None or seal.first_seq < end)]
+        if seals:
+            found[number] = f"it differs from the sealed {', '.join(seals)}"
+    return found
+
+
+def _end_of(run_dir: Path, number: int) -> int | None:
+    """The first row of a later file, where one says so."""
+    later = [run_values(run_dir, other) for other in segment_numbers(run_dir) if other > number]
+    return min((about.first_seq for about in later if about.known), default=None)
+
+
+def _mend(run_dir: Path, number: int, why: str, utc_s: float) -> Mended:
+    path = segment_path(run_dir, number)
+    scratch_path = path.with_suffix(SCRATCH)
+    scratch_path.unlink(missing_ok=True)
+    try:
+        with closing(sqlite3.connect(scratch_path, isolation_level=None)) as scratch:
+            found = salvage(path, scratch)
+            about = run_values(run_dir, number, found.run)
+            values = (
+                about.values
+                if about.known or number == 1
+                else begun(about.values, scratch, segment_path(run_dir, number - 1))
+            )
+            target = Target(path.with_suffix(REPAIRED + ".new"), values, _end_of(run_dir, number))
+            tally = rebuild(target, found, sealed_rows(run_dir))
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} could not be made anew: {error}; it is as it was") from error
+    finally:
+        scratch_path.unlink(missing_ok=True)
+    target.path.replace(path.with_suffix(REPAIRED))
+    sync_folder(run_dir)
+    kept = _swap(path, utc_s)
+    if tally.unplaced:
+        write_unplaced(kept / UNPLACED_FILE, tally.unplaced)
+    return Mended(path.name, why, replace(tally, run_known=about.known), kept)
+
+
+def _end_earlier(run_dir: Path, utc_s: float) -> None:
+    for number in segment_numbers(run_dir):
+        if segment_path(run_dir, number).with_suffix(REPAIRED).is_file():
+            _swap(segment_path(run_dir, number), utc_s)
+
+
+def _swap(path: Path, utc_s: float) -> Path:
+    """Keep the damaged file and put the new one in its place; where the old one is kept."""
+    kept = path.parent / FOLDER / f"{path.stem}-{datetime.fromtimestamp(utc_s, UTC):%Y%m%d-%H%M%S-%f}"
+    kept.mkdir(parents=True)
+    logs = (f"{path.name}-wal", f"{path.name}-journal")
+    for name in (path.name, *logs):
+        _keep(path.with_name(name), kept / name)
+    for folder in (kept, kept.parent, path.parent):
+        sync_folder(folder)
+    for name in (*logs, f"{path.name}-shm"):  # a log is replayed into whatever file has the name
+        path.with_name(name).unlink(missing_ok=True)
+    sync_folder(path.parent)
+    path.with_suffix(REPAIRED).replace(path)
+    sync_folder(path.parent)
+    return kept
+
+
+def _keep(file: Path, kept: Path) -> None:
+    """A second name for the same bytes; a copy where the file system has no second names."""
+    if not file.is_file():
+        return
+    try:
+        os.link(file, kept)
+    except OSError:
+        shutil.copy2(file, kept)
+        sync_file(kept)
+
+
+def _note(run_dir: Path, mended: list[Mended], utc: Callable[[], float]) -> None:
+    """Into the record, in an epoch of its own: what was lost may have been published under its numbers."""
+    with open_run(run_dir) as reader:
+        state, (alive_s, _) = reader.state, reader.alive
+    writer = reopen_run(
+        run_dir,
+        on_durable=lambda _: None,
+        utc=utc,
+        options=WriterOptions(reserve_bytes=0),
+        epoch=secrets.randbits(48),
+    )
+    for one in mended:
+        kind = EventKind.GAP if one.tally.lost else EventKind.WARNING
+        said: dict[str, JSON] = {"source": "store", "text": told(one), "rows_lost": one.tally.rows_lost}
+        writer.append(events=[EventRecord(alive_s, utc(), kind, said)])
+    if state.state == "running":
+        writer.interrupt("its file was damaged, and was repaired")
+    else:
+        writer.end(Ending(state.state, state.outcome, state.reason, state.ended_utc_s))
+    if not writer.close(CLOSE_S):
+        raise StoreError(f"{run_dir}: repaired, which could not be noted in the record: {writer.failed}")

@@ -1,0 +1,339 @@
+"""A damaged run file is made anew of what can be believed of it: no row of it is wrong, none that a seal holds is missing.
+
+Damage is done to every page in turn: zeros, noise, a sector of either, a file cut short, logs with holes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from cycler_ctl.errors import StoreError
+from cycler_ctl.repair import FOLDER, REPAIRED, UNPLACED_FILE, Report, damage_of, repair_run, show_repair
+from cycler_ctl.store.export.seal import DAY_S, seal_days
+from cycler_ctl.store.files import WriterOptions
+from cycler_ctl.store.info import RunInfo
+from cycler_ctl.store.pages import FRAME_HEAD, WAL_HEAD
+from cycler_ctl.store.reader import open_run
+from cycler_ctl.store.segment import segment_path
+from cycler_ctl.store.writer import create_run, reopen_run
+from cycler_ctl.testing.rows import START_UTC_S, Shape, cycling_rows
+from protocols.record import EventKind, EventRecord, Outcome
+
+RUN = "20261122-101500-a1-7f3k"
+TEXT = "protocol: 1\n" + "# a remark\n" * 1200  # longer than a page
+INFO = RunInfo(RUN, 5, "a1", "lab", "site", START_UTC_S, "n", TEXT, "", {"a": 1}, {}, {}, {}, {}, None, 60.0)
+OPTIONS = WriterOptions(commit_every_s=0.0, minimum_free_bytes=0, reserve_bytes=0)
+ROWS = [replace(row, utc_s=START_UTC_S + 90.0 * row.seq) for row in cycling_rows(Shape(points=150))]
+PAGE, SECTOR = 4096, 512
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A run of which the program was killed: ``folder`` is its folder then, half of it in the write-ahead log."""
+
+    folder: Path
+    sealed: int
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
+    root = tmp_path_factory.mktemp("life")
+    writer = create_run(root, INFO, on_durable=lambda _: None, utc=lambda: START_UTC_S, options=OPTIONS)
+    for at in range(0, len(ROWS), 40):
+        if at == 320:
+            with closing(sqlite3.connect(writer.run_dir / "run.sqlite")) as connection:
+                connection.execute("PRAGMA wal_checkpoint")
+        note = EventRecord(0.0, START_UTC_S, EventKind.NOTE, {"rows": at})
+        checkpoint = json.dumps({"last": min(at + 40, len(ROWS)), "more": "x" * 9000})
+        writer.append(ROWS[at : at + 40], [note], checkpoint=partial(str, checkpoint))
+        assert writer.flush(5)
+    (seal,) = seal_days(writer.run_dir, DAY_S * (START_UTC_S // DAY_S + 1))
+    killed = root / "killed" / RUN
+    shutil.copytree(writer.run_dir, killed, ignore=shutil.ignore_patterns("*-shm", "*.lock"))
+    writer.finish(Outcome.FINISHED, "done")
+    assert writer.close()
+    return Life(killed, seal.last_seq)
+
+
+def copy_of(life: Life, folder: Path, *, folded: bool = True, sealed: bool = True) -> Path:
+    """``folded``: the write-ahead log is in the file, whose pages then matter."""
+    run_dir = folder / RUN
+    shutil.copytree(life.folder, run_dir)
+    if not sealed:
+        shutil.rmtree(run_dir / "sealed")
+    if folded:
+        with closing(sqlite3.connect(run_dir / "run.sqlite")) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.execute("PRAGMA journal_mode = DELETE")
+    return run_dir
+
+
+def repaired(run_dir: Path) -> Report:
+    return repair_run(run_dir, lambda: START_UTC_S + 9e5)
+
+
+def checked(run_dir: Path, report: Report, sealed: int) -> int:
+    """How many rows are missing; every other one is as it was measured."""
+    (mended,) = report.mended
+    with open_run(run_dir) as reader:
+        rows, info, checkpoint = reader.rows(), reader.info, reader.checkpoint()
+        assert reader.state.state == "interrupted"
+        told = [event for event in reader.events() if "was damaged" in str(event.data.get("text"))]
+    seqs = {row.seq for row in rows}
+    assert rows == [row for row in ROWS if row.seq in seqs], "a row is not as it was"
+    assert seqs >= set(range(1, sealed + 1)), "a sealed row is missing"
+    missing = [row.seq for row in ROWS if row.seq not in seqs]
+    lost = [seq for first, last in mended.tally.lost for seq in range(first, last + 1)]
+    assert lost == missing[: len(lost)], "the report does not say what is missing"
+    assert lost == missing or not checkpoint, "what the checkpoint knows of is not said to be missing"
+    assert len(told) == 1
+    assert (info.run, info.channel, int(info.started_utc_s)) == (RUN, "a1", int(START_UTC_S))
+    assert repaired(run_dir).mended == (), "it is not whole now"
+    return len(missing)
+
+
+Harm = Callable[[bytearray, int, random.Random], None]
+
+
+def zeros(data: bytearray, at: int, _: random.Random) -> None:
+    data[at : at + PAGE] = bytes(PAGE)
+
+
+def noise(data: bytearray, at: int, choose: random.Random) -> None:
+    data[at : at + PAGE] = choose.randbytes(PAGE)
+
+
+def zero_sector(data: bytearray, at: int, choose: random.Random) -> None:
+    at += choose.randrange(PAGE // SECTOR) * SECTOR
+    data[at : at + SECTOR] = bytes(SECTOR)
+
+
+def noisy_sector(data: bytearray, at: int, choose: random.Random) -> None:
+    at += choose.randrange(PAGE // SECTOR) * SECTOR
+    data[at : at + SECTOR] = choose.randbytes(SECTOR)
+
+
+def another_page(data: bytearray, at: int, choose: random.Random) -> None:
+    other = choose.randrange(len(data) // PAGE) * PAGE
+    data[at : at + PAGE] = data[other : other + PAGE]
+
+
+def cut_short(data: bytearray, at: int, choose: random.Random) -> None:
+    del data[at + choose.choice((0, 0, 100, 3000)) :]
+
+
+HARMS: tuple[Harm, ...] = (zeros, noise, zero_sector, noisy_sector, another_page, cut_short)
+
+
+def harmed(path: Path, page: int, harm: Harm, choose: random.Random) -> bytes:
+    data = bytearray(path.read_bytes())
+    harm(data, page * PAGE, choose)
+    path.write_bytes(data)
+    return bytes(data)
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("sealed", [True, False])
+def test_whichever_page_is_damaged_no_row_is_wrong_and_no_sealed_one_is_missing(
+    life: Life, tmp_path: Path, request: pytest.FixtureRequest, sealed: bool
+) -> None:
+    choose = random.Random(7)
+    pages = (copy_of(life, tmp_path / "whole") / "run.sqlite").stat().st_size // PAGE
+    assert pages > 18
+    campaign = request.config.getoption("--campaign")
+    tried = found = 0
+    for page in range(pages) if campaign else range(choose.randrange(5), pages, 5):
+        for harm in HARMS if campaign else [HARMS[(page + sealed) % len(HARMS)]]:
+            tried += 1
+            run_dir = copy_of(life, tmp_path / f"{page}-{harm.__name__}", sealed=sealed)
+            before = harmed(run_dir / "run.sqlite", page, harm, choose)
+            if damage_of(run_dir / "run.sqlite") is None:  # an unused sector, or a page in another's place
+                continue
+            report = repaired(run_dir)
+            missing = checked(run_dir, report, life.sealed if sealed else 0)
+            (mended,) = report.mended
+            if harm is not cut_short:
+                assert missing - len(mended.tally.unplaced) <= 100, f"more than page {page} is missing"
+            assert (report.mended[0].kept_as / "run.sqlite").read_bytes() == before, "the damaged file was changed"
+            found += 1
+            shutil.rmtree(run_dir)
+    assert found >= tried / 2
+
+
+def page_of(run_dir: Path, table: str) -> int:
+    """The first page of a table, counted from 0."""
+    with closing(sqlite3.connect(f"file:{run_dir}/run.sqlite?mode=ro", uri=True)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    return int(page) - 1
+
+
+def page_of_rows(path: Path) -> int:
+    """The first leaf with more cells than any table but that of the rows has."""
+    data = path.read_bytes()
+    heads = (data[at : at + 5] for at in range(0, len(data), PAGE))
+    return next(page for page, head in enumerate(heads) if head[0] == 0x0D and int.from_bytes(head[3:5]) > 50)
+
+
+@pytest.mark.parametrize("frame", [0, 3, 10, 30])
+def test_a_damaged_frame_of_the_log_costs_no_more_than_its_own_page(life: Life, tmp_path: Path, frame: int) -> None:
+    run_dir = copy_of(life, tmp_path, folded=False, sealed=False)
+    log = run_dir / "run.sqlite-wal"
+    data = bytearray(log.read_bytes())
+    at = WAL_HEAD + frame * (FRAME_HEAD + PAGE) + FRAME_HEAD + 2000
+    data[at : at + 600] = bytes(range(200)) * 3
+    log.write_bytes(data)
+    assert damage_of(run_dir / "run.sqlite") == "its write-ahead log has a hole"
+    assert checked(run_dir, repaired(run_dir), 0) <= 70
+
+
+def test_without_its_log_s_head_a_file_keeps_what_is_in_itself(life: Life, tmp_path: Path) -> None:
+    run_dir = copy_of(life, tmp_path, folded=False)
+    log = run_dir / "run.sqlite-wal"
+    log.write_bytes(bytes(WAL_HEAD) + log.read_bytes()[WAL_HEAD:])
+    harmed(run_dir / "run.sqlite", 0, zeros, random.Random(1))
+    report = repaired(run_dir)
+    with open_run(run_dir) as reader:
+        rows = reader.rows()
+    assert rows == ROWS[: len(rows)]
+    assert len(rows) >= 300
+    assert report.mended[0].tally.rows_lost == 0, "of rows that nothing knows of any more nothing can be said"
+
+
+def test_a_run_whose_file_is_gone_is_made_of_its_seals(life: Life, tmp_path: Path) -> None:
+    run_dir = copy_of(life, tmp_path)
+    (run_dir / "run.sqlite").unlink()
+    report = repaired(run_dir)
+    with open_run(run_dir) as reader:
+        assert reader.rows() == ROWS[: life.sealed]
+        assert replace(reader.info, epoch=5) == INFO
+    assert not report.mended[0].tally.run_known
+
+
+def test_a_number_that_was_changed_under_its_seal_is_put_back(life: Life, tmp_path: Path) -> None:
+    run_dir = copy_of(life, tmp_path)
+    with closing(sqlite3.connect(run_dir / "run.sqlite", isolation_level=None)) as connection:
+        connection.execute("UPDATE compact SET voltage_V = voltage_V + 1e-9 WHERE seq = 100")
+    report = repaired(run_dir)
+    assert checked(run_dir, report, life.sealed) == 0
+    assert (report.mended[0].tally.differing, "differs from the sealed" in report.mended[0].why) == (1, True)
+
+
+def test_a_seal_that_was_changed_is_said_and_not_believed(life: Life, tmp_path: Path) -> None:
+    run_dir = copy_of(life, tmp_path)
+    (file,) = (run_dir / "sealed").glob("*.csv.gz")
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    report = repaired(run_dir)
+    assert (report.mended, report.notes) == ((), (f"{file.name} was changed after it was sealed",))
+
+
+def test_of_several_files_only_the_damaged_one_is_made_anew(life: Life, tmp_path: Path) -> None:
+    """And what is lost in the middle is not filled from the next file, nor hides what that one holds."""
+    run_dir = copy_of(life, tmp_path, sealed=False)
+    writer = reopen_run(run_dir, on_durable=lambda _: None, utc=lambda: START_UTC_S, options=OPTIONS, epoch=6)
+    more = [replace(ROWS[0], seq=len(ROWS) + at) for at in range(1, 400)]
+    writer.append(more)
+    writer.finish(Outcome.FINISHED, "done")
+    assert writer.close()
+    first, second = (segment_path(run_dir, number) for number in (1, 2))
+    was = first.read_bytes()
+    harmed(second, 1, zeros, random.Random(1))  # what it says of its run
+    harmed(second, second.stat().st_size // PAGE - 2, zeros, random.Random(1))
+    report = repaired(run_dir)
+    (mended,) = report.mended
+    assert (mended.name, mended.tally.run_known, first.read_bytes()) == ("run-2.sqlite", False, was)
+    with open_run(run_dir) as reader:
+        rows = reader.rows()
+    assert rows[: len(ROWS)] == ROWS
+    assert {row.seq for row in rows} <= {row.seq for row in [*ROWS, *more]}
+    assert len(rows) >= len(ROWS) + len(more) - 140
+
+
+def test_rows_whose_step_is_lost_are_kept_for_a_person(life: Life, tmp_path: Path) -> None:
+    run_dir = copy_of(life, tmp_path, sealed=False)
+    path = run_dir / "run.sqlite"
+    harmed(path, page_of(run_dir, "contexts"), zeros, random.Random(1))
+    report = repaired(run_dir)
+    (mended,) = report.mended
+    assert len(mended.tally.unplaced) == mended.tally.rows_lost == len(ROWS)
+    lines = (mended.kept_as / UNPLACED_FILE).read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "seq,time_s,voltage_V,current_A,temperature_degC"
+    assert [float(line.split(",")[2]) for line in lines[1:]] == [row.voltage_V for row in ROWS]
+
+
+@pytest.mark.parametrize("stop", range(1, 9))
+def test_a_repair_that_is_cut_short_is_ended_by_the_next(
+    life: Life, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    """Stopped before any of its moves; nothing of the old file is ever without a name."""
+    run_dir = copy_of(life, tmp_path, folded=False, sealed=False)
+    page = page_of_rows(run_dir / "run.sqlite")
+    harmed(run_dir / "run.sqlite", page, zeros, random.Random(1))
+    whole = copy_of(life, tmp_path / "whole", folded=False, sealed=False)
+    harmed(whole / "run.sqlite", page, zeros, random.Random(1))
+    missing = checked(whole, repaired(whole), 0)
+    assert 0 < missing < 100
+    was = {(run_dir / name).read_bytes() for name in ("run.sqlite", "run.sqlite-wal")}
+    moves = 0
+
+    def stopping(real: Callable[..., None]) -> Callable[..., None]:
+        def move(*arguments: object, **more: object) -> None:
+            nonlocal moves
+            moves += 1
+            if moves == stop:
+                raise KeyboardInterrupt
+            real(*arguments, **more)
+
+        return move
+
+    with monkeypatch.context() as patch:
+        for place, name in ((os, "link"), (Path, "unlink"), (Path, "replace"), (Path, "mkdir")):
+            patch.setattr(place, name, stopping(getattr(place, name)))
+        with pytest.raises(KeyboardInterrupt):
+            repaired(run_dir)
+    assert {path.read_bytes() for path in run_dir.rglob("run.sqlite*") if path.is_file()} >= was
+    repaired(run_dir)
+    assert repaired(run_dir).mended == ()
+    with open_run(run_dir) as reader:
+        assert len(reader.rows()) == len(ROWS) - missing
+    kept = {path.read_bytes() for path in (run_dir / FOLDER).rglob("run.sqlite*")}
+    assert kept >= was
+    assert not list(run_dir.glob(f"*{REPAIRED}*"))
+
+
+def test_a_run_that_is_being_written_or_whole_or_newer_is_left_alone(
+    life: Life, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_dir = copy_of(life, tmp_path)
+    writer = reopen_run(run_dir, on_durable=lambda _: None, options=OPTIONS)
+    with pytest.raises(StoreError, match="another process is writing"):
+        repaired(run_dir)
+    assert writer.close()
+    assert show_repair(run_dir) == 0
+    assert "nothing is wrong" in capsys.readouterr().out
+    with closing(sqlite3.connect(run_dir / "run.sqlite")) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="use a newer cycler-ctl"):
+        repaired(run_dir)
+
+
+def test_the_rows_of_schema_1_are_salvaged_too(tmp_path: Path) -> None:
+    run_dir = tmp_path / RUN
+    run_dir.mkdir()
+    shutil.copyfile(Path(__file__).with_name("data") / "schema-001.sqlite", run_dir / "run.sqlite")
+    with open_run(run_dir) as reader:
+        rows, info = reader.rows(), reader.info
+    harmed(run_dir / "run.sqlite", 0, zeros, random.Random(1))
+    assert repaired(run_dir).mended[0].tally.rows == len(rows)
+    with open_run(run_dir) as reader:
+        assert (reader.rows(), reader.info, reader.state.outcome) == (rows, info, Outcome.FINISHED)
