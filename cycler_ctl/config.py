@@ -87,6 +87,8 @@ def safe_off_entries(config: Config) -> dict[str, SafeOffEntry]:
     """What turning off needs to know of each instrument, by its name."""
     backend = config.station.visa_backend
     return {
-        name: SafeOffEntry(name, settings.driver, settings.address, settings.backend, backend)
+        name: SafeOffEntry(
+            name, settings.driver, settings.address, settings.backend, backend, config.escalation.command
+        )
         for name, settings in config.instruments.items()
     }

@@ -66,6 +66,7 @@ SHARE = Table(
         "formats": Field("formats", one_or_more(choice(*SHARE_FORMATS))),
     }
 )
+ESCALATION = Table({"command": Field("command", one_or_more(text), required=True)})
 STATION = Table(
     {
         "name": Field("name", slug, required=True),
@@ -131,10 +132,11 @@ DOCUMENT = Table(
         "mqtt": Field("mqtt", nested(MQTT)),
         "http": Field("http", nested(HTTP)),
         "share": Field("share", nested(SHARE)),
+        "escalation": Field("escalation", nested(ESCALATION)),
         "instruments": Field("instruments", nested(Table({}, others=_instrument)), required=True),
         "channels": Field("channels", nested(Table({}, others=_channel)), required=True),
     },
-    later=frozenset({"escalation", "notify"}),
+    later=frozenset({"notify"}),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,6 +40,7 @@ def check_sense(notes: Notes, read: Mapping[str, object], load: Load) -> None:
     _check_http(notes, table_of(read, "http"))
     _check_share(notes, table_of(read, "share"), table_of(read, "station"))
     _check_mqtt(notes, table_of(read, "mqtt"))
+    _check_escalation(notes, table_of(read, "escalation"))
     if "channels" in read and not channels:
         notes.at_key(
             ("channels",), "missing-key", "the station has no channel", "write [channels.a1] with its settings"
@@ -50,6 +52,17 @@ def _check_share(notes: Notes, share: dict[str, object], station: dict[str, obje
     if isinstance(folder, Path) and isinstance(data_dir, Path) and folder.is_relative_to(data_dir):
         message = f"the share {folder} is inside data_dir, and would be copied into itself"
         notes.at_value(("share", "folder"), "share", message, "name a folder on the group's share")
+
+
+def _check_escalation(notes: Notes, escalation: dict[str, object]) -> None:
+    """A program that is not there would be missed only in the emergency."""
+    command = escalation.get("command")
+    if not is_list(command):
+        return
+    program = str(command[0]) if command else "none"
+    if program and shutil.which(program) is None:
+        advice = "write its full path, and let the service's user execute it"
+        notes.at_value(("escalation", "command"), "reference", f"there is no program {quoted(program)}", advice)
 
 
 def _check_driver(notes: Notes, name: str, settings: dict[str, object], load: Load) -> DriverSpec | None:

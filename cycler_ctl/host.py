@@ -37,6 +37,7 @@ class Wiring:
     options: dict[str, object]
     spec: DriverSpec
     visa_backend: str
+    relay: tuple[str, ...] = ()
 
 
 def wiring_of(config: Config, name: str, spec: DriverSpec) -> Wiring:
@@ -46,7 +47,7 @@ def wiring_of(config: Config, name: str, spec: DriverSpec) -> Wiring:
     regulation = {c.regulation for c in config.channels.values() if c.instrument == name}
     if regulation:
         options["regulation"] = regulation.pop()
-    return Wiring(name, settings, options, spec, config.station.visa_backend)
+    return Wiring(name, settings, options, spec, config.station.visa_backend, config.escalation.command)
 
 
 class InstrumentHost:
@@ -88,7 +89,12 @@ class InstrumentHost:
         """All that is needed to turn this instrument off without us."""
         settings = self._wiring.settings
         return SafeOffEntry(
-            self._wiring.name, settings.driver, settings.address, settings.backend, self._wiring.visa_backend
+            self._wiring.name,
+            settings.driver,
+            settings.address,
+            settings.backend,
+            self._wiring.visa_backend,
+            self._wiring.relay,
         )
 
     async def first_try(self) -> None:

@@ -241,5 +241,10 @@ class DriverSpec:
     notes: tuple[str, ...] = field(default=())
     ratings: Callable[[Any], Ratings] | None = None
     """Of the family's usual model with these options: for plans, which are made without the instrument."""
+    reset: Callable[[Link], Any] | None = None
+    """Resets the instrument; only where its manual says that a reset opens every output (not 0 V: that drains a cell).
+
+    The last that is tried of an output that does not go off. What it did is read back afterwards.
+    """
     asking: Asking | None = None
     """None: instruments that cannot be asked who they are, or not without disturbing them."""

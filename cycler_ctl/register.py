@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from cycler_ctl.errors import StoreError
 
@@ -28,6 +29,8 @@ class SafeOffEntry:
     address: str
     backend: str | None = None
     visa_backend: str = "@py"
+    relay: tuple[str, ...] = ()
+    """The lab's own command that cuts its power, if there is one."""
 
 
 def read_register(data_dir: Path) -> Mapping[str, SafeOffEntry]:
@@ -53,9 +56,14 @@ def write_entries(data_dir: Path, entries: Iterable[SafeOffEntry]) -> None:
 def _read(path: Path) -> dict[str, SafeOffEntry]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["entries"]
-        return {str(key): SafeOffEntry(**value) for key, value in found.items()}
+        return {str(key): _entry(value) for key, value in found.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise StoreError(f"{path} cannot be read: {error}") from error
+
+
+def _entry(value: Mapping[str, Any]) -> SafeOffEntry:
+    """JSON knows no tuples."""
+    return SafeOffEntry(**{**value, "relay": tuple(map(str, value.get("relay", ())))})
 
 
 def _write(path: Path, entries: Mapping[str, SafeOffEntry]) -> None:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from cycler_ctl.broker import Broker
 from cycler_ctl.clock import SystemClock
-from cycler_ctl.config import Config, find_config, load_config
+from cycler_ctl.config import Config, find_config, load_config, safe_off_entries
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.guardian import LOCK_FILE, run_guardian
 from cycler_ctl.plugins import load_driver
@@ -28,11 +28,8 @@ FAILED, USAGE, NOT_OFF = 1, 2, 4
 
 def entries_of(config: Config) -> list[SafeOffEntry]:
     """Every instrument with an output, as safe-off reaches it."""
-    return [
-        SafeOffEntry(name, one.driver, one.address, one.backend, config.station.visa_backend)
-        for name, one in config.instruments.items()
-        if load_driver(one.driver).safe_off is not None
-    ]
+    entries = safe_off_entries(config)
+    return [entries[name] for name, one in config.instruments.items() if load_driver(one.driver).safe_off is not None]
 
 
 def serve_station(config_path: Path | None) -> int:

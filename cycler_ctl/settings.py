@@ -46,6 +46,12 @@ class ShareSettings(Settings):
     formats: tuple[str, ...] = ("bundle",)
 
 
+class EscalationSettings(Settings):
+    """``command`` cuts the power of an instrument whose output does not go off; none if empty."""
+
+    command: tuple[str, ...] = ()
+
+
 class InstrumentSettings(Settings):
     """``options``: the driver's own keys, validated by the driver's model."""
 
@@ -95,5 +101,6 @@ class Config(Settings):
     mqtt: MqttSettings = MqttSettings()
     http: HttpSettings = HttpSettings()
     share: ShareSettings | None = None
+    escalation: EscalationSettings = EscalationSettings()
     instruments: dict[str, InstrumentSettings]
     channels: dict[str, ChannelSettings]

@@ -13,14 +13,14 @@ from cycler_ctl.config import ChannelSettings
 from cycler_ctl.current import CurrentRun, latest_of, status_of, steps_of
 from cycler_ctl.doing import still
 from cycler_ctl.errors import InstrumentError, RefusedError
-from cycler_ctl.escalation import off_in_place, strike_out, until_off
+from cycler_ctl.escalation import Case, alarmed, chase, strike_out
 from cycler_ctl.fittings import End
 from cycler_ctl.host import InstrumentHost
 from cycler_ctl.lease import Lease
 from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.runner import Runner
 from cycler_ctl.store.info import RunInfo
-from protocols.record import Outcome, Row
+from protocols.record import EventKind, Outcome, Row
 
 log = logging.getLogger(__name__)
 
@@ -139,9 +139,11 @@ class Slot:
         ``tell`` puts it into the record of the run that left it on, which a person may go on with afterwards.
         """
         before = self._base
-        self._set(ChannelState.CANNOT_DEENERGISE, "off could not be confirmed when the service was away; trying")
+        trying = "off could not be confirmed when the service was away; trying"
+        self._set(ChannelState.CANNOT_DEENERGISE, trying)
         self.host.hurry()
-        await self.host.online()
+        async with alarmed(self._case(trying, log.warning)):
+            await self.host.online()
         await strike_out(self.name, self._lease)
         why = "the output may have stayed on after the service ended; it is off now, read back"
         if before.state is ChannelState.INTERRUPTED and before.run is not None:
@@ -203,8 +205,14 @@ class Slot:
         reason = f"{end.reason}: the cell may still be energised{perhaps}. Trying every 0.5 s; disconnect it"
         log.error("channel %s: %s", self.name, reason)
         self._set(ChannelState.CANNOT_DEENERGISE, reason)
-        if not await off_in_place(runner.fit, runner.output):
-            await until_off(self.name, self.host, runner.fit.contact, self._lease, end.reason)
+        case = self._case(reason, lambda text: runner.tell(EventKind.FAULT, reason=text))
+        await chase(case, self.host, runner.fit, runner.output, end.reason)
+
+    def _case(self, reason: str, tell: Callable[[str], None]) -> Case:
+        def alarm(text: str) -> None:
+            self._set(ChannelState.CANNOT_DEENERGISE, f"{reason}. {text}")
+
+        return Case(self.name, self.host.safe_off_entry(), tell, alarm)
 
     async def going(self) -> None:
         """Return when an interrupted run goes on; RefusedError with why it does not, InstrumentError if it ended at once."""
@@ -226,6 +234,8 @@ class Slot:
         await asyncio.wait({runner.ask(action, by)}, timeout=ACT_S)
         if runner.end is not None and runner.end.outcome in {Outcome.FAULTED, Outcome.TRIPPED}:
             raise InstrumentError(f"channel {self.name}: {runner.end.reason}")
+        if action == "resume" and runner.held_back and runner.end is None:
+            raise RefusedError(f"channel {self.name}: {runner.held_back}")
         if action == "pause" and runner.energised:
             raise InstrumentError(f"channel {self.name}: off is not confirmed yet")
 

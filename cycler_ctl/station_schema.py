@@ -8,6 +8,7 @@ from cycler_ctl.config_check import (
     ACCEPTANCE,
     CHANNEL,
     DOCUMENT,
+    ESCALATION,
     HTTP,
     INSTRUMENT,
     LIMITS,
@@ -26,6 +27,7 @@ TABLES: Mapping[str, Table] = {
     "mqtt": MQTT,
     "http": HTTP,
     "share": SHARE,
+    "escalation": ESCALATION,
     "instrument": INSTRUMENT,
     "channel": CHANNEL,
     "limits": LIMITS,
@@ -96,6 +98,7 @@ DOCUMENT_KEYS: Mapping[str, JsonObject] = {
     "mqtt": _table("mqtt", "Where readings are published. Without a url: the bundled broker."),
     "http": _table("http", "The live page and the HTTP interface."),
     "share": _table("share", "A folder of the group's that ended runs are copied to."),
+    "escalation": _table("escalation", "What else is tried where an output does not go off."),
     "instruments": _named(NAME.pattern, "instrument", "The instruments, each by a name of your own."),
     "channels": _named(CHANNEL_NAME.pattern, "channel", "The channels: one cell each, on one output."),
 }
@@ -131,6 +134,13 @@ KEYS: Mapping[str, Mapping[str, JsonObject]] = {
             {"anyOf": [_choice(*SHARE_FORMATS), {"type": "array", "items": _choice(*SHARE_FORMATS)}]},
             "What is copied of each run.",
             "bundle",
+        ),
+    },
+    "escalation": {
+        "command": _value(
+            {"type": "array", "items": TEXT, "minItems": 1},
+            "A program on this computer, and its arguments, that cuts the power; which channel it is about is in its "
+            "environment.",
         ),
     },
     "instrument": {
