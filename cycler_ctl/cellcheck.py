@@ -1,23 +1,28 @@
-"""Is this still the cell, and connected as it was? Asked at 0 A, before a run that was interrupted passes current again."""
+"""Is there a cell, the right one, and connected as it must be? Asked at 0 A, whenever an output goes on, before current flows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from statistics import median
 
-from cycler_ctl.errors import RefusedError
-from cycler_ctl.fittings import SETTLE_S, Fittings, ceilings_of, fresh, narrowed
-from cycler_ctl.guard import GuardState
+from cycler_ctl.errors import DeviceFault, RefusedError
+from cycler_ctl.fittings import SETTLE_S, Fittings, fresh, narrowed
+from cycler_ctl.guard import Ceilings, GuardState, Severity, Trip
+from cycler_ctl.losses import TOLERANT, TOLERATED
 from cycler_ctl.output import Output
+from protocols import engine
 from protocols.charge import throughput_Ah
-from protocols.model import Program, Rest, RestStep, Window
-from protocols.running.place import path_at, step_at
+from protocols.events import Resumed, Started
+from protocols.model import Program, Rest, RestStep, Setpoint, TimedStep, Window
+from protocols.running.place import step_at
 from protocols.running.state import State
 from protocols.running.view import setpoint
 
 LOOKS = 3
+FLOATING_V = 0.250
+"""Between looks 0.1 s apart: a cell whose current has just stopped moves less, the bias current of an open input more."""
 AS_IT_WAS_V = 0.100
 RELAXED_V = 0.500
 """How far a cell's voltage may go back once no current drives it: overpotential and resistance, in hours."""
@@ -58,9 +63,9 @@ def plausible_V(last: LastSeen) -> Window:
     return last.voltage_V - down_V, last.voltage_V + up_V
 
 
-def _too_cold(fit: Fittings, program: Program, state: State) -> str | None:
+def _too_cold(fit: Fittings, program: Program, step: TimedStep | None) -> str | None:
     """A cell at rest may be cold, one that is driven not: what comes next would end the run at its first reading."""
-    step, temperature, now_s = step_at(program, state.course.place), fit.temperature(), fit.clock.now()
+    temperature, now_s = fit.temperature(), fit.clock.now()
     if step is None or isinstance(step, RestStep):
         return None
     trip = fit.guard.wrong_temperature(setpoint(step), temperature, now_s)
@@ -87,39 +92,91 @@ def objection(found_V: float, last: LastSeen | None, safety_V: Window | None) ->
     )
 
 
+def floating(seen_V: Sequence[float]) -> str | None:
+    """Why these are no cell's: an input that hangs in the air is charged by its own bias current."""
+    moved_V = max(seen_V) - min(seen_V)
+    if moved_V <= FLOATING_V:
+        return None
+    return f"the voltage at rest moved by {moved_V:.3g} V between two looks: a lead is open, or its contact bad"
+
+
 @dataclass(frozen=True, slots=True)
 class AtRest:
-    """What was found. ``guarded``: the guard's counts, which go on from the engine's, because its own are gone."""
+    """What was found. ``guarded``: what the guard has seen; the output is on, at 0 A."""
 
     guarded: GuardState
     voltage_V: float
     last_V: float | None
 
 
-async def at_rest(fit: Fittings, output: Output, program: Program, state: State, asked: Callable[[], bool]) -> AtRest:
-    """The cell at 0 A, with the output on. Raises what ``Output.apply`` does, and RefusedError for a cell that is not as it must be."""
+Coming = Started | Resumed
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the look is for: ``coming`` is the event that lets current flow."""
+
+    program: Program
+    state: State
+    coming: Coming
+
+
+async def at_rest(fit: Fittings, output: Output, look: Look, stopping: Callable[[], bool]) -> AtRest:
+    """The cell at 0 A, before current flows.
+
+    Raises what ``Output.apply`` and ``Channel.read`` do, DeviceFault for a connection that is none, and RefusedError for
+    a cell that is not as it must be, or a stop meanwhile. Whatever comes of it: nothing but 0 A was set.
+    """
     rest = narrowed(Rest((-inf, inf)), fit.limits_V, fit.hold_limit_A)
-    ceilings = ceilings_of(fit, path_at(program, state.course.place))
+    guarded, seen = await _looks(fit, output, rest, stopping)
+    if (open_lead := floating(seen)) is not None:
+        raise DeviceFault(open_lead)
+    program, last, found_V = look.program, last_seen(look.program, look.state), median(seen)
+    first = step_at(program, engine.advance(program, look.state, look.coming)[0].course.place)
+    why_not = objection(found_V, last, program.safety.voltage_V) or _too_cold(fit, program, first)
+    if why_not is not None:
+        raise RefusedError(why_not)
+    return AtRest(guarded, found_V, None if last is None else last.voltage_V)
+
+
+async def _looks(
+    fit: Fittings, output: Output, rest: Setpoint, stopping: Callable[[], bool]
+) -> tuple[GuardState, list[float]]:
+    """What the guard knows after some good readings at 0 A, and their voltages."""
     await output.apply(rest)
-    guarded = replace(
-        fit.guard.begin_step(rest, ceilings, fit.clock.now()),
+    guarded = fit.guard.begin_step(rest, Ceilings(), fit.clock.now())
+    seen: list[float] = []
+    lost = 0
+    while len(seen) < LOOKS:
+        await fit.clock.sleep_until(fit.clock.now() + max(SETTLE_S, fit.channel.ratings.fastest_sample_s))
+        if stopping():
+            raise RefusedError("a stop was asked for meanwhile")
+        try:
+            reading = await fit.channel.read()
+        except TOLERANT:
+            lost += 1
+            if lost >= TOLERATED:
+                raise
+            await fit.instrument.resync()
+            continue
+        guarded, trip = fit.guard.check(guarded, reading, fit.temperature(), fit.clock.now())
+        if trip is not None:
+            raise _refusal(trip)
+        output.renew()
+        seen.append(reading.voltage_V)
+    return guarded, seen
+
+
+def _refusal(trip: Trip) -> RefusedError | DeviceFault:
+    return RefusedError(trip.reason) if trip.severity is Severity.TRIPPED else DeviceFault(trip.reason)
+
+
+def recounted(guarded: GuardState, state: State, ceilings: Ceilings) -> GuardState:
+    """The counts of a guard that is gone go on from the engine's; ``guarded`` is what was seen at rest."""
+    return replace(
+        guarded,
+        step=replace(guarded.step, ceilings=ceilings),
         charge_Ah=throughput_Ah(state.live.step_total),
         time_s=0.0 if state.live.seen is None else state.live.seen.time_s,
         before_Ah=0.0 if state.course.whole is None else state.course.whole.charge_Ah,
     )
-    seen: list[float] = []
-    while len(seen) < LOOKS:
-        await fit.clock.sleep_until(fit.clock.now() + max(SETTLE_S, fit.channel.ratings.fastest_sample_s))
-        if asked():
-            raise RefusedError("something else was asked of the channel meanwhile")
-        reading = await fit.channel.read()
-        guarded, trip = fit.guard.check(guarded, reading, fit.temperature(), fit.clock.now())
-        if trip is not None:
-            raise RefusedError(trip.reason)
-        output.renew()
-        seen.append(reading.voltage_V)
-    last, found_V = last_seen(program, state), median(seen)
-    why_not = objection(found_V, last, program.safety.voltage_V) or _too_cold(fit, program, state)
-    if why_not is not None:
-        raise RefusedError(why_not)
-    return AtRest(guarded, found_V, None if last is None else last.voltage_V)

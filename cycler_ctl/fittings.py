@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Protocol
 
 from cycler_ctl.clock import Clock
@@ -91,8 +92,10 @@ def goes_on(before: str, step_id: str) -> bool:
 
 
 def fresh(temperature: Measurement | None, now_s: float) -> float | None:
-    """An old value is a missing one."""
-    return None if temperature is None or now_s - temperature.at_s > STALE_TEMPERATURE_S else temperature.value
+    """An old value is a missing one, and so is one of no known age or that is no number."""
+    if temperature is None or not (now_s - temperature.at_s <= STALE_TEMPERATURE_S) or not isfinite(temperature.value):
+        return None
+    return temperature.value
 
 
 def narrowed(setpoint: Setpoint, limits_V: Window, hold_limit_A: float) -> Setpoint:

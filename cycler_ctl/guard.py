@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf, isfinite
 
-from cycler_ctl import guard_hold, guard_stuck
+from cycler_ctl import guard_edges, guard_hold, guard_stuck, guard_temperature
 from cycler_ctl.guard_hold import Held, amps
-from cycler_ctl.guard_limits import Ceilings, GuardLimits
+from cycler_ctl.guard_limits import Ceilings, GuardLimits, spent
 from cycler_ctl.guard_stuck import Same, stuck
+from cycler_ctl.guard_temperature import Warmth
 from cycler_ctl.instrument import Flag, Measurement, Reading
 from protocols.model import ConstantCurrent, ConstantVoltage, Rest, Setpoint, Window
 
@@ -77,6 +78,10 @@ class GuardState:
     same: Same = guard_stuck.NEW
     held: Held = guard_hold.NEW
     before_Ah: float = 0.0
+    last: Reading | None = None
+    """The newest reading; ``at_edge``: it was read before the setpoint that is set now."""
+    at_edge: bool = True
+    warmth: Warmth = guard_temperature.NEW
     trip: Trip | None = None
 
 
@@ -87,14 +92,23 @@ class Guard:
     limits: GuardLimits
 
     def begin_step(
-        self, setpoint: Setpoint, ceilings: Ceilings, now_s: float, part_of: GuardState | None = None
+        self,
+        setpoint: Setpoint,
+        ceilings: Ceilings,
+        now_s: float,
+        after: GuardState | None = None,
+        *,
+        part: bool = False,
     ) -> GuardState:
         """Counting starts at zero; the step's own ceilings only tighten the channel's.
 
-        ``part_of``: the state of the part before, where this is another part of the same step.
+        ``after``: the state before; ``part``: this is another part of the same step.
         """
         step = _step(setpoint, ceilings.within(self.limits.step), self.limits)
-        return GuardState(step, now_s, before_Ah=0.0 if part_of is None else part_of.before_Ah + part_of.charge_Ah)
+        if after is None:
+            return GuardState(step, now_s)
+        before_Ah = after.before_Ah + after.charge_Ah if part else 0.0
+        return GuardState(step, now_s, before_Ah=before_Ah, last=after.last, warmth=after.warmth)
 
     def turned_off(self, state: GuardState, now_s: float) -> GuardState:
         """The output was turned off within the step: its counts stand still."""
@@ -103,7 +117,7 @@ class Guard:
     def turned_on(self, state: GuardState, setpoint: Setpoint, now_s: float) -> GuardState:
         """The same step goes on: its counts go on too."""
         step = _step(setpoint, state.step.ceilings, self.limits)
-        return replace(state, step=step, at_s=now_s, current_A=0.0, low=0, held=guard_hold.NEW)
+        return replace(state, step=step, at_s=now_s, current_A=0.0, low=0, held=guard_hold.NEW, at_edge=True)
 
     def overdue(self, state: GuardState, now_s: float) -> Trip | None:
         """For the moment when no reading comes at all: how long may the output stay on unseen?"""
@@ -121,12 +135,13 @@ class Guard:
         if step.setpoint is None:
             trip = _still_on(reading)
             return (state if trip is None else replace(state, trip=trip)), trip
-        after = _counted(self.limits, state, reading)
+        after = _counted(self.limits, state, reading, state.warmth.seen(temperature))
         trip = (
             self._untrusted(state, reading, now_s)
-            or _outside(self.limits, reading)
+            or _outside(self.limits, state, reading)
             or self.wrong_temperature(step.setpoint, temperature, now_s)
-            or _spent(after)
+            or _found(Severity.FAULTED, guard_temperature.doubtful(self.limits, after.warmth))
+            or _found(Severity.TRIPPED, spent(step.ceilings, after.charge_Ah, after.before_Ah, after.time_s))
             or _stuck(self.limits, after)
             or _contact(self.limits, after, reading)
         )
@@ -146,7 +161,7 @@ class Guard:
         if bounds is None:
             return None
         if temperature is None or not (-FUTURE_S <= now_s - temperature.at_s <= TEMPERATURE_MAX_AGE_S):
-            return _no_temperature(temperature, now_s)
+            return _found(Severity.FAULTED, guard_temperature.missing(temperature, now_s, TEMPERATURE_MAX_AGE_S))
         # A cell at rest may still be waiting to be heated: only the upper limit holds then.
         low = -inf if isinstance(setpoint, Rest) else bounds[0]
         if isfinite(temperature.value) and low <= temperature.value <= bounds[1]:
@@ -173,7 +188,7 @@ def _off(step: GuardStep) -> GuardStep:
     return GuardStep(None, step.ceilings, 0.0, 0, (-inf, inf), 0.0, inf, 0.0)
 
 
-def _counted(limits: GuardLimits, state: GuardState, reading: Reading) -> GuardState:
+def _counted(limits: GuardLimits, state: GuardState, reading: Reading, warmth: Warmth) -> GuardState:
     """Charge counted as if the largest current seen or set had flowed all the time: never less than the truth."""
     step, held = state.step, state.held
     current_A, passed_s = abs(reading.current_A), reading.at_s - state.at_s
@@ -184,7 +199,18 @@ def _counted(limits: GuardLimits, state: GuardState, reading: Reading) -> GuardS
     low = 0 if _as_set(limits, step, reading) else state.low + 1
     charge_Ah, same = state.charge_Ah + worst_A * passed_s / 3600.0, state.same.seen(reading, passed_s)
     return GuardState(
-        step, reading.at_s, current_A, charge_Ah, state.time_s + passed_s, low, same, held, state.before_Ah
+        step=step,
+        at_s=reading.at_s,
+        current_A=current_A,
+        charge_Ah=charge_Ah,
+        time_s=state.time_s + passed_s,
+        low=low,
+        same=same,
+        held=held,
+        before_Ah=state.before_Ah,
+        last=reading,
+        at_edge=False,
+        warmth=warmth,
     )
 
 
@@ -216,7 +242,11 @@ def _stuck(limits: GuardLimits, state: GuardState) -> Trip | None:
     return None if reason is None else Trip(Severity.FAULTED, "stuck", reason)
 
 
-def _outside(limits: GuardLimits, reading: Reading) -> Trip | None:
+def _found(severity: Severity, found: tuple[str, str] | None) -> Trip | None:
+    return None if found is None else Trip(severity, *found)
+
+
+def _outside(limits: GuardLimits, state: GuardState, reading: Reading) -> Trip | None:
     low_V, high_V = limits.voltage_V
     if not (low_V <= reading.voltage_V <= high_V):
         inside = f"the channel's limits {low_V:.5g} V to {high_V:.5g} V"
@@ -224,27 +254,8 @@ def _outside(limits: GuardLimits, reading: Reading) -> Trip | None:
     if not (-limits.current_A <= reading.current_A <= limits.current_A):
         reason = f"current {amps(reading.current_A)} is beyond the channel's limit of {amps(limits.current_A)}"
         return Trip(Severity.TRIPPED, "current", reason)
-    return None
-
-
-def _spent(state: GuardState) -> Trip | None:
-    most = state.step.ceilings
-    if not (state.charge_Ah <= most.charge_Ah):
-        reason = (
-            f"the step may have passed {state.charge_Ah * 1e3:.5g} mAh (counted on the safe side), "
-            f"more than its ceiling of {most.charge_Ah * 1e3:.5g} mAh, and no cut-off has ended it"
-        )
-        return Trip(Severity.TRIPPED, "charge", reason)
-    if not (state.before_Ah + state.charge_Ah <= most.whole_Ah):
-        passed = f"{(state.before_Ah + state.charge_Ah) * 1e3:.5g} mAh (counted on the safe side)"
-        reason = (
-            f"the step may have passed {passed} in all its parts, above its ceiling of {most.whole_Ah * 1e3:.5g} mAh"
-        )
-        return Trip(Severity.TRIPPED, "charge", reason)
-    if not (state.time_s <= most.time_s):
-        reason = f"the step has run for {state.time_s:.6g} s, longer than its ceiling of {most.time_s:.6g} s"
-        return Trip(Severity.TRIPPED, "time", reason)
-    return None
+    edge = guard_edges.changed(limits, state.last, reading, at_edge=state.at_edge)
+    return _found(Severity.TRIPPED, guard_edges.beyond(limits, reading)) or _found(Severity.FAULTED, edge)
 
 
 def _contact(limits: GuardLimits, state: GuardState, reading: Reading) -> Trip | None:
@@ -254,8 +265,7 @@ def _contact(limits: GuardLimits, state: GuardState, reading: Reading) -> Trip |
     if Flag.OVERVOLTAGE_PROTECTION in reading.flags:
         return Trip(Severity.FAULTED, "ovp", "the instrument's over-voltage protection has acted")
     if isinstance(step.setpoint, ConstantVoltage):
-        lost = guard_hold.contact(state.held, step.setpoint, reading)
-        return None if lost is None else Trip(Severity.FAULTED, *lost)
+        return _found(Severity.FAULTED, guard_hold.contact(state.held, step.setpoint, reading))
     if step.direction and not limits.bounded and Flag.COMPLIANCE in reading.flags:
         at = f"{reading.voltage_V:.5g} V and {amps(reading.current_A)}"
         return Trip(Severity.FAULTED, "compliance", f"the instrument has reached its voltage compliance, at {at}")
@@ -279,11 +289,3 @@ def _low_current(limits: GuardLimits, state: GuardState, reading: Reading) -> Tr
         return Trip(Severity.FAULTED, "direction", reason)
     unseen = "the edge of the window was reached without its cut-off being seen"
     return Trip(Severity.FAULTED, "window", f"{numbers} at {reading.voltage_V:.5g} V: {unseen}")
-
-
-def _no_temperature(temperature: Measurement | None, now_s: float) -> Trip:
-    reason = "the channel has temperature limits and its sensor gives no value"
-    if temperature is not None:
-        age_s = now_s - temperature.at_s
-        reason = f"the temperature is {age_s:.3g} s old (at most {TEMPERATURE_MAX_AGE_S:.0f} s are allowed)"
-    return Trip(Severity.FAULTED, "temperature-missing", reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import inf, isfinite
+from math import inf, isfinite, isnan
 
 from protocols.model import Window
 
@@ -35,6 +35,7 @@ class GuardLimits:
     ``open_samples``: readings without current at the window's edge that mean an open circuit; the engine's debounce,
     so that a lifted lead is never taken for a cut-off. ``rest_A``: more than this at rest is no offset any more.
     ``stuck_s``: how long a reading may stay the same in all digits; infinite where the instrument shows no noise.
+    What follows it a channel may set: see ``guard_edges`` and ``guard_temperature``; infinite where it does not.
     """
 
     voltage_V: Window
@@ -46,11 +47,21 @@ class GuardLimits:
     open_samples: int = 2
     rest_A: float = inf
     stuck_s: float = inf
+    power_W: float = inf
+    polarity_V: Window = (-inf, inf)
+    v_short_V: float = -inf
+    r_max_ohm: float = inf
+    slew_max_V_s: float = inf
+    heating_K_s: float = inf
+    temperature_stuck_s: float = inf
 
     def __post_init__(self) -> None:
         numbers = (*self.voltage_V, self.current_A, self.stale_s, *(self.temperature_degC or ()))
         if not all(map(isfinite, numbers)):
             raise ValueError(f"a guard needs finite limits, not {numbers}")
+        optional = (self.power_W, *self.polarity_V, self.v_short_V, self.r_max_ohm, self.slew_max_V_s)
+        if any(map(isnan, (*optional, self.heating_K_s, self.temperature_stuck_s, self.rest_A, self.stuck_s))):
+            raise ValueError(f"a guard's limits are numbers: {self}")
 
     def tightened(
         self,
@@ -71,3 +82,22 @@ class GuardLimits:
 
 def _inside(outer: Window, inner: Window) -> Window:
     return max(outer[0], inner[0]), min(outer[1], inner[1])
+
+
+def spent(most: Ceilings, charge_Ah: float, before_Ah: float, time_s: float) -> tuple[str, str] | None:
+    """(code, reason) where a step has passed, or lasted, more than it may."""
+    if not (charge_Ah <= most.charge_Ah):
+        reason = (
+            f"the step may have passed {charge_Ah * 1e3:.5g} mAh (counted on the safe side), "
+            f"more than its ceiling of {most.charge_Ah * 1e3:.5g} mAh, and no cut-off has ended it"
+        )
+        return "charge", reason
+    if not (before_Ah + charge_Ah <= most.whole_Ah):
+        passed = f"{(before_Ah + charge_Ah) * 1e3:.5g} mAh (counted on the safe side)"
+        reason = (
+            f"the step may have passed {passed} in all its parts, above its ceiling of {most.whole_Ah * 1e3:.5g} mAh"
+        )
+        return "charge", reason
+    if not (time_s <= most.time_s):
+        return "time", f"the step has run for {time_s:.6g} s, longer than its ceiling of {most.time_s:.6g} s"
+    return None

@@ -44,6 +44,10 @@ class Inbox:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
+    @property
+    def stopping(self) -> bool:
+        return any(request.action == "stop" for request in self._waiting)
+
     def put(self, action: str, by: str) -> asyncio.Future[None]:
         request = Request(action, by, asyncio.get_running_loop().create_future())
         self._waiting.append(request)

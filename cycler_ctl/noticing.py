@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cycler_ctl.errors import InstrumentError
+from cycler_ctl.errors import BadReply, InstrumentError
 from cycler_ctl.fittings import Fittings
 from cycler_ctl.instrument import Accuracy, Reading
 from cycler_ctl.retries import Retries
@@ -14,6 +14,7 @@ from protocols.model import ConstantCurrent, ConstantVoltage, Setpoint
 from protocols.record import JSON, EventKind
 from protocols.running.state import Phase, State
 
+RAW_BYTES = 256
 CLOCK_STEP_S = 1.0
 """Between two readings: more than any clock drifts, and than time servers slew."""
 EDGE_S = 10.0
@@ -55,7 +56,13 @@ class Notices:
 
     def lost(self, state: State, error: InstrumentError) -> Iterator[Notice]:
         """A reading that did not come, or could not be read."""
-        yield from self._retries.one_more(state.course.step_count, str(error))
+        answer: Mapping[str, JSON] = {"raw": escaped(error.raw)} if isinstance(error, BadReply) else {}
+        yield from self._retries.one_more(state.course.step_count, str(error), **answer)
+
+
+def escaped(raw: bytes) -> str:
+    """What was answered, to the byte, in characters that any log can hold."""
+    return repr(raw[:RAW_BYTES])[2:-1]
 
 
 def edge(

@@ -7,11 +7,11 @@ from typing import Protocol
 
 from cycler_ctl.clock import Clock
 from cycler_ctl.contact import Contact
-from cycler_ctl.errors import InstrumentError
+from cycler_ctl.errors import InstrumentError, RefusedError
 from cycler_ctl.instrument import Channel
 from cycler_ctl.lease import Lease, lease_for
 from cycler_ctl.register import SafeOffEntry
-from protocols.model import Setpoint
+from protocols.model import Rest, Setpoint
 
 OFF_S = 1.5  # real seconds, see contact.PATIENCE_S
 APPLY_S = 10.0  # a slow serial line takes two seconds; while it does nobody can be heard
@@ -34,6 +34,12 @@ class Driven(Protocol):
     def safe_off(self) -> SafeOffEntry: ...
     @property
     def contact(self) -> Contact: ...
+
+
+def expect_rest(setpoint: Setpoint) -> None:
+    """Whoever wants current looks at the cell before, with the output on at 0 A."""
+    if not isinstance(setpoint, Rest):
+        raise RefusedError("an output goes on at 0 A, before anything else is set")
 
 
 class Output:
@@ -61,6 +67,7 @@ class Output:
         was_on, began_s = not self.off_confirmed, self._fit.clock.now()
         async with asyncio.timeout(APPLY_S):
             if self.off_confirmed:
+                expect_rest(setpoint)
                 await self._fit.lease.will_energise(self._fit.name, self._fit.safe_off, lease_s)
                 self.off_confirmed = False
             self._fit.lease.renew(self._fit.name, lease_s)

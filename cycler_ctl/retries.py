@@ -18,11 +18,11 @@ class Retries:
         self._count = 0
         self._told = 0
 
-    def one_more(self, step_count: int, why: str) -> Iterator[tuple[EventKind, Mapping[str, JSON]]]:
+    def one_more(self, step_count: int, why: str, **more: JSON) -> Iterator[tuple[EventKind, Mapping[str, JSON]]]:
         yield from self.over(step_count)
         self._count += 1
         if self._count <= ONE_BY_ONE or self._count >= 2 * self._told:
-            yield self._tell(why)
+            yield self._tell(why, **more)
 
     def over(self, step_count: int) -> Iterator[tuple[EventKind, Mapping[str, JSON]]]:
         """What is left to be told of the step before, where ``step_count`` is another."""
@@ -32,6 +32,6 @@ class Retries:
             yield self._tell("the number of lost readings when the step ended")
         self._step_count, self._count, self._told = step_count, 0, 0
 
-    def _tell(self, why: str) -> tuple[EventKind, Mapping[str, JSON]]:
+    def _tell(self, why: str, **more: JSON) -> tuple[EventKind, Mapping[str, JSON]]:
         self._told = self._count
-        return EventKind.RETRY, {"step_count": self._step_count, "count": self._count, "text": why}
+        return EventKind.RETRY, {"step_count": self._step_count, "count": self._count, "text": why, **more}

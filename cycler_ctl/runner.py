@@ -6,20 +6,21 @@ At each sample: guard, then engine, then the output, then the record; turning of
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
-from cycler_ctl.cellcheck import at_rest
+from cycler_ctl.cellcheck import AtRest, Coming, Look, at_rest, recounted
 from cycler_ctl.clock import real_sleep
-from cycler_ctl.errors import BadReply, InstrumentError, LinkTimeout, RefusedError, StoreError
-from cycler_ctl.fittings import End, Fittings, ceilings_of, fresh, goes_on, narrowed
+from cycler_ctl.errors import InstrumentError, RefusedError, StoreError
+from cycler_ctl.fittings import End, Fittings, ceilings_of, narrowed
 from cycler_ctl.going_on import Remains
-from cycler_ctl.guard import Ceilings, GuardState, Severity
 from cycler_ctl.inbox import Inbox, Request, event_of
-from cycler_ctl.instrument import Reading
+from cycler_ctl.losses import TOLERANT, Losses, Switches
 from cycler_ctl.noticing import Notices
 from cycler_ctl.output import APPLY_S, Output
 from cycler_ctl.pacing import Pace
 from cycler_ctl.recording import hand_over, tell
 from cycler_ctl.to_its_end import to_its_end
+from cycler_ctl.watched import Watched
 from protocols import engine
 from protocols.events import (
     Apply,
@@ -30,7 +31,6 @@ from protocols.events import (
     Paused,
     RecordRow,
     Resumed,
-    Sampled,
     Started,
     Tripped,
     TurnOff,
@@ -42,13 +42,7 @@ from protocols.running.state import Phase, Seen, State
 from protocols.running.view import progress
 
 WITHOUT_DISK_S = 60.0  # how long a run goes on from memory when nothing can be made durable (reliability F16)
-RESYNC_S = 2.0  # real seconds, for an instrument that answers; see contact.PATIENCE_S for one that does not
-REWIRED = "the output was off for a moment: another range or regulation"
-BEFORE = "the cell at rest before the interrupted run goes on"
-TOLERATED = 3  # in a row: the third lost or unreadable answer ends the run (reliability F3, F5)
-
-TOLERANT: tuple[type[InstrumentError], ...] = (LinkTimeout, BadReply)
-"""The error policy: these cost one reading until they come three in a row; every other instrument error ends the run."""
+BEFORE = "the cell at rest, before any current"
 
 
 class Runner:
@@ -61,14 +55,15 @@ class Runner:
         self._state = engine.begin(program) if remains is None else remains.state
         self._start_s = 0.0
         self._pace = Pace(fittings.sample_every_s)
-        self._misses = 0
+        self._losses = Losses(fittings, self._missed)
+        self._switches = Switches()
         self._seen: tuple[Seen, ...] = ()
-        self._guarded: GuardState | None = None
+        self._watched = Watched(fittings)
         self._end: Finish | None = None
         self.output = Output(fittings)
         self._notices = Notices(fittings)
         self._inbox = Inbox()
-        self._guarded_step = ""
+        self._arming = False
         self._resuming = False
         self.held_back = ""
         """Why the last pause nobody asked for was made."""
@@ -141,10 +136,20 @@ class Runner:
         return End(self._end.outcome, self._end.reason, self.output.off_confirmed)
 
     async def _start(self) -> None:
+        """The run's clock starts when the cell was looked at; a cell that is refused ends the run."""
         self._start_s = self.fit.clock.now()
         if self.fit.started_by:
             self.tell(EventKind.OPERATOR, action="start", by=self.fit.started_by)
-        await self._handle(Started(0.0, self.fit.clock.utc()))
+        found = await self._look(lambda: Started(*self._moment()))
+        if isinstance(found, AtRest):
+            self._start_s = self.fit.clock.now()
+            self._watched.seen_at_rest(found.guarded)
+            await self._begin(found, Started(*self._moment()))
+        elif self._inbox.stopping:
+            await self._carry_out(self._inbox.take())
+        else:
+            ends = Tripped if isinstance(found, RefusedError) else Faulted
+            await self._handle(ends(*self._moment(), f"no current was let through: {_said(found)}"))
 
     async def _go_on(self, remains: Remains) -> str | None:
         """Where the run was, on its own clock; why not, with the output off, where the cell is not as it must be."""
@@ -155,20 +160,49 @@ class Runner:
         self.tell(EventKind.GAP, reason="nobody went on with the interrupted run", gap_s=untold_s)
         if self._end is not None:
             return None  # off could not be confirmed
+        by, now = self.fit.started_by, progress(self._program, self._state)
+        found = await self._look(lambda: Resumed(*self._moment(), by))
+        if not isinstance(found, AtRest):
+            return _said(found)
+        self._watched.counts_from(recounted(found.guarded, self._state, ceilings_of(self.fit, now.path)), now.step_id)
+        await self._begin(found, Resumed(*self._moment(), by))
+        return None
+
+    async def _resume(self, by: str) -> None:
+        """A paused run goes on where its cell is as it must be, and stays paused, with the output off, where it is not."""
+        found = await self._look(lambda: Resumed(*self._moment(), by))
+        if isinstance(found, AtRest):
+            self._watched.seen_at_rest(found.guarded)
+            await self._begin(found, Resumed(*self._moment(), by))
+            return
+        self.held_back = f"not gone on with: {_said(found)}"
+        self.tell(EventKind.NOTE, text=self.held_back)
+        if not self.output.off_confirmed:
+            await self._handle(Faulted(*self._moment(), "off was not confirmed"))
+
+    async def _look(self, coming: Callable[[], Coming]) -> AtRest | Exception:
+        """The one way for an output to go on: at 0 A, and off again where that shows why it must not stay on."""
         try:
+            self._switches.on(self.fit.clock.now())
             async with self.fit.contact.patience():
-                found = await at_rest(self.fit, self.output, self._program, remains.state, lambda: bool(self._inbox))
+                look = Look(self._program, self._state, coming())
+                return await at_rest(self.fit, self.output, look, lambda: self._inbox.stopping)
         except (InstrumentError, RefusedError, StoreError, TimeoutError) as error:
             await self._turn_off()
-            return str(error) or f"the instrument took longer than {APPLY_S:.0f} s"
+            return error
+
+    async def _begin(self, found: AtRest, coming: Coming) -> None:
         self.tell(EventKind.NOTE, text=BEFORE, voltage_V=found.voltage_V, last_voltage_V=found.last_V)
-        self._guarded, self._guarded_step = found.guarded, progress(self._program, self._state).step_id
-        await self._handle(Resumed(*self._moment(), self.fit.started_by))
-        return None
+        self._arming = True
+        await self._handle(coming)
+        self._arming = False
 
     async def _carry_out(self, request: Request) -> None:
         try:
-            await self._handle(event_of(request, *self._moment()))
+            if request.action == "resume" and self._state.phase is Phase.PAUSED:
+                await self._resume(request.by)
+            else:
+                await self._handle(event_of(request, *self._moment()))
         finally:
             request.close()
 
@@ -178,15 +212,17 @@ class Runner:
                 reading = await self.fit.channel.read()
         except TOLERANT as error:
             self._pace.missed(self.fit.clock.now())
-            await self._missed(error)
+            why = await self._losses.in_step_again(error, self.setpoint, self._watched.overdue)
+            if why is not None:
+                await self._handle(Faulted(*self._moment(), why))
             return
         except InstrumentError as error:
             await self._handle(Faulted(*self._moment(), str(error)))
             return
-        self._misses = 0
+        self._losses.came()
         self._pace.read(reading.at_s, self.fit.clock.now())
         before = self._state
-        if (event := self._judged(reading)) is not None:
+        if (event := self._watched.judged(reading, reading.at_s - self._start_s)) is not None:
             await self._handle(event)
         for kind, data in self._notices.of(before, self._state, reading, self.setpoint):
             self.tell(kind, **data)
@@ -199,40 +235,10 @@ class Runner:
         soon_s = until_met_s(self._program, self._state, self._seen)
         self._pace.sooner(read_at_s + max(soon_s, self.fit.channel.ratings.fastest_sample_s))
 
-    def _judged(self, reading: Reading) -> Event | None:
-        """What the guard makes of a reading: only what it passes becomes a sample, and what it doubts is dropped."""
-        temperature = self.fit.temperature()
-        at_s, utc_s = reading.at_s - self._start_s, self.fit.clock.utc()
-        if self._guarded is None:
-            return Faulted(at_s, utc_s, "a reading came before any setpoint")
-        self._guarded, trip = self.fit.guard.check(self._guarded, reading, temperature, self.fit.clock.now())
-        if trip is not None:
-            return (Tripped if trip.severity is Severity.TRIPPED else Faulted)(at_s, utc_s, trip.reason)
-        sample = Sampled(at_s, utc_s, reading.voltage_V, reading.current_A, fresh(temperature, self.fit.clock.now()))
-        return None if self._guarded.held.odd else sample
-
-    async def _missed(self, error: InstrumentError) -> None:
-        """One reading is lost; prove that the next answer belongs to the next question, or end the run."""
-        self._misses += 1
+    def _missed(self, error: InstrumentError) -> None:
         for kind, data in self._notices.lost(self._state, error):
             self.tell(kind, **data)
         self.output.renew()  # what is lost is the instrument's answer, not the station: the lease is there for that one
-        if hopeless := self._hopeless():
-            return await self._handle(Faulted(*self._moment(), f"{hopeless}; last: {error}"))
-        try:
-            async with asyncio.timeout(RESYNC_S), self.fit.contact.patience():
-                await self.fit.instrument.resync()
-        except (LinkTimeout, TimeoutError):
-            await self._missed(error)
-        except InstrumentError as fault:
-            await self._handle(Faulted(*self._moment(), str(fault)))
-
-    def _hopeless(self) -> str:
-        """Why the run does not try any longer; empty while it does."""
-        if self.fit.contact.lost or self._misses >= TOLERATED:
-            return self.fit.contact.lost or f"{TOLERATED} readings in a row failed"
-        trip = None if self._guarded is None else self.fit.guard.overdue(self._guarded, self.fit.clock.now())
-        return "" if trip is None else trip.reason
 
     def _moment(self) -> tuple[float, float]:
         return self.fit.clock.now() - self._start_s, self.fit.clock.utc()
@@ -269,35 +275,25 @@ class Runner:
             async with self.fit.contact.patience():
                 opened_s = await self.output.apply(allowed)
         except (InstrumentError, RefusedError, StoreError, TimeoutError) as error:
-            why = str(error) or f"it took longer than {APPLY_S:.0f} s"
-            await self._handle(Faulted(*self._moment(), f"the setpoint was not accepted: {why}"))
+            await self._handle(Faulted(*self._moment(), f"the setpoint was not accepted: {_said(error)}"))
             return
-        if opened_s is not None:
-            self.tell(EventKind.NOTE, text=REWIRED, took_s=round(opened_s, 3))
-        self._guarded = self._guard_step(allowed, now.step_id, ceilings)
+        if opened_s is not None and not self._arming:
+            for kind, data in self._switches.reclosed(self.fit.clock.now(), opened_s):
+                self.tell(kind, **data)
+        self._watched.begins(allowed, now.step_id, ceilings, resuming=self._resuming)
         self._pace.settle(self.fit.clock.now())
-
-    def _guard_step(self, setpoint: Setpoint, step_id: str, ceilings: Ceilings) -> GuardState:
-        """A new step starts the guard's counts anew; a step that goes on after a pause keeps them."""
-        now_s = self.fit.clock.now()
-        before, was = self._guarded, self._guarded_step
-        if before is not None and was == step_id and self._resuming:
-            return self.fit.guard.turned_on(before, setpoint, now_s)
-        self._guarded_step = step_id
-        return self.fit.guard.begin_step(setpoint, ceilings, now_s, before if goes_on(was, step_id) else None)
 
     async def _turn_off(self) -> None:
         why = await self.output.turn_off()
         if why is not None:
             self.tell(EventKind.FAULT, reason=f"off was not confirmed: {why}")
-        if self._guarded is not None:
-            self._guarded = self.fit.guard.turned_off(self._guarded, self.fit.clock.now())
+        self._watched.turned_off()
         self.fit.changed()
 
     def tell(self, kind: EventKind, **data: JSON) -> None:
         """An event that the engine knows nothing of."""
         tell(self.fit.recorder, EventRecord(*self._moment(), kind, data), self._state)
 
-    def tell_try(self, text: str) -> None:
-        """After the end, while off is not confirmed."""
-        self.tell(EventKind.FAULT, reason=text)
+
+def _said(error: Exception) -> str:
+    return str(error) or f"the instrument took longer than {APPLY_S:.0f} s"

@@ -156,7 +156,7 @@ async def test_pause_and_resume_within_a_hold_go_on_with_the_same_voltage(tmp_pa
         passed_C = lab.truth()["charge_C"]
         await lab.at(lab.clock.now() + 1800)
         assert lab.truth()["charge_C"] == passed_C
-        await lab.station.resume("a1", "K. Abe")
+        await lab.acting(lab.station.resume("a1", "K. Abe"))
         assert lab.status().doing == "hold 4.2 V, ≤ 1.5 mA"
         assert (await lab.ends()).state is ChannelState.FINISHED
         assert max(lab.highest_A) <= CHARGE_A * 1.01
@@ -172,7 +172,7 @@ async def test_pause_and_resume_within_a_pulse_give_it_its_whole_time(tmp_path: 
         await lab.station.pause("a1", "K. Abe")
         assert lab.is_off()
         await lab.at(lab.clock.now() + 1800)
-        await lab.station.resume("a1", "K. Abe")
+        await lab.acting(lab.station.resume("a1", "K. Abe"))
         assert (await lab.ends()).state is ChannelState.FINISHED
         pulse = next(step for step in lab.steps() if step.step_id == "1.2p")
         assert pulse.charge_Ah == pytest.approx(ONE_C_A / 5 / 6, rel=0.02)

@@ -152,7 +152,7 @@ async def test_a_pause_opens_the_cell_and_resuming_drives_it_again(
         assert lab.truth()["mode"] == 6
         await lab.station.pause("a1", by="K. Abe")
         assert lab.is_off()
-        await lab.station.resume("a1", by="K. Abe")
+        await lab.acting(lab.station.resume("a1", by="K. Abe"))
         assert lab.truth()["output_on"]
         assert (await lab.ends()).state is ChannelState.FINISHED
 

@@ -193,7 +193,7 @@ def test_the_parts_of_a_step_are_counted_together_and_each_for_itself() -> None:
     guard, ceilings = Guard(replace(LIMITS, temperature_degC=None)), Ceilings(charge_Ah=1e-3, whole_Ah=1.5e-3)
     state, codes = None, []
     for part in range(4):
-        state = guard.begin_step(LITHIATE, ceilings, 0.0, state)
+        state = guard.begin_step(LITHIATE, ceilings, 0.0, state, part=True)
         state, trip = guard.check(state, at(3.0, 0.6, -0.4e-3), None, 3.0)
         codes.append(None if trip is None else trip.code)
         assert state.before_Ah == pytest.approx(part * 0.4e-3 * 3 / 3600)
