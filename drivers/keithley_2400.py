@@ -1,7 +1,7 @@
 """Keithley 2400, 2401 and 2410 source-measure units, by SCPI over RS-232, GPIB or a serial-to-TCP server.
 
-Wire it in four wires, HI to the working electrode: then the instrument's sign is ours. Set the terminator of its
-RS-232 menu to LF or CRLF and flow control to NONE.
+Wire it in four wires, HI to the working electrode: then the instrument's sign is ours. In its RS-232 menu the terminator
+must have a line feed (LF, CR+LF or LF+CR).
 """
 
 from __future__ import annotations
@@ -225,6 +225,7 @@ DRIVER = DriverSpec(
         "Rest: " + REST,
         "regulation = bounded: " + WHY_BOUNDED,
         "regulation = current: " + WHY_CURRENT,
-        "RS-232: terminator LF or CRLF, flow control NONE, 8 bits, no parity",
+        "RS-232: terminator LF, CR+LF or LF+CR; 8 bits, no parity, 9600 baud where the address says no other; flow control "
+        "NONE, or XON/XOFF with flow=xonxoff in the address",
     ),
 )

@@ -13,6 +13,7 @@ from cycler_ctl.errors import BadReply, DeviceFault, Overflow
 from cycler_ctl.instrument import Link
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+TEXT = re.compile(rb"[\r\n\t -~]*")
 ERROR = re.compile(r'([+-]?\d+)\s*,\s*"(.*)"')
 OVERFLOW = 1e30  # SCPI's infinity is 9.9e37, its not-a-number 9.91e37; makers vary in the digits
 LOWEST_NONCE, NONCES = 16, 240  # within 8 bits, and no answer to a yes-or-no question
@@ -57,10 +58,9 @@ async def ask(link: Link, query: str) -> str:
     raw = await link.query(query.encode("ascii"))
     if raw.strip() == query.encode("ascii"):
         raise BadReply(query, raw, ECHO)
-    try:
-        return raw.decode("ascii").strip()
-    except UnicodeDecodeError as error:
-        raise BadReply(query, raw, "bytes that are not ASCII") from error
+    if not TEXT.fullmatch(raw):
+        raise BadReply(query, raw, "bytes that are not ASCII text")
+    return raw.decode("ascii").strip()
 
 
 async def ask_all(link: Link, headers: Iterable[str], told: Iterable[str] = ()) -> list[str]:

@@ -65,11 +65,21 @@ class Delivery:
     close: bool = False
 
 
+class SerialSide(Protocol):
+    """What an RS-232 line does to bytes in both directions."""
+
+    host_baud: int
+
+    def hear(self, data: bytes) -> bytes: ...
+    def say(self, heard: bytes, replies: Sequence[Delivery]) -> Sequence[Delivery]: ...
+
+
 class Line:
     """One instrument behind one line with its faults. ``hits`` counts how often each fault struck."""
 
-    def __init__(self, instrument: Instrument, seed: int = 0) -> None:
+    def __init__(self, instrument: Instrument, seed: int = 0, serial: SerialSide | None = None) -> None:
         self.instrument = instrument
+        self.serial = serial
         self.faults: list[LineFault] = []
         self.hits: dict[str, int] = {}
         self._random = Random(seed)  # noqa: S311 - faults, not secrets
@@ -90,11 +100,24 @@ class Line:
             return held + self.instrument.receive(data)
         return self.instrument.receive(data)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether ``receive`` may be used: nothing comes late, nothing is lost."""
+        return not self.faults and self.serial is None
+
     def exchange(self, data: bytes) -> Sequence[Delivery]:
-        """What the host's bytes bring back, with whatever fault is due.
+        """What the host's bytes bring back by this wire, with whatever fault is due."""
+        if self.serial is None:
+            return self._exchange(data)
+        return self.serial.say(data, self._exchange(self.serial.hear(data)))
+
+    def _exchange(self, data: bytes) -> Sequence[Delivery]:
+        """Nothing may be left of the data.
 
         Faults of a reply wait for one: a command that is not answered does not use them up.
         """
+        if not data:
+            return ()
         before = self._due(data, INPUT_FAULTS)
         if before is not None:
             if before.kind == "reboot":

@@ -13,7 +13,13 @@ from sim_hardware.loads import Load
 from sim_hardware.scpi import ScpiError, Unit, build_tree, parse
 
 ABORT = re.compile(rb"[\x03\x18]")  # ^C and ^X (14-14; the manual prints the latter as "decimal 18")
-LINE_END = re.compile(rb"[\r\n]")
+CR, CR_OR_LF = re.compile(rb"\r"), re.compile(rb"[\r\n]")
+TERMINATORS = (
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"\n\r",
+)  # of its answers; commands are taken at CR (14-15), at LF if that is chosen
 INPUT_BUFFER = 4096
 INPUT_OVERRUN = -363
 CACHED_MESSAGES = 4096
@@ -35,8 +41,13 @@ class Keithley2400:
         seed: int = 0,
         serial: str = "1000001",
         oven_K: Callable[[], float] | None = None,
+        terminator: bytes = b"\n",
     ) -> None:
+        if terminator not in TERMINATORS:
+            raise ValueError(f"no terminator {terminator!r}; there are {TERMINATORS}")
         self.serial = serial
+        self._terminator = terminator
+        self._line_end = CR_OR_LF if terminator == b"\n" else CR
         self.log: deque[tuple[float, bytes]] = deque(maxlen=5000)
         identity = f"KEITHLEY INSTRUMENTS INC.,MODEL {self.model},{serial},C34   Sep 21 2010 15:30:00/A02  /K/J"
         self.smu = Smu(load, now, seed, identity, oven_K)
@@ -46,8 +57,8 @@ class Keithley2400:
     def receive(self, data: bytes) -> bytes:
         """Take bytes from the line, in whatever pieces, and return what the instrument sends back."""
         line = data.rstrip(b"\r\n") + b"\n"
-        if not self._pending and line in self._programs and len(line) <= len(data):
-            return self._run(line)  # one whole message seen before, ended as by any host: CR, LF or both
+        if not self._pending and line in self._programs and self._line_end.search(data, len(line) - 1):
+            return self._run(line)  # one whole message seen before
         aborts = list(ABORT.finditer(data))
         if aborts:
             before, data = data[: aborts[-1].start()], data[aborts[-1].end() :]
@@ -70,12 +81,12 @@ class Keithley2400:
         self.smu.set_fault(name, value)
 
     def _take(self, data: bytes) -> bytes:
-        *lines, rest = LINE_END.split(self._pending + data)
-        self._pending = rest
+        *lines, rest = self._line_end.split(self._pending + data)
+        self._pending = rest = rest.lstrip(b"\n")  # of a CR+LF that was taken at CR
         if len(rest) > INPUT_BUFFER:
             self._pending = b""
             self.smu.fail(INPUT_OVERRUN)
-        return b"".join([self._run(line + b"\n") for line in lines if line.strip()])
+        return b"".join([self._run(line.strip(b"\n") + b"\n") for line in lines if line.strip()])
 
     def _run(self, message: bytes) -> bytes:
         smu = self.smu
@@ -92,7 +103,7 @@ class Keithley2400:
             else:
                 if answer is not None:
                     answers.append(answer)
-        return ";".join(answers).encode() + b"\n" if answers else b""
+        return ";".join(answers).encode() + self._terminator if answers else b""
 
     def _compile(self, message: bytes) -> Program:
         program = tuple((_step(unit), unit.arguments) for unit in parse(message.decode("latin-1").strip(), TREE))

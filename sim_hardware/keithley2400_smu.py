@@ -24,6 +24,7 @@ ERROR_TEXTS = {  # appendix B
     -109: "Missing parameter", -112: "Program mnemonic too long", -113: "Undefined header",
     -141: "Invalid character data", -150: "String data error", -221: "Settings conflict",
     -222: "Parameter data out of range", -230: "Data corrupt or stale", -350: "Queue overflow",
+    -361: "Parity error in program message", -362: "Framing error in program message",
     -363: "Input buffer overrun", 701: "ASCII only with RS-232", 803: "Not permitted with OUTPUT off",
     822: "Too small for sense range", 823: "Invalid with source read-back on", 824: "Cannot exceed compliance range",
     825: "Invalid with auto-ohms on",

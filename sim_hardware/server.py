@@ -102,13 +102,13 @@ class _Client(asyncio.Protocol):
         if transport is None or transport is not self._port.owner:
             self._early += data  # not ours yet: keep it for the second look
             return
-        if line.faults:
-            for delivery in line.exchange(data):
-                self._deliver(delivery)
+        if line.is_plain:
+            reply = line.receive(data)
+            if reply:
+                self._out.put(reply)
             return
-        reply = line.receive(data)
-        if reply:
-            self._out.put(reply)
+        for delivery in line.exchange(data):
+            self._deliver(delivery)
 
     def _deliver(self, delivery: Delivery) -> None:
         if delivery.close and self._transport is not None:
@@ -169,11 +169,13 @@ class _Terminal:
         except (BlockingIOError, InterruptedError):
             return
         line = self._line
-        if not line.faults:
+        if line.is_plain:
             reply = line.receive(data)
             if reply:
                 self._out.put(reply)
             return
+        if line.serial is not None:
+            line.serial.host_baud = _baud_of(self._fd) or line.serial.host_baud
         for delivery in line.exchange(data):
             if not delivery.close:  # a cable cannot be hung up from this side
                 self._out.put(delivery.data, delivery.after_s)
@@ -199,6 +201,16 @@ class _Terminal:
             return os.write(self._fd, data)
         except (BlockingIOError, InterruptedError):
             return 0
+
+
+def _baud_of(fd: int) -> int | None:
+    """How the host has set its end: both ends of a pseudo-terminal share it. Parity it does not keep."""
+    if sys.platform == "win32":
+        return None
+    import termios
+
+    speeds = {getattr(termios, name): int(name[1:]) for name in dir(termios) if name[:1] == "B" and name[1:].isdigit()}
+    return speeds.get(termios.tcgetattr(fd)[5])
 
 
 @asynccontextmanager

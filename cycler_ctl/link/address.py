@@ -13,6 +13,7 @@ SOCKET = re.compile(r"TCPIP\d*::(?P<host>.+)::(?P<port>\d{1,5})::SOCKET", re.IGN
 ASRL = re.compile(r"ASRL(?P<port>.+?)(::INSTR)?", re.IGNORECASE)
 RESOURCE = re.compile(r"(TCPIP|GPIB|USB|VICP|PRLGX|VXI|PXI|ASRL)\w*(::.+|/.*|COM\d+.*)?", re.IGNORECASE)
 PARITIES = ("N", "E", "O")
+FLOWS = ("none", "xonxoff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class SerialAddress:
     baudrate: int | None = None
     parity: str | None = None
     stopbits: int | None = None
+    flow: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,14 @@ def _serial_url(address: str) -> SerialAddress:
     if not port:
         raise ConfigError(f"{address!r} names no port: write serial:///dev/ttyUSB0 or serial://COM3")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if unknown := sorted(options.keys() - {"baudrate", "parity", "stopbits"}):
-        raise ConfigError(f"{address!r}: unknown option {unknown[0]!r}; there are baudrate, parity, stopbits")
+    if unknown := sorted(options.keys() - {"baudrate", "parity", "stopbits", "flow"}):
+        raise ConfigError(f"{address!r}: unknown option {unknown[0]!r}; there are baudrate, parity, stopbits, flow")
     return SerialAddress(
-        port, _number(address, options, "baudrate"), _parity(address, options), _number(address, options, "stopbits")
+        port,
+        _number(address, options, "baudrate"),
+        _parity(address, options),
+        _number(address, options, "stopbits"),
+        _flow(address, options),
     )
 
 
@@ -105,3 +111,10 @@ def _parity(address: str, options: dict[str, str]) -> str | None:
     if parity is not None and parity.upper() not in PARITIES:
         raise ConfigError(f"{address!r}: parity must be N, E or O, not {parity!r}")
     return None if parity is None else parity.upper()
+
+
+def _flow(address: str, options: dict[str, str]) -> str:
+    flow = options.get("flow", "none").lower()
+    if flow not in FLOWS:
+        raise ConfigError(f"{address!r}: flow must be {' or '.join(FLOWS)}, not {flow!r}")
+    return flow

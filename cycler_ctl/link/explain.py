@@ -30,6 +30,7 @@ XON_XOFF = (
     "(serial:///dev/ttyUSB0?flow=xonxoff)"
 )
 GARBLED = "; that is no text: are baud rate, data bits and parity those of the instrument?"
+HELD = "; it holds the line with XOFF and takes no more bytes"
 CR_ONLY = "; it ends in CR: set the instrument's terminator to LF or CR+LF"
 
 BY_ERRNO = {
@@ -74,10 +75,10 @@ def exchange_error(address: str, error: BaseException) -> LinkError:
     return LinkClosed(f"lost {address}: {REFUSED if refused else GONE} ({error or type(error).__name__})")
 
 
-def silence(address: str, timeout_s: float, heard: bytes = b"") -> LinkTimeout:
+def silence(address: str, timeout_s: float, heard: bytes = b"", because: str = "") -> LinkTimeout:
     """``heard``: what came of an answer that did not end."""
     only = f"; it sent only {heard[:64]!r}{line_hint(heard)}" if heard else ""
-    return LinkTimeout(f"no whole answer from {address} within {timeout_s:g} s{only}")
+    return LinkTimeout(f"no whole answer from {address} within {timeout_s:g} s{only}{because}")
 
 
 def line_hint(heard: bytes) -> str:

@@ -9,7 +9,7 @@ import serial
 
 from cycler_ctl.instrument import LinkDefaults
 from cycler_ctl.link.address import SerialAddress
-from cycler_ctl.link.explain import exchange_error
+from cycler_ctl.link.explain import HELD, exchange_error, silence
 
 PATIENCE_S = 0.05  # also the quiet that ends a drain
 DRAIN_READS = 100
@@ -18,10 +18,11 @@ DRAIN_READS = 100
 class SerialPort:
     """A Port; pyserial's time-out is set once, for changing it reconfigures the hardware."""
 
-    def __init__(self, address: str, port: serial.Serial, clear: bytes) -> None:
+    def __init__(self, address: str, port: serial.Serial, defaults: LinkDefaults) -> None:
         self._address = address
         self._port = port
-        self._clear = clear
+        self._clear = defaults.clear
+        self._patience_s = defaults.timeout_s
 
     def write(self, message: bytes) -> None:
         with self._failing_as_ours():
@@ -51,6 +52,8 @@ class SerialPort:
     def _failing_as_ours(self) -> Generator[None]:
         try:
             yield
+        except serial.SerialTimeoutException as error:
+            raise silence(self._address, self._patience_s, because=HELD) from error
         except OSError as error:
             raise exchange_error(self._address, error) from error
 
@@ -62,8 +65,9 @@ def open_serial(address: str, target: SerialAddress, defaults: LinkDefaults) -> 
         baudrate=target.baudrate or defaults.baudrate,
         parity=target.parity or defaults.parity,
         stopbits=target.stopbits or defaults.stopbits,
+        xonxoff=target.flow == "xonxoff",
         timeout=PATIENCE_S,
         write_timeout=defaults.timeout_s,
         exclusive=True,
     )
-    return SerialPort(address, port, defaults.clear)
+    return SerialPort(address, port, defaults)

@@ -25,6 +25,7 @@ MOST_BYTES = 1 << 16
 FULL = constants.StatusCode.success_max_count_read
 ENDED = constants.StatusCode.success_termination_character_read
 PARITY = {"N": constants.Parity.none, "E": constants.Parity.even, "O": constants.Parity.odd}
+FLOW = {"none": constants.ControlFlow.none, "xonxoff": constants.ControlFlow.xon_xoff}
 STOP = {1: constants.StopBits.one, 2: constants.StopBits.two}
 
 
@@ -118,6 +119,7 @@ def open_visa(address: str, resource_name: str, wire: SerialAddress, defaults: L
         resource.baud_rate = wire.baudrate or defaults.baudrate
         resource.parity = PARITY[wire.parity or defaults.parity]
         resource.stop_bits = STOP[wire.stopbits or defaults.stopbits]
+        resource.flow_control = FLOW[wire.flow]
     port = VisaPort(address, resource, defaults)
     port.discard()
     return port
