@@ -62,6 +62,7 @@ from drivers.keithley_2600_wire import (
 )
 
 TOGETHER = 8  # settings in one message
+BESIDE_V = 0.02  # from a voltage to be held: noise about it opens no relay, and the current goes on in its direction
 
 
 class Options(BaseModel):
@@ -146,9 +147,10 @@ class Output:
 
     def _drive_for(self, setpoint: Setpoint) -> Drive:
         drive, before = drive_for(setpoint, self._options.regulation, self._model, self._seen_V), self._drive
-        if isinstance(setpoint, ConstantVoltage) and before is not None and before.function == VOLTS:
-            return replace(drive, sink=before.sink)  # noise about a voltage to be held opens no relay
-        return drive
+        if not isinstance(setpoint, ConstantVoltage) or before is None or before.function != VOLTS:
+            return drive
+        is_there = abs(setpoint.voltage_V - self._seen_V) < BESIDE_V
+        return replace(drive, sink=before.sink) if is_there else drive
 
     async def _rewire(self, drive: Drive) -> None:
         """Another function or range: off, told at a level where no current flows, on, looked at, and only then set."""

@@ -416,6 +416,14 @@ async def test_a_change_of_direction_opens_the_relay_only_where_sink_mode_is_swi
         assert await b.channel.apply(ConstantCurrent(-150e-6, WINDOW_V)) is False
 
 
+async def test_a_hold_above_a_cell_that_was_discharged_is_limited_as_it_says() -> None:
+    """In sink mode a limit is wrong by 10 % of range where the instrument sources."""
+    async with bench() as b:
+        await b.channel.apply(DISCHARGE)
+        await b.channel.apply(ConstantVoltage(4.1, 1e-3))
+        assert b.current_A("a") == pytest.approx(1e-3, rel=0.01)
+
+
 async def test_a_hold_after_a_charge_keeps_the_relay_closed() -> None:
     async with bench(Battery(4.18, 50.0, slope_V_per_C=20.0)) as b:
         await b.channel.apply(CHARGE)
