@@ -156,6 +156,7 @@ class InstrumentHost:
                 log.exception("instrument %s", self._wiring.name)
                 self._went(f"error in driver {self._wiring.settings.driver}: {error!r}")
             self._try_is_over()
+            _end_if_cancelled()
             await self._back_off(wait_s)
             wait_s = min(2 * wait_s, LONGEST_S)
 
@@ -227,3 +228,10 @@ class InstrumentHost:
             log.warning("instrument %s: %s", self._wiring.name, message)
             self._message = message
             self._changed()
+
+
+def _end_if_cancelled() -> None:
+    """To close a lost connection fails, and that error takes the place of the cancellation that was under way."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -86,6 +86,21 @@ async def test_giving_up_a_connection_that_is_just_being_made_spoils_nothing() -
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
+async def test_a_host_ends_when_told_so_though_its_instrument_is_gone_and_cannot_be_turned_off() -> None:
+    """Closing the dead connection fails; the service would wait for ever for a host that took that for another loss."""
+    async with asyncio.timeout(30):
+        async with serve_pty(instrument("1111111")) as plugged:
+            settings = InstrumentSettings(driver="keithley-2400", address=plugged.address)
+            wiring = Wiring("smu1", settings, {}, load_driver("keithley-2400"), "@py")
+            host = InstrumentHost(wiring, SystemClock(), lambda: None)
+            task = asyncio.create_task(host.run(), name="host")
+            await host.online()
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
 async def test_an_adapter_that_was_pulled_out_and_put_back_is_reached_by_its_stable_name_and_off_first(
     tmp_path: Path,
 ) -> None:
