@@ -25,16 +25,16 @@ from sim_hardware.server import Endpoint, serve_tcp
 
 HOLDER = """
 import sys
-from cycler_ctl.owning import address_key, owned
-with owned(address_key(sys.argv[1]), sys.argv[1], "smu1"):
+from cycler_ctl.owning import owned
+with owned(sys.argv[1], "an instrument", "smu1"):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
 @contextmanager
-def another_program(address: str) -> Generator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", HOLDER, address]
+def another_program(key: str) -> Generator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", HOLDER, key]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
@@ -73,7 +73,7 @@ async def two_instruments() -> AsyncGenerator[tuple[Endpoint, Endpoint]]:
 async def test_an_instrument_that_another_program_has_is_left_alone_and_its_holder_named() -> None:
     sim = simulated("1111111")
     async with serve_tcp(sim) as there:
-        with another_program(there.address) as holder:
+        with another_program(address_key(there.address)) as holder:
             async with hosted(host_at(there.address)) as host:
                 assert f"process {holder.pid} (smu1)" in host.status().message
                 assert host.status().link == "absent"
@@ -99,6 +99,30 @@ async def test_one_instrument_under_two_addresses_has_one_owner(monkeypatch: pyt
         assert owner.status().link == "connected"
         assert other.status().link == "absent"
         assert "serial number 1111111, is in use by process" in other.status().message
+
+
+async def test_an_instrument_that_another_program_has_by_another_port_is_found_by_its_serial_number_and_stays_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As when two services were given one instrument's LAN and serial address; or ports that changed their names."""
+
+    def never(_: str) -> bool:
+        return False
+
+    monkeypatch.setattr(owning, "is_local", never)
+    sim = simulated("1111111")
+    async with serve_tcp(sim) as there:
+        async with hosted(host_at(there.address)) as host:
+            identity = host.connected().identity
+        key = identity_key(identity, "GPIB0::24::INSTR")
+        with another_program(key) as holder:
+            async with hosted(host_at(there.address)) as host:
+                assert host.status().link == "absent"
+                assert f"serial number 1111111, is in use by process {holder.pid} (smu1)" in host.status().message
+                with pytest.raises(RefusedError, match="one program at a time"):
+                    host.connected()
+        async with hosted(host_at(there.address)) as host:
+            assert host.status().link == "connected"
 
 
 async def test_simulators_on_this_computer_may_repeat_their_serial_number() -> None:
