@@ -12,7 +12,7 @@ import typer
 
 from cycler_ctl.errors import CyclerError
 from cycler_ctl.instrument_commands import instrument_app
-from cycler_ctl.protocol_commands import protocol_app
+from cycler_ctl.protocol_commands import ForceOption, protocol_app
 
 FIGURES = ("voltage-capacity", "voltage-time", "cycles", "dqdv")
 DONE, FAILED, USAGE, UNREACHABLE, NOT_OFF = 0, 1, 2, 3, 4
@@ -210,13 +210,15 @@ def report(
     *,
     html: Annotated[bool, typer.Option("--html", help="a page for a browser, in one file")] = False,
     out: Annotated[Path | None, typer.Option("-o", "--output", help="file to write (x.txt, x.html, x.json)")] = None,
+    force: ForceOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """One page that proves a run: what was run, how it ended, capacities, what happened, hashes, versions."""
-    from cycler_ctl.commands import report_run
+    from cycler_ctl.commands import Output, overwriting_of, report_run
 
-    raise typer.Exit(report_run(run_id, out, config, html=html, json_wanted=as_json))
+    output = Output(out, overwriting_of(forced=force))
+    raise typer.Exit(report_run(run_id, output, config, html=html, json_wanted=as_json))
 
 
 @app.command()
@@ -226,12 +228,14 @@ def export(
     out: Annotated[Path | None, typer.Option("-o", "--output", help="file or folder")] = None,
     kind: Annotated[str, typer.Option("--format", help="bdf-csv, bdf-parquet or bundle")] = "bdf-csv",
     all_columns: Annotated[bool, typer.Option("--all-columns", help="also the counters of cycle and step")] = False,
+    force: ForceOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Write a run as a Battery Data Format file with its metadata, or as a bundle (zip) that stands alone."""
-    from cycler_ctl.commands import export_run
+    from cycler_ctl.commands import Output, export_run, overwriting_of
 
-    raise typer.Exit(export_run(run_id, out, kind, config, "all" if all_columns else "plain"))
+    output = Output(out, overwriting_of(forced=force))
+    raise typer.Exit(export_run(run_id, output, kind, config, "all" if all_columns else "plain"))
 
 
 @app.command()
@@ -241,14 +245,15 @@ def plot(
     kind: Annotated[str, typer.Option("--kind", help="voltage-capacity, voltage-time, cycles or dqdv")] = FIGURES[0],
     per: Annotated[str, typer.Option("--per", help="capacity per gram, cell or cm2 (default: gram if known)")] = "",
     out: Annotated[Path | None, typer.Option("-o", "--output", help="x.png, x.svg, x.pdf or x.html")] = None,
+    force: ForceOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Draw runs for a paper (png, svg, pdf) or for a browser (html, in one file)."""
-    from cycler_ctl.commands import plot_figure
+    from cycler_ctl.commands import Output, overwriting_of, plot_figure
 
     _one_of(kind, FIGURES, "--kind")
     _one_of(per, ("", "gram", "cell", "cm2"), "--per")
-    raise typer.Exit(plot_figure(run_ids, kind, per or None, out, config))
+    raise typer.Exit(plot_figure(run_ids, kind, per or None, Output(out, overwriting_of(forced=force)), config))
 
 
 @app.command()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cycler_ctl.config import Config, check_config_text, find_config, load_config
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.start import engine_settings, instrument_limits, overrides_of, refusals
+from cycler_ctl.store.export.atomic import Overwriting
 from cycler_ctl.store.reader import find_run
 from protocols.check import load_protocol
 from protocols.diagnostics import Diagnostic, as_json, has_errors, render_all
@@ -92,25 +93,40 @@ def run_or_bundle(run: str, config: Path | None) -> Path:
     return bundle if bundle.suffix == ".zip" and bundle.is_file() else run_dir(run, config)
 
 
-def export_run(run: str, out: Path | None, kind: str, config: Path | None, columns: str) -> int:
+def overwriting_of(*, forced: bool) -> Overwriting:
+    return Overwriting.FORCED if forced else Overwriting.REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where to; None: the command's own place."""
+
+    out: Path | None
+    overwriting: Overwriting
+
+
+def export_run(run: str, output: Output, kind: str, config: Path | None, columns: str) -> int:
     from cycler_ctl.bdf import Columns
     from cycler_ctl.store.export.formats import export_run_as
 
-    sys.stdout.write(f"{export_run_as(kind, run_dir(run, config), out, Columns(columns))}\n")
+    path = export_run_as(kind, run_dir(run, config), output.out, Columns(columns), output.overwriting)
+    sys.stdout.write(f"{path}\n")
     return 0
 
 
-def report_run(run: str, out: Path | None, config: Path | None, *, html: bool, json_wanted: bool) -> int:
+def report_run(run: str, output: Output, config: Path | None, *, html: bool, json_wanted: bool) -> int:
     from cycler_ctl.report.command import show_report
 
-    return show_report(run_or_bundle(run, config), out, html=html, json_wanted=json_wanted)
+    place = run_or_bundle(run, config)
+    return show_report(place, output.out, html=html, json_wanted=json_wanted, overwriting=output.overwriting)
 
 
-def plot_figure(runs: Sequence[str], kind: str, per: str | None, out: Path | None, config: Path | None) -> int:
+def plot_figure(runs: Sequence[str], kind: str, per: str | None, output: Output, config: Path | None) -> int:
     from cycler_ctl.figures.command import draw
     from cycler_ctl.figures.kinds import Kind
     from cycler_ctl.figures.source import Per
 
     folders = [run_or_bundle(run, config) for run in runs]
-    draw(folders, Kind(kind), None if per is None else Per(per), out or Path(f"{kind}.png"))
+    out = output.out or Path(f"{kind}.png")
+    draw(folders, Kind(kind), None if per is None else Per(per), out, output.overwriting)
     return 0

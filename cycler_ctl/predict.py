@@ -23,6 +23,7 @@ from cycler_ctl.curves import capacity_table
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.predicted import SIMULATED, Prediction, prediction_json, render
 from cycler_ctl.start import overrides_of, versions
+from cycler_ctl.store.export.atomic import Overwriting, free_path
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo, new_run_id
 from cycler_ctl.store.reader import open_run
@@ -55,6 +56,7 @@ class PredictOptions:
     sample_every: str = "10 s"
     out: Path | None = None
     as_json: bool = False
+    overwriting: Overwriting = Overwriting.REFUSED
 
 
 class SimulatedChannel:
@@ -88,6 +90,8 @@ def show_prediction(file: Path, cell: Path | None, overrides: Sequence[str], opt
     every_s = _sample_every_s(options.sample_every)
     if options.out is not None and options.out.suffix not in {".csv", *FIGURES}:
         raise ConfigError(f"{options.out}: the rows go into a .csv, a figure into one of {', '.join(FIGURES)}")
+    if options.out is not None:
+        free_path(options.out, options.overwriting)
     checked = load_protocol(file, overrides=overrides_of(overrides), cell_path=cell)
     if checked.program is None:
         raise ConfigError(render_all(checked.diagnostics))
@@ -98,7 +102,7 @@ def show_prediction(file: Path, cell: Path | None, overrides: Sequence[str], opt
     with tempfile.TemporaryDirectory(prefix="cycler-predict-") as folder, interruptible() as interrupted:
         found = predict(program, model, Path(folder), checked.text, _watch(program, interrupted))
         if options.out is not None:
-            _write_out(Path(folder), options.out)
+            _write_out(Path(folder), options.out, options.overwriting)
     text = json.dumps(prediction_json(found), ensure_ascii=False) if options.as_json else render(found, str(file))
     sys.stdout.write(text + "\n")
     return 0 if found.outcome is Outcome.FINISHED else 1
@@ -194,12 +198,12 @@ def run_info(program: Program, model: Model, protocol_text: str, utc_s: float) -
     )
 
 
-def _write_out(data_dir: Path, out: Path) -> None:
+def _write_out(data_dir: Path, out: Path, overwriting: Overwriting) -> None:
     run_dir = next((data_dir / "runs").iterdir())
     if out.suffix == ".csv":
         from cycler_ctl.store.export.bdf_csv import export_bdf_csv
 
-        export_bdf_csv(run_dir, out)
+        export_bdf_csv(run_dir, out, overwriting=overwriting)
     else:
         from cycler_ctl.plot import plot_runs
 

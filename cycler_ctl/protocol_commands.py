@@ -14,6 +14,7 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="name=quantity, in place of the protocol's variable")
 ]
 CellOption = Annotated[Path | None, typer.Option("--cell", help="cell file used in place of the protocol's cell:")]
+ForceOption = Annotated[bool, typer.Option("--force", help="write over a file that is there already")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
 FileArgument = Annotated[Path, typer.Argument(help="protocol file")]
 
@@ -29,12 +30,14 @@ def predict(
     out: Annotated[
         Path | None, typer.Option("-o", "--output", help="the predicted rows as x.csv, or a figure x.png or x.svg")
     ] = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a protocol on a simulated cell in virtual time: voltages, capacities, durations, end reasons."""
+    from cycler_ctl.commands import overwriting_of
     from cycler_ctl.predict import PredictOptions, show_prediction
 
-    options = PredictOptions(cell_model, sample_every, out, as_json=as_json)
+    options = PredictOptions(cell_model, sample_every, out, as_json=as_json, overwriting=overwriting_of(forced=force))
     raise typer.Exit(show_prediction(file, cell, overrides or [], options))
 
 
@@ -51,11 +54,16 @@ def import_protocol(
     skip_unsupported: Annotated[
         bool, typer.Option("--skip-unsupported", help="leave a note: in place of what cannot be kept")
     ] = False,
+    force: ForceOption = False,
 ) -> None:
     """Write another program's protocol in this language, and say what changed or could not be kept."""
+    from cycler_ctl.commands import overwriting_of
     from cycler_ctl.translate import ImportOptions, import_file
 
-    options = ImportOptions(source, out, cell, discharge_means, skip_unsupported=skip_unsupported)
+    overwriting = overwriting_of(forced=force)
+    options = ImportOptions(
+        source, out, cell, discharge_means, skip_unsupported=skip_unsupported, overwriting=overwriting
+    )
     raise typer.Exit(import_file(file, options))
 
 
@@ -67,21 +75,27 @@ def translate(
     out: OutOption = None,
     cell: CellOption = None,
     overrides: SetOption = None,
+    force: ForceOption = False,
 ) -> None:
     """Write a protocol in another program's language; what that cannot say is refused by name."""
-    from cycler_ctl.translate import translate_file
+    from cycler_ctl.commands import overwriting_of
+    from cycler_ctl.translate import Target, translate_file
 
-    raise typer.Exit(translate_file(file, target, out, cell, overrides or []))
+    raise typer.Exit(translate_file(file, Target(target, out, overwriting_of(forced=force)), cell, overrides or []))
 
 
 @protocol_app.command()
 def schema(
-    what: Annotated[str, typer.Argument(help="protocol, cell, station, mqtt or http")], *, out: OutOption = None
+    what: Annotated[str, typer.Argument(help="protocol, cell, station, mqtt or http")],
+    *,
+    out: OutOption = None,
+    force: ForceOption = False,
 ) -> None:
     """Print the JSON Schema of protocols, cell files or station.toml, the AsyncAPI or the OpenAPI document."""
+    from cycler_ctl.commands import overwriting_of
     from cycler_ctl.schemas import show_schema
 
-    raise typer.Exit(show_schema(what, out))
+    raise typer.Exit(show_schema(what, out, overwriting_of(forced=force)))
 
 
 @protocol_app.command(name="library")

@@ -9,10 +9,11 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from cycler_ctl.errors import ConfigError
+from cycler_ctl.store.export.atomic import Overwriting, free_path
 from protocols.describing.schema import as_file, part_schema, protocol_schema
 
 
-def show_schema(what: str, out: Path | None = None) -> int:
+def show_schema(what: str, out: Path | None = None, overwriting: Overwriting = Overwriting.REFUSED) -> int:
     """Print it, or write it to a file; ConfigError where nothing has that name."""
     if what not in DOCUMENTS:
         raise ConfigError(f"there is no schema {what!r}: it may be {', '.join(DOCUMENTS)}")
@@ -20,6 +21,7 @@ def show_schema(what: str, out: Path | None = None) -> int:
     if out is None:
         sys.stdout.write(text)
         return 0
+    free_path(out, overwriting)
     try:
         out.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:

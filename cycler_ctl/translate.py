@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.start import overrides_of
+from cycler_ctl.store.export.atomic import Overwriting, free_path
 from protocols.check import check_text, load_protocol
 from protocols.diagnostics import has_errors, printable, render_all
 from protocols.exporters.battinfo import to_battinfo
@@ -42,19 +43,21 @@ class ImportOptions:
     discharge_means: str
     _: KW_ONLY
     skip_unsupported: bool = False
+    overwriting: Overwriting = Overwriting.REFUSED
 
 
 def import_file(file: Path, options: ImportOptions) -> int:
     """Write the protocol and say what became of it; 1 where it is refused or the check finds errors in it."""
     importer = _one_of("--from", IMPORTERS, options.source)
     _one_of("--discharge-means", {verb.value: verb for verb in Verb}, options.discharge_means)
-    _refuse_existing(options.out)
+    if options.out is not None:
+        free_path(options.out, options.overwriting)
     cell = None if options.cell is None else _read(options.cell)
     try:
         imported = importer(Request(_read(file), options.discharge_means, cell, options.skip_unsupported))
     except Refused as error:
         return _tell([problem.told(str(file)) for problem in error.problems])
-    _write(imported.text, options.out)
+    _write(imported.text, options.out, options.overwriting)
     sys.stderr.write(imported.report())
     name = f"{file.stem} (imported)" if options.out is None else str(options.out)
     found = check_text(imported.text, name).diagnostics
@@ -63,10 +66,20 @@ def import_file(file: Path, options: ImportOptions) -> int:
     return 1 if has_errors(found) else 0
 
 
-def translate_file(file: Path, target: str, out: Path | None, cell: Path | None, overrides: Sequence[str]) -> int:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whose language, and where to; ``out`` None: standard output."""
+
+    program: str
+    out: Path | None = None
+    overwriting: Overwriting = Overwriting.REFUSED
+
+
+def translate_file(file: Path, target: Target, cell: Path | None, overrides: Sequence[str]) -> int:
     """Write the protocol in the target's language; 1, and nothing written, where it cannot say all of it."""
-    exporter = _one_of("--to", EXPORTERS, target)
-    _refuse_existing(out)
+    exporter = _one_of("--to", EXPORTERS, target.program)
+    if target.out is not None:
+        free_path(target.out, target.overwriting)
     checked = load_protocol(file, overrides=overrides_of(overrides), cell_path=cell)
     if checked.program is None:
         raise ConfigError(render_all(checked.diagnostics))
@@ -74,7 +87,7 @@ def translate_file(file: Path, target: str, out: Path | None, cell: Path | None,
         exported = exporter(checked.program)
     except NotSayable as error:
         return _tell([refusal.told(str(file)) for refusal in error.refusals])
-    _write(exported.text, out)
+    _write(exported.text, target.out, target.overwriting)
     sys.stderr.write("".join(f"{printable(line)}\n" for line in exported.report().splitlines()))
     return 0
 
@@ -85,11 +98,6 @@ def _one_of(option: str, choices: Mapping[str, Choice], given: str) -> Choice:
     return choices[given]
 
 
-def _refuse_existing(out: Path | None) -> None:
-    if out is not None and out.exists():
-        raise ConfigError(f"{out} exists already and is not overwritten: give another name, or move it away")
-
-
 def _read(file: Path) -> Document:
     try:
         return read_document(file)
@@ -97,13 +105,13 @@ def _read(file: Path) -> Document:
         raise ConfigError(f"{file} cannot be read: {error}") from error
 
 
-def _write(text: str, out: Path | None) -> None:
+def _write(text: str, out: Path | None, overwriting: Overwriting) -> None:
     if out is None:
         sys.stdout.write(text)
         return
     try:
         # "x": a file that has come into being since is not overwritten either.
-        with out.open("x", encoding="utf-8", newline="\n") as file:
+        with out.open("w" if overwriting is Overwriting.FORCED else "x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except OSError as error:
         raise ConfigError(f"{out} cannot be written: {error.strerror or error}") from error

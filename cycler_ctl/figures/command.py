@@ -11,21 +11,23 @@ from cycler_ctl.figures import browser, paper
 from cycler_ctl.figures.kinds import Kind, drawing_of
 from cycler_ctl.figures.source import Per, Source, read_source
 from cycler_ctl.report.command import run_folder
-from cycler_ctl.store.export.atomic import outside_runs
+from cycler_ctl.store.export.atomic import Overwriting, free_path
 from cycler_ctl.store.reader import open_run
 
 BROWSER = ".html"
 
 
-def draw(runs: Sequence[Path], kind: Kind, per: Per | None, out: Path) -> None:
+def draw(
+    runs: Sequence[Path], kind: Kind, per: Per | None, out: Path, overwriting: Overwriting = Overwriting.REFUSED
+) -> None:
     """The file's ending says how. Runs are folders or bundles."""
     if out.suffix not in {*paper.ENDINGS, BROWSER}:
         raise StoreError(f"{out}: a figure ends in {', '.join((*paper.ENDINGS, BROWSER))}")
+    free_path(out, overwriting)
     sources: list[Source] = []
     for run in runs:
         with run_folder(run) as folder, open_run(folder) as reader:
             sources.append(read_source(reader, per))
-    outside_runs(out)
     drawing = drawing_of(kind, sources)
     names = ", ".join(source.run for source in sources)
     try:

@@ -12,14 +12,23 @@ from cycler_ctl.errors import StoreError
 from cycler_ctl.report.facts import Facts, gather
 from cycler_ctl.report.page import json_text, report_html, report_json, report_text
 from cycler_ctl.report.sections import Section
-from cycler_ctl.store.export.atomic import outside_runs, whole_file
+from cycler_ctl.store.export.atomic import Overwriting, free_path, whole_file
 from cycler_ctl.store.export.bundle import unpack_run, verify_bundle
 from cycler_ctl.store.reader import open_run
 from protocols.record import JSON
 
 
-def show_report(run: Path, out: Path | None, *, html: bool, json_wanted: bool) -> int:
+def show_report(
+    run: Path,
+    out: Path | None,
+    *,
+    html: bool,
+    json_wanted: bool,
+    overwriting: Overwriting = Overwriting.REFUSED,
+) -> int:
     """1 where a bundle is not as it was written, rows are missing, their times do not agree or the protocol is not its hash."""
+    if out is not None:
+        free_path(out, overwriting)
     with run_folder(run) as folder, open_run(folder) as reader:
         facts = gather(reader)
     changed = verify_bundle(run) if run.suffix == ".zip" else None
@@ -60,7 +69,7 @@ def _bundle(changed: list[str]) -> Section:
 
 def _write(out: Path, page: str) -> None:
     try:
-        with whole_file(outside_runs(out)) as file:
+        with whole_file(out) as file:
             file.write(page)
     except OSError as error:
         raise StoreError(f"{out} cannot be written: {error.strerror}") from error

@@ -5,17 +5,21 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
-from cycler_ctl.errors import StoreError
+from cycler_ctl.errors import CyclerError, StoreError
 from cycler_ctl.figures.command import draw
 from cycler_ctl.figures.kinds import Kind
+from cycler_ctl.predict import PredictOptions, show_prediction
 from cycler_ctl.publish.topics import Topics
 from cycler_ctl.report.command import show_report
 from cycler_ctl.runs import Wanted, show_runs
+from cycler_ctl.schemas import show_schema
+from cycler_ctl.store.export.atomic import Overwriting
 from cycler_ctl.store.export.bundle import unpack_run, verify_bundle
 from cycler_ctl.store.export.formats import FORMATS, export_run_as
 from cycler_ctl.store.export.names import metadata_path, part
@@ -24,6 +28,7 @@ from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.store.writer import create_run
 from cycler_ctl.testing.rows import START_UTC_S, Shape, cycling_rows
+from cycler_ctl.translate import Target, translate_file
 from protocols.model import Verb
 from protocols.record import EventKind, EventRecord, Outcome
 
@@ -203,3 +208,39 @@ def test_nothing_is_written_into_a_run_s_own_folder(name: str, tmp_path: Path) -
         draw([run_dir], Kind("voltage-time"), None, out.with_suffix(".svg"))
     assert files(run_dir) <= {Path("run.sqlite"), Path("writer.lock")}
     assert (run_dir / "run.sqlite").read_bytes() == before
+
+
+def test_no_command_writes_over_a_file_unless_forced(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    run_dir = record(tmp_path / "data", "a")
+    writers: dict[str, Callable[[Path, Overwriting], object]] = {
+        "x.txt": lambda out, how: show_report(run_dir, out, html=False, json_wanted=False, overwriting=how),
+        "x.html": lambda out, how: draw([run_dir], Kind("voltage-time"), None, out, how),
+        "x.svg": lambda out, how: draw([run_dir], Kind("voltage-time"), None, out, how),
+        "x.json": lambda out, how: show_schema("protocol", out, how),
+        "x.py": lambda out, how: translate_file(protocol, Target("pybamm", out, how), None, []),
+        "p.png": lambda out, how: show_prediction(protocol, None, [], PredictOptions("nmc", out=out, overwriting=how)),
+        "p.csv": lambda out, how: show_prediction(protocol, None, [], PredictOptions("nmc", out=out, overwriting=how)),
+        "x.bdf.csv": lambda out, how: export_run_as("bdf-csv", run_dir, out, overwriting=how),
+        "x.zip": lambda out, how: export_run_as("bundle", run_dir, out, overwriting=how),
+    }
+    protocol = tmp_path / "p.yaml"
+    protocol.write_text(PROTOCOL, encoding="utf-8")
+    for name, write in writers.items():
+        out = tmp_path / name
+        out.write_text("my thesis", encoding="utf-8")
+        with pytest.raises(CyclerError, match="--force"):
+            write(out, Overwriting.REFUSED)
+        assert out.read_text(encoding="utf-8") == "my thesis"
+        write(out, Overwriting.FORCED)
+        assert out.read_bytes() != b"my thesis", name
+
+
+PROTOCOL = """protocol: 1
+name: short
+cell: {name: GN-7, nominal_capacity: 3 mAh, discharge_means: lithiate}
+safety: {voltage: 2.3 V to 4.6 V}
+record: every 1 min
+steps:
+  - charge: {at: C/2, for: 5 min}
+"""

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cycler_ctl.cli import app
-from cycler_ctl.errors import ConfigError
-from cycler_ctl.translate import ImportOptions, import_file, translate_file
+from cycler_ctl.errors import ConfigError, StoreError
+from cycler_ctl.translate import ImportOptions, Target, import_file, translate_file
 from protocols.check import load_protocol
 
 PYBAMM = "[('Discharge at 1 A until 3 V', 'Charge at 1 A until 4 V')] * 3\n"
@@ -83,10 +83,10 @@ def test_each_problem_is_one_line_and_nothing_is_written(tmp_path: Path, capsys:
 
 
 def test_no_file_is_overwritten(experiment: Path, protocol: Path) -> None:
-    with pytest.raises(ConfigError, match="exists already"):
+    with pytest.raises(StoreError, match="exists already"):
         import_file(experiment, options(protocol))
-    with pytest.raises(ConfigError, match="exists already"):
-        translate_file(protocol, "pybamm", experiment, None, [])
+    with pytest.raises(StoreError, match="exists already"):
+        translate_file(protocol, Target("pybamm", experiment), None, [])
     assert experiment.read_text(encoding="utf-8") == PYBAMM
     assert protocol.read_text(encoding="utf-8") == PROTOCOL
 
@@ -120,7 +120,7 @@ def test_a_cell_file_goes_into_the_import(experiment: Path, tmp_path: Path) -> N
 
 
 def test_a_translation_says_what_it_leaves_behind(protocol: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert translate_file(protocol, "pybamm", None, None, ["j=2 mA"]) == 0
+    assert translate_file(protocol, Target("pybamm"), None, ["j=2 mA"]) == 0
     said = capsys.readouterr()
     assert "Charge at 0.002 A for 1 hour or until 4.2 V" in said.out
     assert "not carried over: safety: the limit of the voltage" in said.err
@@ -131,7 +131,7 @@ def test_a_refused_translation_names_the_step_and_writes_nothing(
 ) -> None:
     protocol.write_text(PROTOCOL.replace("for: 1 h", "abort_if: 9 h"), encoding="utf-8")
     out = tmp_path / "x.json"
-    assert translate_file(protocol, "unicycler", out, None, []) == 1
+    assert translate_file(protocol, Target("unicycler", out), None, []) == 1
     assert capsys.readouterr().err == f"{protocol}: step 1: aurora-unicycler cannot say abort_if (time >= 9 h)\n"
     assert not out.exists()
 
@@ -139,7 +139,7 @@ def test_a_refused_translation_names_the_step_and_writes_nothing(
 def test_a_faulty_protocol_is_not_translated(protocol: Path) -> None:
     protocol.write_text(PROTOCOL.replace("1 h", "1 m"), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"error\[unit-unknown\]"):
-        translate_file(protocol, "unicycler", None, None, [])
+        translate_file(protocol, Target("unicycler"), None, [])
 
 
 def test_both_commands_are_in_the_program(experiment: Path, protocol: Path) -> None:

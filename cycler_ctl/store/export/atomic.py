@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
@@ -37,6 +38,20 @@ def whole_file(path: Path) -> Generator[IO[str]]:
     """As ``whole_path``, a text file that is open already."""
     with whole_path(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         yield file
+
+
+class Overwriting(StrEnum):
+    """What to do with a file that is there already."""
+
+    REFUSED = "refused"
+    FORCED = "forced"
+
+
+def free_path(out: Path, overwriting: Overwriting = Overwriting.REFUSED) -> Path:
+    """``out``, unless a file would be lost, or it lies in the folder of a run, where none is ever written over."""
+    if outside_runs(out).exists() and overwriting is not Overwriting.FORCED:
+        raise StoreError(f"{out} exists already and is not overwritten: name another file, or say --force")
+    return out
 
 
 def outside_runs(out: Path) -> Path:

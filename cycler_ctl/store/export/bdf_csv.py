@@ -6,13 +6,19 @@ import csv
 from pathlib import Path
 
 from cycler_ctl.bdf import Columns, Value
+from cycler_ctl.store.export.atomic import Overwriting
 from cycler_ctl.store.export.names import CSV
-from cycler_ctl.store.export.tables import Content, export_table
+from cycler_ctl.store.export.tables import Content, Format, export_table
 
 
-def export_bdf_csv(run_dir: Path, out: Path | None = None, columns: Columns = Columns.PLAIN) -> Path:
+def export_bdf_csv(
+    run_dir: Path,
+    out: Path | None = None,
+    columns: Columns = Columns.PLAIN,
+    overwriting: Overwriting = Overwriting.REFUSED,
+) -> Path:
     """Write the run's durable rows, every digit of them; see ``export_table``."""
-    return export_table(run_dir, out, CSV, _write, columns)
+    return export_table(run_dir, out, Format(CSV, _write), columns, overwriting)
 
 
 def _write(path: Path, content: Content) -> None:

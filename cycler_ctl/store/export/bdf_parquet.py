@@ -9,18 +9,24 @@ from types import ModuleType
 
 from cycler_ctl.bdf import Columns, Value
 from cycler_ctl.errors import StoreError
+from cycler_ctl.store.export.atomic import Overwriting
 from cycler_ctl.store.export.names import PARQUET
-from cycler_ctl.store.export.tables import Content, export_table
+from cycler_ctl.store.export.tables import Content, Format, export_table
 
 WHOLE_NUMBERS = frozenset({"cycle_count", "step_count", "record_index"})
 ROWS_A_GROUP = 100_000
 TEXTS = frozenset({"step_type", "step_id"})
 
 
-def export_bdf_parquet(run_dir: Path, out: Path | None = None, columns: Columns = Columns.PLAIN) -> Path:
+def export_bdf_parquet(
+    run_dir: Path,
+    out: Path | None = None,
+    columns: Columns = Columns.PLAIN,
+    overwriting: Overwriting = Overwriting.REFUSED,
+) -> Path:
     """Write the run's durable rows; not measured is null. See ``export_table``."""
     _pyarrow("pyarrow")  # before anything is made
-    return export_table(run_dir, out, PARQUET, _write, columns)
+    return export_table(run_dir, out, Format(PARQUET, _write), columns, overwriting)
 
 
 def _write(path: Path, content: Content) -> None:

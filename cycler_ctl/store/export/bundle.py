@@ -17,7 +17,7 @@ from cycler_ctl.bdf import Columns
 from cycler_ctl.errors import StoreError
 from cycler_ctl.report.facts import gather
 from cycler_ctl.report.page import report_html, report_text
-from cycler_ctl.store.export.atomic import outside_runs, sha256_of, whole_path
+from cycler_ctl.store.export.atomic import Overwriting, outside_runs, sha256_of, whole_path
 from cycler_ctl.store.export.bdf_csv import export_bdf_csv
 from cycler_ctl.store.export.names import export_path
 from cycler_ctl.store.info import RunInfo
@@ -45,14 +45,19 @@ _SIGN = (
 )
 
 
-def export_bundle(run_dir: Path, out: Path | None = None, columns: Columns = Columns.PLAIN) -> Path:
+def export_bundle(
+    run_dir: Path,
+    out: Path | None = None,
+    columns: Columns = Columns.PLAIN,
+    overwriting: Overwriting = Overwriting.REFUSED,
+) -> Path:
     """Write ``<run>.zip``; ``out`` is a file or a folder, None: ``exports`` beside ``runs``.
 
     All of it is of one moment: data and report are made from the copy of the run file that lies beside them.
     """
     with open_run(run_dir) as reader:
         info = reader.info
-    path = _path(run_dir, info, out)
+    path = _path(run_dir, info, out, overwriting)
     with tempfile.TemporaryDirectory() as name, whole_path(path) as unfinished:
         folder = Path(name)
         _collect(folder, run_dir, info, columns)
@@ -88,10 +93,10 @@ def unpack_run(path: Path, folder: Path) -> Path:
     return folder
 
 
-def _path(run_dir: Path, info: RunInfo, out: Path | None) -> Path:
+def _path(run_dir: Path, info: RunInfo, out: Path | None, overwriting: Overwriting) -> Path:
     if out is not None and out.suffix == ".zip" and not out.is_dir():
-        if out.exists() and not _is_of(outside_runs(out), info.run):
-            raise StoreError(f"{out} is there already and no bundle of this run: name another file, or remove it")
+        if overwriting is Overwriting.REFUSED and out.exists() and not _is_of(outside_runs(out), info.run):
+            raise StoreError(f"{out} is there already and no bundle of this run: name another file, or say --force")
         return outside_runs(out)
     return (run_dir.parent.parent / "exports" if out is None else out) / f"{info.run}.zip"
 

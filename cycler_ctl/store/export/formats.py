@@ -7,19 +7,26 @@ from pathlib import Path
 
 from cycler_ctl.bdf import Columns
 from cycler_ctl.errors import StoreError
+from cycler_ctl.store.export.atomic import Overwriting
 from cycler_ctl.store.export.bdf_csv import export_bdf_csv
 from cycler_ctl.store.export.bdf_parquet import export_bdf_parquet
 from cycler_ctl.store.export.bundle import export_bundle
 
-FORMATS: Mapping[str, Callable[[Path, Path | None, Columns], Path]] = {
+FORMATS: Mapping[str, Callable[[Path, Path | None, Columns, Overwriting], Path]] = {
     "bdf-csv": export_bdf_csv,
     "bdf-parquet": export_bdf_parquet,
     "bundle": export_bundle,
 }
 
 
-def export_run_as(kind: str, run_dir: Path, out: Path | None = None, columns: Columns = Columns.PLAIN) -> Path:
+def export_run_as(
+    kind: str,
+    run_dir: Path,
+    out: Path | None = None,
+    columns: Columns = Columns.PLAIN,
+    overwriting: Overwriting = Overwriting.REFUSED,
+) -> Path:
     """Export a run; ``out`` is a file or a folder, None: ``exports`` beside ``runs``. Returns the file's path."""
     if kind not in FORMATS:
         raise StoreError(f"there is no format {kind!r}; there are {', '.join(FORMATS)}")
-    return FORMATS[kind](run_dir, out, columns)
+    return FORMATS[kind](run_dir, out, columns, overwriting)

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from cycler_ctl.errors import StoreError
-from cycler_ctl.store.export.atomic import outside_runs
+from cycler_ctl.store.export.atomic import Overwriting, outside_runs
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import list_runs
 
@@ -34,11 +34,11 @@ def export_path(folder: Path, run_dir: Path, info: RunInfo, suffix: str = CSV) -
     return folder / f"{stem}{suffix}"
 
 
-def chosen_path(out: Path, info: RunInfo) -> Path:
+def chosen_path(out: Path, info: RunInfo, overwriting: Overwriting = Overwriting.REFUSED) -> Path:
     """The file that a person named for this run's export, unless another file would be lost."""
     metadata = metadata_path(outside_runs(out))
-    if (out.exists() or metadata.exists()) and _run_of(metadata) != info.run:
-        raise StoreError(f"{out} is there already and no export of this run: name another file, or remove it")
+    if overwriting is Overwriting.REFUSED and (out.exists() or metadata.exists()) and _run_of(metadata) != info.run:
+        raise StoreError(f"{out} is there already and no export of this run: name another file, or say --force")
     return out
 
 

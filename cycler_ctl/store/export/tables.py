@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cycler_ctl.bdf import BdfColumn, Columns, Value, bdf_columns, bdf_values
 from cycler_ctl.rowclocks import RowClocks
-from cycler_ctl.store.export.atomic import sha256_of, whole_file, whole_path
+from cycler_ctl.store.export.atomic import Overwriting, sha256_of, whole_file, whole_path
 from cycler_ctl.store.export.jsonld import jsonld
 from cycler_ctl.store.export.metadata import Seen, Table, metadata, metadata_text
 from cycler_ctl.store.export.names import chosen_path, export_path, jsonld_path, metadata_path, siblings
@@ -50,16 +50,22 @@ class Content:
 Write = Callable[[Path, Content], None]
 
 
-def export_table(run_dir: Path, out: Path | None, suffix: str, write: Write, columns: Columns) -> Path:
-    """Let ``write`` make the file of a run's durable rows, with its metadata and JSON-LD beside it; returns its path.
+@dataclass(frozen=True, slots=True)
+class Format:
+    suffix: str
+    write: Write
+
+
+def export_table(run_dir: Path, out: Path | None, form: Format, columns: Columns, overwriting: Overwriting) -> Path:
+    """Let ``form`` make the file of a run's durable rows, with its metadata and JSON-LD beside it; returns its path.
 
     ``out`` is a file, or a folder to hold one with the recommended name; None: ``exports`` beside ``runs``. A run
-    that goes on is exported as far as it is. Exporting again replaces the earlier file.
+    that goes on is exported as far as it is. Exporting again replaces the run's earlier file, and no other unless forced.
     """
     with open_run(run_dir) as reader:
-        path, count, chosen = _path(reader, out, suffix), Count(), bdf_columns(columns)
+        path, count, chosen = _path(reader, out, form.suffix, overwriting), Count(), bdf_columns(columns)
         with whole_path(path) as unfinished:
-            write(unfinished, Content(reader.info, chosen, _pages(reader, count, len(chosen))))
+            form.write(unfinished, Content(reader.info, chosen, _pages(reader, count, len(chosen))))
         others = [Table(other.name, other.stat().st_size, sha256_of(other)) for other in siblings(path)]
         table = Table(path.name, path.stat().st_size, sha256_of(path))
         seen = Seen(count.rows, count.clocks.untold(reader.events()), count.steps, count.cycles)
@@ -70,10 +76,10 @@ def export_table(run_dir: Path, out: Path | None, suffix: str, write: Write, col
     return path
 
 
-def _path(reader: RunReader, out: Path | None, suffix: str) -> Path:
+def _path(reader: RunReader, out: Path | None, suffix: str, overwriting: Overwriting) -> Path:
     folder = reader.run_dir.parent.parent / "exports" if out is None else out
     if out is not None and out.suffix and not out.is_dir():
-        return chosen_path(out, reader.info)
+        return chosen_path(out, reader.info, overwriting)
     return export_path(folder, reader.run_dir, reader.info, suffix)
 
 
