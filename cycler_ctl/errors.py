@@ -12,6 +12,7 @@
     │   ├── BadReply           an answer that is not one: garbled, out of range
     │   │   └── Overflow       beyond what the instrument can measure, or no number at all by its own word
     │   └── DeviceFault        the instrument reports an error or did not do as told
+    │       └── NotAsLeft      it was reset, lost its power, or somebody was at its front panel
     └── StoreError             what should be on disk is not
 """
 
@@ -68,6 +69,10 @@ class Overflow(BadReply):
 
 class DeviceFault(InstrumentError):  # noqa: N818
     """The instrument refused, ignored or failed a command."""
+
+
+class NotAsLeft(DeviceFault):
+    """The instrument is not as we left it; what is wrong is past, and a person may go on when they have looked."""
 
 
 class StoreError(CyclerError):

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf
 
-from cycler_ctl.errors import BadReply, InstrumentError, LinkTimeout, Overflow, RefusedError
+from cycler_ctl.errors import BadReply, InstrumentError, LinkTimeout, NotAsLeft, Overflow, RefusedError
 from cycler_ctl.fittings import Fittings
 from protocols.model import Rest, Setpoint
 from protocols.record import JSON, EventKind
@@ -39,7 +39,10 @@ class Losses:
     async def in_step_again(
         self, error: InstrumentError, setpoint: Setpoint | None, overdue: Callable[[], str]
     ) -> str | None:
-        """One reading is lost: prove that the next answer belongs to the next question. Why the run must end instead."""
+        """One reading is lost: prove that the next answer belongs to the next question. Why the run must end instead.
+
+        Raises NotAsLeft, which only pauses it.
+        """
         self._lost.append(True)
         self._missed(error)
         if isinstance(error, Overflow) and not isinstance(setpoint, Rest):
@@ -51,6 +54,8 @@ class Losses:
                 await self._fit.instrument.resync()
         except (LinkTimeout, TimeoutError):
             return await self.in_step_again(error, setpoint, overdue)
+        except NotAsLeft:
+            raise
         except InstrumentError as fault:
             return str(fault)
         return None

@@ -42,6 +42,11 @@ def expect_rest(setpoint: Setpoint) -> None:
         raise RefusedError("an output goes on at 0 A, before anything else is set")
 
 
+def said(error: Exception) -> str:
+    """Why an output did not do as told; a time-out has no words of its own."""
+    return str(error) or f"the instrument took longer than {APPLY_S:.0f} s"
+
+
 class Output:
     """``applied`` is what the instrument has accepted last, ``off_confirmed`` whether off was read back since."""
 

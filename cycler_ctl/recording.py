@@ -10,6 +10,15 @@ from protocols.events import Action, RecordCycle, RecordEvent, RecordRow, Record
 from protocols.record import EventRecord
 from protocols.running.state import State
 
+WITHOUT_DISK_S = 60.0  # how long a run goes on from memory when nothing can be made durable (reliability F16)
+
+
+def unrecorded(recorder: Recorder) -> str | None:
+    """Why no current may flow for want of a disk: so early that the reserve still takes what happened until then."""
+    if recorder.pending().lag_s <= WITHOUT_DISK_S:
+        return None
+    return f"no record, no current: {recorder.failed or 'the disk has not answered for a minute'}"
+
 
 def hand_over(recorder: Recorder, actions: tuple[Action, ...], state: State) -> None:
     """What is to be written of ``actions``. The newest state is every commit's checkpoint."""

@@ -6,19 +6,19 @@ At each sample: guard, then engine, then the output, then the record; turning of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
-from cycler_ctl.cellcheck import AtRest, Coming, Look, at_rest, recounted
+from cycler_ctl.awake import Awake
+from cycler_ctl.cellcheck import AtRest, at_rest, recounted
 from cycler_ctl.clock import real_sleep
-from cycler_ctl.errors import InstrumentError, RefusedError, StoreError
+from cycler_ctl.errors import InstrumentError, NotAsLeft, RefusedError, StoreError
 from cycler_ctl.fittings import End, Fittings, ceilings_of, narrowed
 from cycler_ctl.going_on import Remains
 from cycler_ctl.inbox import Inbox, Request, event_of
 from cycler_ctl.losses import TOLERANT, Losses, Switches
 from cycler_ctl.noticing import Notices
-from cycler_ctl.output import APPLY_S, Output
+from cycler_ctl.output import Output, said
 from cycler_ctl.pacing import Pace
-from cycler_ctl.recording import hand_over, tell
+from cycler_ctl.recording import hand_over, tell, unrecorded
 from cycler_ctl.to_its_end import to_its_end
 from cycler_ctl.watched import Watched
 from protocols import engine
@@ -41,7 +41,6 @@ from protocols.running.approach import remembered, until_met_s
 from protocols.running.state import Phase, Seen, State
 from protocols.running.view import progress
 
-WITHOUT_DISK_S = 60.0  # how long a run goes on from memory when nothing can be made durable (reliability F16)
 BEFORE = "the cell at rest, before any current"
 
 
@@ -62,6 +61,7 @@ class Runner:
         self._end: Finish | None = None
         self.output = Output(fittings)
         self._notices = Notices(fittings)
+        self._awake = Awake()
         self._inbox = Inbox()
         self._arming = False
         self._resuming = False
@@ -87,13 +87,6 @@ class Runner:
     @property
     def end(self) -> Finish | None:
         return self._end
-
-    @property
-    def unrecorded(self) -> str | None:
-        """Why no current may flow for want of a disk: so early that the reserve still takes what happened until then."""
-        if self.fit.recorder.pending().lag_s <= WITHOUT_DISK_S:
-            return None
-        return f"no record, no current: {self.fit.recorder.failed or 'the disk has not answered for a minute'}"
 
     def ask(self, action: str, by: str) -> asyncio.Future[None]:
         """Hand in a request; it is carried out before the next sample. Done when it was, or when the run is over."""
@@ -131,6 +124,8 @@ class Runner:
             if self.output.off_confirmed:
                 self._pace.wait(self.fit.clock.now())  # paused: an open relay shows no cell
                 await real_sleep(0.0)  # virtual time may come here without ever waiting
+            elif (slept_s := self._awake.slept_s()) > 0:
+                await self._hold_back(f"this computer slept for {slept_s:.0f} s")
             elif self.fit.clock.now() >= self._pace.due_s:
                 await self._sample()
         return End(self._end.outcome, self._end.reason, self.output.off_confirmed)
@@ -140,16 +135,16 @@ class Runner:
         self._start_s = self.fit.clock.now()
         if self.fit.started_by:
             self.tell(EventKind.OPERATOR, action="start", by=self.fit.started_by)
-        found = await self._look(lambda: Started(*self._moment()))
+        found = await self._look()
         if isinstance(found, AtRest):
             self._start_s = self.fit.clock.now()
             self._watched.seen_at_rest(found.guarded)
             await self._begin(found, Started(*self._moment()))
-        elif self._inbox.stopping:
+        elif self._inbox.is_stopping():
             await self._carry_out(self._inbox.take())
         else:
             ends = Tripped if isinstance(found, RefusedError) else Faulted
-            await self._handle(ends(*self._moment(), f"no current was let through: {_said(found)}"))
+            await self._handle(ends(*self._moment(), f"no current was let through: {said(found)}"))
 
     async def _go_on(self, remains: Remains) -> str | None:
         """Where the run was, on its own clock; why not, with the output off, where the cell is not as it must be."""
@@ -161,37 +156,36 @@ class Runner:
         if self._end is not None:
             return None  # off could not be confirmed
         by, now = self.fit.started_by, progress(self._program, self._state)
-        found = await self._look(lambda: Resumed(*self._moment(), by))
+        found = await self._look()
         if not isinstance(found, AtRest):
-            return _said(found)
+            return said(found)
         self._watched.counts_from(recounted(found.guarded, self._state, ceilings_of(self.fit, now.path)), now.step_id)
         await self._begin(found, Resumed(*self._moment(), by))
         return None
 
     async def _resume(self, by: str) -> None:
         """A paused run goes on where its cell is as it must be, and stays paused, with the output off, where it is not."""
-        found = await self._look(lambda: Resumed(*self._moment(), by))
+        found = await self._look()
         if isinstance(found, AtRest):
             self._watched.seen_at_rest(found.guarded)
             await self._begin(found, Resumed(*self._moment(), by))
             return
-        self.held_back = f"not gone on with: {_said(found)}"
+        self.held_back = f"not gone on with: {said(found)}"
         self.tell(EventKind.NOTE, text=self.held_back)
         if not self.output.off_confirmed:
             await self._handle(Faulted(*self._moment(), "off was not confirmed"))
 
-    async def _look(self, coming: Callable[[], Coming]) -> AtRest | Exception:
+    async def _look(self) -> AtRest | Exception:
         """The one way for an output to go on: at 0 A, and off again where that shows why it must not stay on."""
         try:
             self._switches.on(self.fit.clock.now())
             async with self.fit.contact.patience():
-                look = Look(self._program, self._state, coming())
-                return await at_rest(self.fit, self.output, look, lambda: self._inbox.stopping)
+                return await at_rest(self.fit, self.output, self._program, self._state, self._inbox.is_stopping)
         except (InstrumentError, RefusedError, StoreError, TimeoutError) as error:
             await self._turn_off()
             return error
 
-    async def _begin(self, found: AtRest, coming: Coming) -> None:
+    async def _begin(self, found: AtRest, coming: Started | Resumed) -> None:
         self.tell(EventKind.NOTE, text=BEFORE, voltage_V=found.voltage_V, last_voltage_V=found.last_V)
         self._arming = True
         await self._handle(coming)
@@ -208,6 +202,17 @@ class Runner:
 
     async def _sample(self) -> None:
         try:
+            await self._read_once()
+        except NotAsLeft as error:  # reset or rebooted: it goes on only when a person says so (reliability F7)
+            await self._hold_back(str(error))
+
+    async def _hold_back(self, why: str) -> None:
+        """Off, and paused until a person says resume."""
+        self.held_back = why
+        await self._handle(Paused(*self._moment(), f"the service: {why}"))
+
+    async def _read_once(self) -> None:
+        try:
             async with self.fit.contact.patience():
                 reading = await self.fit.channel.read()
         except TOLERANT as error:
@@ -216,6 +221,8 @@ class Runner:
             if why is not None:
                 await self._handle(Faulted(*self._moment(), why))
             return
+        except NotAsLeft:
+            raise
         except InstrumentError as error:
             await self._handle(Faulted(*self._moment(), str(error)))
             return
@@ -262,10 +269,8 @@ class Runner:
                     pass
         if isinstance(next(iter(actions), None), TurnOff) and not self.output.off_confirmed and self._end is None:
             await self._handle(Faulted(*self._moment(), "off was not confirmed"))  # the engine would go on
-        unrecorded = self.unrecorded
-        if unrecorded is not None and self._state.phase is Phase.RUNNING:
-            self.held_back = unrecorded
-            await self._handle(Paused(*self._moment(), f"the service: {unrecorded}"))
+        if self._state.phase is Phase.RUNNING and (why := unrecorded(self.fit.recorder)) is not None:
+            await self._hold_back(why)
 
     async def _apply(self, setpoint: Setpoint) -> None:
         now = progress(self._program, self._state)
@@ -275,7 +280,7 @@ class Runner:
             async with self.fit.contact.patience():
                 opened_s = await self.output.apply(allowed)
         except (InstrumentError, RefusedError, StoreError, TimeoutError) as error:
-            await self._handle(Faulted(*self._moment(), f"the setpoint was not accepted: {_said(error)}"))
+            await self._handle(Faulted(*self._moment(), f"the setpoint was not accepted: {said(error)}"))
             return
         if opened_s is not None and not self._arming:
             for kind, data in self._switches.reclosed(self.fit.clock.now(), opened_s):
@@ -293,7 +298,3 @@ class Runner:
     def tell(self, kind: EventKind, **data: JSON) -> None:
         """An event that the engine knows nothing of."""
         tell(self.fit.recorder, EventRecord(*self._moment(), kind, data), self._state)
-
-
-def _said(error: Exception) -> str:
-    return str(error) or f"the instrument took longer than {APPLY_S:.0f} s"

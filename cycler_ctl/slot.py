@@ -18,6 +18,7 @@ from cycler_ctl.fittings import End
 from cycler_ctl.host import InstrumentHost
 from cycler_ctl.lease import Lease
 from cycler_ctl.live import ChannelState, ChannelStatus
+from cycler_ctl.recording import unrecorded
 from cycler_ctl.runner import Runner
 from cycler_ctl.store.info import RunInfo
 from protocols.record import EventKind, Outcome, Row
@@ -229,8 +230,8 @@ class Slot:
 
     async def ask(self, action: str, by: str) -> None:
         runner = self._runner_for(action)
-        if action == "resume" and runner.unrecorded is not None:
-            raise RefusedError(f"channel {self.name}: {runner.unrecorded}")
+        if action == "resume" and (why := unrecorded(runner.fit.recorder)) is not None:
+            raise RefusedError(f"channel {self.name}: {why}")
         await asyncio.wait({runner.ask(action, by)}, timeout=ACT_S)
         if runner.end is not None and runner.end.outcome in {Outcome.FAULTED, Outcome.TRIPPED}:
             raise InstrumentError(f"channel {self.name}: {runner.end.reason}")

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cycler_ctl.errors import DeviceFault, InstrumentError
+from cycler_ctl.errors import DeviceFault, InstrumentError, NotAsLeft
 from cycler_ctl.instrument import (
     Channel,
     DriverSpec,
@@ -116,7 +116,7 @@ class Output:
         errors = await scpi.take_errors(self._link)
         if drive is not None and answers[0] == "0":
             self._drive = None
-            raise DeviceFault(
+            raise NotAsLeft(
                 f"the output of {self._link.address} is off, but not by us: front panel, output-enable line, reset or "
                 f"power failure{scpi.listed(errors)}"
             )
@@ -225,7 +225,6 @@ DRIVER = DriverSpec(
         "Rest: " + REST,
         "regulation = bounded: " + WHY_BOUNDED,
         "regulation = current: " + WHY_CURRENT,
-        "RS-232: terminator LF, CR+LF or LF+CR; 8 bits, no parity, 9600 baud where the address says no other; flow control "
-        "NONE, or XON/XOFF with flow=xonxoff in the address",
+        "RS-232: terminator with a line feed; 9600 baud if the address names no other, 8 bits, no parity; flow control NONE",
     ),
 )

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cycler_ctl.errors import DeviceFault, InstrumentError
+from cycler_ctl.errors import DeviceFault, InstrumentError, NotAsLeft
 from cycler_ctl.instrument import (
     Asking,
     Channel,
@@ -178,7 +178,7 @@ class Output:
             raise DeviceFault(f"{self._link.address} refuses{scpi.listed(errors)}")
 
     def _not_by_us(self, errors: Iterable[tuple[int, str]]) -> DeviceFault:
-        return DeviceFault(
+        return NotAsLeft(
             f"the output of {self._link.address} is off, but not by us: front panel, reset or power failure"
             f"{scpi.listed(errors)}"
         )

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cycler_ctl.errors import DeviceFault, InstrumentError
+from cycler_ctl.errors import DeviceFault, InstrumentError, NotAsLeft
 from cycler_ctl.instrument import (
     Channel,
     ConstantVoltage,
@@ -200,7 +200,7 @@ class Output:
     def _not_by_us(self) -> DeviceFault:
         self._drive = None
         self._tsp.live.discard(self._name)
-        return DeviceFault(
+        return NotAsLeft(
             f"{self._where()} is off, but not by us: front panel, reset, power failure, or nothing was asked for "
             f"{self._options.dead_man_s:g} s (dead_man_s)"
         )

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cycler_ctl.errors import DeviceFault, InstrumentError
+from cycler_ctl.errors import DeviceFault, InstrumentError, NotAsLeft
 from cycler_ctl.instrument import Flag, Link, Ratings, Reading, Setpoint
 from drivers import scpi
 from drivers.doubt import off_because_of
@@ -178,6 +178,6 @@ class Output:
             raise DeviceFault(f"{self._link.address} refuses{scpi.listed(errors)}")
 
     def _not_by_us(self, errors: Iterable[tuple[int, str]]) -> DeviceFault:
-        return DeviceFault(
+        return NotAsLeft(
             f"{self._name} is off, but not by us: front panel, protection, reset or power failure{scpi.listed(errors)}"
         )

@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cycler_ctl.clock import real_sleep
-from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError
+from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, NotAsLeft
 from cycler_ctl.instrument import (
     Channel,
     DriverSpec,
@@ -142,7 +142,7 @@ class Output:
         if raw.endswith(b"Y!0006\n"):
             await real_sleep(DEAF_S)
             self._running = None
-            raise DeviceFault(
+            raise NotAsLeft(
                 f"the script on {self._link.address} has ended, but not by us: power failure, or a late host"
             )
         return raw

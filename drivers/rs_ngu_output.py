@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 from cycler_ctl.clock import real_sleep
-from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError
+from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, NotAsLeft
 from cycler_ctl.instrument import ConstantVoltage, Ratings, Reading, Setpoint
 from drivers import scpi
 from drivers.doubt import off_because_of
@@ -208,7 +208,7 @@ class Output:
             raise DeviceFault(f"{self._output.link.address} refuses{scpi.listed(errors)}")
 
     def _not_by_us(self, errors: Iterable[tuple[int, str]]) -> DeviceFault:
-        return DeviceFault(
+        return NotAsLeft(
             f"{self._name} is off, but not by us: front panel, a protection that tripped, reset or power failure"
             f"{scpi.listed(errors)}"
         )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count, islice
 
-from cycler_ctl.errors import BadReply, DeviceFault, Overflow
+from cycler_ctl.errors import BadReply, DeviceFault, NotAsLeft, Overflow
 from cycler_ctl.instrument import Link
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -113,9 +113,7 @@ def confirm_kept(settings: Iterable[Setting], answers: Iterable[str]) -> None:
     """DeviceFault for a setting that was taken and is another now."""
     for setting, answer in zip(settings, answers, strict=True):
         if not setting.holds(answer):
-            raise DeviceFault(
-                f"{setting.command} does not hold any more (front panel?): the instrument answers {answer}"
-            )
+            raise NotAsLeft(f"{setting.command} does not hold any more (front panel?): the instrument answers {answer}")
 
 
 async def program(link: Link, settings: Iterable[Setting]) -> None:

@@ -159,14 +159,20 @@ async def test_a_lost_connection_is_said_until_off_was_read_back_over_a_new_one(
     assert (await rig.ends()).state is ChannelState.FINISHED
 
 
-async def test_an_instrument_that_rebooted_is_never_energised_again_by_itself(rig: Rig) -> None:
-    await rig.flowing()
+async def test_an_instrument_that_rebooted_pauses_its_run_and_is_energised_again_only_by_a_person(rig: Rig) -> None:
+    run = await rig.flowing()
     before = sum(ON in message for _, message in rig.smu().command_log())
     rig.inject("reboot", b"READ")
-    status = await rig.ends()
-    assert status.state is ChannelState.FAULTED
+    await rig.pauses()
     assert rig.is_off()
+    assert "not by us" in rig.status().reason
+    await real_sleep(0.5)
     assert sum(ON in message for _, message in rig.smu().command_log()) == before
+    await rig.station.resume("a1", "K. Abe")
+    await until(rig.flows)
+    await rig.station.stop("a1", "K. Abe")
+    by = [str(event.data["by"]) for event in rig.events(run) if event.kind is EventKind.OPERATOR]
+    assert any("the service: " in one and "not by us" in one for one in by)
 
 
 async def test_an_open_lead_is_a_fault_and_no_cut_off(rig: Rig) -> None:
@@ -227,7 +233,7 @@ def no_disk(_files: RunFiles) -> None:
 async def test_without_a_disk_the_run_pauses_and_goes_on_when_there_is_one_again(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cycler_ctl.runner.WITHOUT_DISK_S", 1.0)
+    monkeypatch.setattr("cycler_ctl.recording.WITHOUT_DISK_S", 1.0)
     run = await rig.flowing()
     with monkeypatch.context() as gone:
         gone.setattr(RunFiles, "_write_here", no_disk)
@@ -566,13 +572,37 @@ async def test_other_channels_and_texts_from_the_network(rig: Rig) -> None:
         await rig.station.stop("a1", "test")
 
 
-async def test_a_computer_that_slept_finds_its_run_ended_and_turns_the_output_off(
+async def test_a_computer_that_slept_finds_its_run_paused_with_the_output_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asleep_s = 0.0
+    monkeypatch.setattr("cycler_ctl.awake.asleep_s", lambda: asleep_s)
+    clock = SystemClock()
+    async with open_rig(tmp_path, monkeypatch, clock=clock, channel=channel(sample_every_s=5.0)) as rig:
+        run = await rig.flowing()
+        clock._start_s -= 3600.0  # as after an hour's sleep
+        asleep_s = 3600.0
+        paused = ChannelState.PAUSED
+        await until(lambda: rig.status().state is paused and rig.is_off(), 4.0)  # sooner than the next reading was due
+        assert "this computer slept for 3600 s" in rig.status().reason
+        await real_sleep(0.3)
+        assert rig.is_off()
+        with pytest.raises(RefusedError, match="is it the same cell"):  # what the hour's current did to it
+            await rig.station.resume("a1", "K. Abe")
+        assert rig.is_off()
+        assert rig.status().state is paused
+        await rig.station.stop("a1", "K. Abe")
+        by = [str(event.data["by"]) for event in rig.events(run) if event.kind is EventKind.OPERATOR]
+        assert any("this computer slept" in one for one in by)
+
+
+async def test_a_computer_whose_sleep_nobody_can_tell_finds_its_run_ended_with_the_output_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = SystemClock()
     async with open_rig(tmp_path, monkeypatch, clock=clock, channel=channel(sample_every_s=5.0)) as rig:
         run = await rig.flowing()
-        clock._start_s -= 3600.0  # as after an hour's sleep
+        clock._start_s -= 3600.0
         status = await rig.ends(seconds=4.0)  # sooner than the next reading would have been due
         assert status.state is ChannelState.FAULTED
         assert "no fresh reading for 3.6e+03 s" in status.reason

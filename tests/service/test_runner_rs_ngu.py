@@ -50,20 +50,18 @@ async def test_a_run_on_an_ngu401_finishes_off_and_recorded(rig: Rig) -> None:
     assert len(rig.rows(run)) >= 4
 
 
-async def test_the_output_key_pressed_in_a_run_ends_it(rig: Rig) -> None:
-    run = await rig.flowing()
+async def test_the_output_key_pressed_in_a_run_pauses_it(rig: Rig) -> None:
+    await rig.flowing()
     rig.smu().line.instrument.set_fault("output", value=False)
-    status = await rig.ends()
-    assert status.state is ChannelState.FAULTED
+    status = await rig.pauses()
     assert rig.is_off()
-    assert any("not by us" in str(event.data) for event in rig.events(run))
+    assert "not by us" in status.reason
 
 
 async def test_an_ngu_that_rebooted_is_never_energised_again_by_itself(rig: Rig) -> None:
     await rig.flowing()
     rig.inject("reboot", b"READ")
-    status = await rig.ends()
-    assert status.state is ChannelState.FAULTED
+    await rig.pauses()
     assert rig.is_off()
 
 
@@ -77,9 +75,9 @@ async def test_one_bad_reply_of_an_ngu_ends_no_run(rig: Rig, kind: str) -> None:
     assert rig.status().state is ChannelState.RUNNING
 
 
-async def test_a_protection_that_trips_in_a_run_ends_it(rig: Rig) -> None:
+async def test_a_protection_that_trips_in_a_run_pauses_it(rig: Rig) -> None:
     await rig.flowing()
     rig.smu().line.instrument.set_fault("trip", "ovp")
-    status = await rig.ends()
-    assert (status.state, status.energised) == (ChannelState.FAULTED, False)
+    status = await rig.pauses()
+    assert "protection" in status.reason
     assert rig.is_off()

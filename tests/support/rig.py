@@ -139,6 +139,12 @@ class Rig:
             await self.station.ended(channel)
         return self.status(channel)
 
+    async def pauses(self, channel: str = "a1", seconds: float = SOON_S) -> ChannelStatus:
+        """The run waits for a person, with its output off, read back."""
+        paused = ChannelState.PAUSED
+        await until(lambda: (self.status(channel).state, self.status(channel).energised) == (paused, False), seconds)
+        return self.status(channel)
+
     def rows(self, run: str) -> list[Row]:
         with open_run(self.data / "runs" / run) as reader:
             return list(reader.rows())
