@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from cycler_ctl.curves import fills_first
 from cycler_ctl.report.facts import Facts, StepEnds, first_of_each
@@ -13,6 +14,8 @@ from cycler_ctl.uncertainty import CYCLE_DEFINITION, DEFINITION
 from protocols.model import Verb
 from protocols.quantities import format_duration, format_number
 from protocols.record import JSON, EventKind
+
+CALIBRATED_DAYS = 366
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def _run(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "cell", " | ".join(_cell(info.cell))
     yield "channel", f"{info.channel} of station {info.station}, {info.site}"
     yield "instrument", " | ".join(_instrument(info.instrument)) or "not recorded"
-    yield "calibration", str(info.instrument.get("calibration") or "not known: the instrument does not tell")
+    yield "calibration", _calibration(info.instrument.get("calibration"), info.started_utc_s)
     yield "verified", _verified(info.settings.get("verification"))
     if "protection" in info.instrument:
         yield "protection", f"class {info.instrument['protection']}: {info.instrument.get('protection_why') or ''}"
@@ -88,6 +91,18 @@ def _instrument(instrument: Mapping[str, JSON]) -> Iterator[str]:
 def _sign(means: Verb | None) -> str:
     words = "positive current oxidises (delithiates) the working electrode"
     return words if means is None else f"{words}; discharge = {means.value}"
+
+
+def _calibration(day: JSON, started_utc_s: float) -> str:
+    """Data sheets state accuracies for a year after it."""
+    if not isinstance(day, str):
+        return "not known: station.toml names no day (calibrated = ...)"
+    try:
+        age = datetime.fromtimestamp(started_utc_s, UTC) - datetime.fromisoformat(day).replace(tzinfo=UTC)
+    except ValueError:
+        return day
+    late = "" if age.days <= CALIBRATED_DAYS else ": accuracies are stated for a year"
+    return f"{day}, {age.days} days before the run{late}"
 
 
 def _verified(told: JSON) -> str:
@@ -141,7 +156,11 @@ def _step_lines(facts: Facts) -> Iterator[tuple[str, str]]:
         "past mV",
         "how far the voltage was past its cut-off at the end; crossed: when it met it, in run time, interpolated",
     )
-    yield "wires", "4: the instrument said that it senses at the cell; range: of the current, through the step"
+    yield (
+        "flags",
+        "what the instrument said at the first sample: 4, it senses at the cell; compliance, it limits the current",
+    )
+    yield "range", "of the current, the same through the step; lost: readings asked for again"
 
 
 def _ends(ends: StepEnds) -> Iterator[tuple[str, str]]:
@@ -164,7 +183,7 @@ def _record(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "voltage", f"{format_number(scan.voltage_V[0])} V to {format_number(scan.voltage_V[1])} V"
     seen = scan.temperature_degC
     yield "temperature", "not measured" if seen is None else f"{seen[0]:.1f} °C to {seen[1]:.1f} °C"
-    yield "rows' sha256", f"{scan.sha256} (the manifest's: of the rows as exported)"
+    yield "rows' sha256", f"{scan.sha256} (the manifest's: of the rows as published)"
     for file in facts.files:
         yield "file", f"{file.name}, {file.byte_size} bytes, sha256 {file.sha256 or 'not yet: it may be written to'}"
     yield "seals", _seals(facts)

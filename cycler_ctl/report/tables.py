@@ -38,7 +38,7 @@ def cycle_table(cycles: Sequence[CycleFacts]) -> Table | None:
     return _table(tuple(head for head, _ in columns), rows, "cycles")
 
 
-STEP_HEADS = ("no.", "cycle", "step", "what", "mAh", "± mAh", "edge Ω", "past mV", "crossed", "range", "wires", "lost")
+STEP_HEADS = ("no.", "cycle", "step", "what", "mAh", "± mAh", "edge Ω", "past mV", "crossed", "range", "flags", "lost")
 
 
 def step_table(steps: Sequence[StepFacts]) -> Table | None:
@@ -64,12 +64,12 @@ def _step_row(one: StepFacts) -> tuple[str, ...]:
         "" if step.overshoot_V is None else format_number(step.overshoot_V * 1e3, 2),
         "" if step.crossing_s is None else format_duration(step.crossing_s),
         "" if one.range_A is None else range_text(one.range_A),
-        " ".join(WIRES.get(flag, flag) for flag in one.flags),
+        " ".join(SHORT.get(flag, flag) for flag in one.flags),
         str(one.retries or ""),
     )
 
 
-WIRES = {"four_wire": "4"}
+SHORT = {"four_wire": "4"}
 
 
 def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], of: str) -> Table:

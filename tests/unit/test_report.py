@@ -116,7 +116,7 @@ def test_the_page_says_what_happened_and_who_did_it(run_dir: Path) -> None:
     for expected in (
         "TRIPPED voltage 5.1 V is outside 0 V to 5 V",
         "instrument Keithley 2400 | serial 1400001",
-        "calibration not known: the instrument does not tell",
+        "calibration not known: station.toml names no day (calibrated = ...)",
         "1 rest 1 x time >= 1 h",
         "2.1 lithiate 3 x voltage <= 0.2 V; 1 x skipped by Ken",
         "cycle 5, at 5 min: skipped by Ken",
@@ -232,7 +232,7 @@ def test_each_step_s_charge_has_its_uncertainty_and_what_it_is_made_of(tmp_path:
     lost = [told(9.0 + n, EventKind.RETRY, step_count=2, count=n, text="READ?: no answer") for n in (1, 2)]
     facts = facts_of(ended(tmp_path, info, events=[told(0.0, EventKind.EDGE, **EDGE), *lost]))
     said = lines_of(report_text(facts))
-    assert "no. cycle step what mAh ± mAh edge Ω past mV range wires lost" in said
+    assert "no. cycle step what mAh ± mAh edge Ω past mV range flags lost" in said
     assert "2 2 2.1 lithiate 1 0.048 12.5 2 1 mA 4 2" in said
     assert "retries 2 readings lost and asked for again" in said
     assert "2026-11-22 10:15:11 UTC (11 s): no. 2 of step 2: READ?: no answer" in said
@@ -254,7 +254,10 @@ def test_the_last_comparison_with_a_resistor_is_told(tmp_path: Path) -> None:
     info = replace(INFO, settings={"verification": made}, instrument={**INFO.instrument, "calibration": "2026-03-01"})
     said = lines_of(report_text(facts_of(ended(tmp_path, info))))
     assert "verified 2026-11-01 with 1000 Ω: passed, largest error 40 % of what is allowed" in said
-    assert "calibration 2026-03-01" in said
+    assert "calibration 2026-03-01, 266 days before the run" in said
+    old = replace(info, instrument={"calibration": "2024-03-01"})
+    said_of_old = report_text(facts_of(ended(tmp_path / "old", old)))
+    assert "996 days before the run: accuracies are stated for a year" in said_of_old
     other = replace(info, settings={"verification": {**made, "same_instrument": False, "serial": "9"}})
     said = lines_of(report_text(facts_of(ended(tmp_path / "b", other))))
     assert "ANOTHER INSTRUMENT, serial 9" in " ".join(said)
