@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 from typing import TypeGuard
 
@@ -118,6 +120,17 @@ def text(notes: Notes, path: KeyPath, value: object) -> str:
         return value
     shown = "empty" if value == "" else _kind(value)
     notes.at_value(path, "shape", f"{_subject(path)} is {shown}, not text", f'write {path[-1]} = "..."')
+    return ""
+
+
+def day(notes: Notes, path: KeyPath, value: object) -> str:
+    """TOML has days of its own; written as text they are taken too."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return date.fromisoformat(value).isoformat()
+    notes.at_value(path, "shape", f"{_subject(path)} is not a day", f"write {path[-1]} = 2026-03-01")
     return ""
 
 

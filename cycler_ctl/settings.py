@@ -58,6 +58,8 @@ class InstrumentSettings(Settings):
     driver: str
     address: str
     serial: str | None = None
+    calibrated: str | None = None
+    """The day of its last calibration, as YYYY-MM-DD: no instrument here tells it."""
     backend: str | None = None
     options: dict[str, object] = {}
 

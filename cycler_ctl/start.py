@@ -252,6 +252,7 @@ def instrument_json(spot: Spot) -> dict[str, JSON]:
         **asdict(spot.identity),
         "name": spot.settings.instrument,
         "driver": settings.driver,
+        "calibration": settings.calibrated,
         "driver_status": spot.spec.status,
         "address": settings.address,
         "output": spot.settings.output,

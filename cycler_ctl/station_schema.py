@@ -89,6 +89,7 @@ def _choice(*words: str) -> JsonObject:
 
 
 TEXT: JsonObject = {"type": "string", "minLength": 1}
+DAY: JsonObject = {"type": "string", "format": "date", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
 SLUG: JsonObject = {"type": "string", "pattern": f"^{NAME.pattern}$"}
 FLAG: JsonObject = {"type": "boolean"}
 URLS: JsonObject = {"anyOf": [TEXT, {"type": "array", "items": TEXT}]}
@@ -152,6 +153,7 @@ KEYS: Mapping[str, Mapping[str, JsonObject]] = {
             "serial:///dev/ttyUSB0?baudrate=57600",
         ),
         "serial": _value(TEXT, "Refuse any other instrument at this address.", "1234567"),
+        "calibrated": _value(DAY, "The day of its last calibration; stands in every run's report.", "2026-03-01"),
         "backend": _value(_choice("visa"), "Use VISA also for addresses that could do without.", "visa"),
     },
     "channel": {
