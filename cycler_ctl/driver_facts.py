@@ -21,6 +21,8 @@ from protocols.quantities import format_number
 
 CURRENTS_A = (100e-6, 1e-3)
 """What a solid-state cell of 10 mm is cycled at; accuracy is shown at these."""
+CELL_V = 4.0
+"""Accuracy of the voltage is shown here."""
 VARIANTS = ("model", "regulation")
 """Options that change what an output can do, where a driver has them."""
 
@@ -65,6 +67,7 @@ def lines(name: str, spec: DriverSpec) -> Iterator[str]:
     for options, ratings in ratings_of(spec):
         yield f"    {_options(options)}: {_summary(ratings)}"
         yield from (f"        {_accuracy(ratings, current_A)}" for current_A in CURRENTS_A)
+        yield f"        {_voltage(ratings)}"
         yield f"        class {ratings.protection.value}: {ratings.protection_why}"
     yield from (f"    {note}" for note in spec.notes)
 
@@ -84,7 +87,7 @@ def _seconds(time_s: float) -> str:
 
 
 def _accuracy(ratings: Ratings, current_A: float) -> str:
-    accuracy = range_for(ratings, current_A)
+    accuracy = ratings.range_for(current_A)
     if accuracy is None:
         return f"{range_text(current_A)}: above its ranges"
     set_to, read_as = errors(accuracy, current_A)
@@ -95,9 +98,34 @@ def _accuracy(ratings: Ratings, current_A: float) -> str:
     )
 
 
-def range_for(ratings: Ratings, current_A: float) -> Accuracy | None:
-    """The lowest range that holds this current."""
-    return next((one for one in ratings.ranges if one.range_A >= current_A), None)
+def _voltage(ratings: Ratings) -> str:
+    """Of the range that holds a cell."""
+    accuracy = ratings.voltage_range_for(CELL_V)
+    if accuracy is None:
+        return f"accuracy of the voltage {ratings.voltage_from}"
+    set_to, read_as = (
+        f"{format_number(gain * 100, 3)} % + {format_number(offset_V * 1000, 3)} mV"
+        for gain, offset_V in (
+            (accuracy.source_gain, accuracy.source_offset_V),
+            (accuracy.measure_gain, accuracy.measure_offset_V),
+        )
+    )
+    return (
+        f"{format_number(CELL_V)} V on the {format_number(accuracy.range_V)} V range: set to ±({set_to}), "
+        f"read to ±({read_as}); {ratings.voltage_from}"
+    )
+
+
+def _gaps(ratings: Ratings) -> Iterator[str]:
+    """Where a range ends, and what cannot be set."""
+    if ratings.range_fill != 1.0:
+        yield f"a range is used up to {format_number(ratings.range_fill * 100, 3)} % of its name"
+    if ratings.least_limit:
+        what = "currents and limits" if ratings.least_current else "limits of a held voltage"
+        least = f"{format_number(ratings.least_limit * 100, 3)} %"
+        yield f"{what} below {least} of the range that holds them cannot be set: plan and start refuse them"
+    if ratings.least_A:
+        yield f"nothing below {range_text(ratings.least_A)} can be set"
 
 
 def errors(accuracy: Accuracy, current_A: float) -> tuple[float, float]:
@@ -148,6 +176,8 @@ def _table(options: Mapping[str, str], ratings: Ratings) -> str:
         *(_row(one) for one in ratings.ranges),
         "",
         *(f"- {_accuracy(ratings, current_A)}" for current_A in CURRENTS_A),
+        f"- {_voltage(ratings)}",
+        *(f"- {each}" for each in _gaps(ratings)),
         f"- class {ratings.protection.value}: {ratings.protection_why}",
     ]
     return "\n".join(rows)

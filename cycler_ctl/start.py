@@ -12,15 +12,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cycler_ctl.arming import (
-    UNMONITORED,
     ceilings_by_path,
     check_nesting,
     class_refusal,
-    guard_limits,
     hold_limit_A,
     largest_capacity_Ah,
     unseen_temperatures,
 )
+from cycler_ctl.arming_guard import UNMONITORED, guard_limits
 from cycler_ctl.config import ChannelSettings, Config
 from cycler_ctl.errors import ConfigError, RefusedError
 from cycler_ctl.guard import Ceilings, Guard
@@ -180,6 +179,11 @@ def instrument_limits(name: str, ratings: Ratings) -> InstrumentLimits:
         current_A=ratings.current_A,
         ranges=tuple((one.range_A, one.source_gain, one.source_offset_A) for one in ratings.ranges),
         fastest_sample_s=ratings.fastest_sample_s,
+        range_fill=ratings.range_fill,
+        least_current=ratings.least_current,
+        least_limit=ratings.least_limit,
+        least_A=ratings.least_A,
+        only_charges=ratings.only_charges,
     )
 
 
@@ -263,6 +267,8 @@ def instrument_json(spot: Spot) -> dict[str, JSON]:
         "voltage_V": list(spot.ratings.voltage_V),
         "current_A": spot.ratings.current_A,
         "fastest_sample_s": spot.ratings.fastest_sample_s,
+        "voltage_ranges": [asdict(one) for one in spot.ratings.voltage_ranges],
+        "voltage_from": spot.ratings.voltage_from,
         "options": {name: str(value) for name, value in settings.options.items()},
     }
 

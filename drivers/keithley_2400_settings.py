@@ -12,7 +12,17 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from cycler_ctl.errors import BadReply, DeviceFault, Overflow
-from cycler_ctl.instrument import Asking, ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
+from cycler_ctl.instrument import (
+    Asking,
+    ConstantCurrent,
+    ConstantVoltage,
+    Flag,
+    Identity,
+    Rest,
+    Setpoint,
+    Window,
+    held_by,
+)
 from drivers import scpi
 from drivers.keithley_2400_ratings import HIGHEST_V, SPECS, Spec
 from drivers.scpi import Setting
@@ -236,9 +246,9 @@ def _check_window(window_V: Window) -> None:
 
 
 def _current_range(current_A: float, spec: Spec) -> float:
-    if not 0 < abs(current_A) <= spec[-1][0]:
+    if not (current_A and held_by(spec[-1][0], abs(current_A))):
         raise DeviceFault(f"{current_A} A cannot be set: this instrument does up to {spec[-1][0]} A")
-    return next(row[0] for row in spec if abs(current_A) <= row[0])
+    return next(row[0] for row in spec if held_by(row[0], abs(current_A)))
 
 
 def _voltage_range(voltage_V: float) -> float:

@@ -6,7 +6,7 @@ ranges of the 2461 are those of its manual (2461-901-01 Rev. A p. 6-97), all els
 
 from __future__ import annotations
 
-from cycler_ctl.instrument import Accuracy, Protection, Ratings
+from cycler_ctl.instrument import Accuracy, Protection, Ratings, VoltageAccuracy
 
 Row = tuple[float, float, float, float, float]
 Spec = tuple[Row, ...]
@@ -30,6 +30,15 @@ SPEC_2460: Spec = (*DECADES, (4.0, 1.5e-3, 5e-3, 1.5e-3, 5e-3))  # what its 20 V
 SPEC_2470: Spec = (*NANOAMPERES, *DECADES[:4], (20e-3, 4.5e-4, 4e-6, 3.5e-4, 1.2e-6), *DECADES[5:])  # 20 mA: a 2410's
 SPECS = {"2450": SPEC_2450, "2460": SPEC_2460, "2461": SPEC_2460, "2470": SPEC_2470}
 
+OVERRANGE = 1.04  # 105 % of a range can be sourced and measured; less is used, as the limit is off by 0.3 %
+SMALLEST_LIMIT = 0.107  # of the measure range: 10.6 % on a 2470 (p. 12-78), 10 % by SPEC-2450
+VOLTAGES = (
+    VoltageAccuracy(0.2, 1.5e-4, 200e-6, 1.2e-4, 200e-6),
+    VoltageAccuracy(2.0, 2e-4, 300e-6, 1.2e-4, 300e-6),
+    VoltageAccuracy(20.0, 1.5e-4, 2.4e-3, 1.5e-4, 1e-3),
+)
+VOLTAGES_FROM = "SPEC-2450 Rev. A p. 2"
+
 SINK_GAIN, SINK_OFFSET = 1.5e-3, 4.0  # SPEC-2450 note 4, 1 uA to 100 mA; its figures are those of SPEC-2400 note 3
 SINK_GAIN_1A, SINK_OFFSET_1A = 1.5e-2, 8.0  # from memory of the same notes, to be checked
 LIMIT_GAIN = 3.2e-3  # SPEC-2450, supplemental: regulating by the limit adds 0.3 % of setting and 0.02 % of reading
@@ -50,6 +59,11 @@ def ratings(model: str, regulation: str, nplc: float) -> Ratings:
         protection_why=WHY_BOUNDED if bounded else WHY_CURRENT,
         rest=REST,
         shows_noise=True,
+        voltage_ranges=VOLTAGES,
+        voltage_from=VOLTAGES_FROM if model == "2450" else f"{VOLTAGES_FROM}; a {model} is taken to be alike",
+        range_fill=OVERRANGE,
+        least_current=SMALLEST_LIMIT if bounded else 0.0,
+        least_limit=SMALLEST_LIMIT,
     )
 
 

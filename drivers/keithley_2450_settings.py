@@ -12,17 +12,15 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from cycler_ctl.errors import BadReply, DeviceFault, Overflow
-from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
+from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window, held_by
 from drivers import scpi
-from drivers.keithley_2450_ratings import HIGHEST_V, REST_RANGE_A, Spec
+from drivers.keithley_2450_ratings import HIGHEST_V, OVERRANGE, REST_RANGE_A, SMALLEST_LIMIT, Spec
 from drivers.scpi import Setting
 
 CLAMP_MARGIN_V = 0.5  # a current source's voltage limit lies so far beyond the window: a cell above it is dumped
 VOLTAGE_RANGES_V = (0.2, 2.0, 20.0)  # those that every model has (2461 p. 6-97)
 VOLTAGE_STEP, CURRENT_STEP = 2.5e-5, 5e-5  # programming resolution as a fraction of range, SPEC-2450
-SMALLEST_LIMIT = 0.107  # of the measure range: 10.6 % on a 2470 (p. 12-78), 10 % by SPEC-2450
 QUIET_LIMIT = 0.11  # and so little is let through on switching on
-OVERRANGE = 1.04  # 105 % of a range can be sourced and measured; less is used, as the limit is off by 0.3 %
 
 VOLT, CURR = "VOLT", "CURR"
 SENSE = {VOLT: '"VOLT:DC"', CURR: '"CURR:DC"'}
@@ -233,9 +231,9 @@ def _check_window(window_V: Window) -> None:
 
 
 def _current_range(current_A: float, spec: Spec) -> float:
-    if not 0 < abs(current_A) <= spec[-1][0]:
+    if not (current_A and held_by(spec[-1][0], abs(current_A))):
         raise DeviceFault(f"{current_A} A cannot be set: this instrument does up to {spec[-1][0]} A")
-    return next(row[0] for row in spec if abs(current_A) <= OVERRANGE * row[0])
+    return next(row[0] for row in spec if held_by(row[0], abs(current_A), OVERRANGE))
 
 
 def _voltage_range(voltage_V: float) -> float:

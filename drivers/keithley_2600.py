@@ -276,6 +276,6 @@ DRIVER = DriverSpec(
         "two cells on one instrument: outputs a and b; one's trouble or end leaves the other running",
         "LAN: TCPIP0::<host>::5025::SOCKET, one client at a time; a connection to port 5030 frees a stuck one",
         "RS-232: serial:///dev/ttyUSB0?baudrate=115200, terminator LF",
-        "accuracies other than those of a 2602B at 100 uA and 1 mA are from memory",
+        "accuracies other than those of a 2601B, 2602B or 2604B are from memory",
     ),
 )

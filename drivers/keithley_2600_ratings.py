@@ -1,12 +1,12 @@
 """What the 2600 family can do and how well, and what protects a cell on it.
 
-2601, 2602 and 2604: SPEC-2602B Rev. B for 100 uA and 1 mA; all other figures are from memory of the data sheets and to be
-checked. Limits as in 2600BS-901-01 Rev. F p. 9-244.
+2601, 2602 and 2604: SPEC-2602B Rev. B p. 2. The ranges of other models, and their voltages, are from memory of the data
+sheets and to be checked. Limits as in 2600BS-901-01 Rev. F p. 9-244.
 """
 
 from __future__ import annotations
 
-from cycler_ctl.instrument import Accuracy, Protection, Ratings
+from cycler_ctl.instrument import Accuracy, Protection, Ratings, VoltageAccuracy
 
 Row = tuple[float, float, float, float, float]
 Spec = tuple[Row, ...]
@@ -29,6 +29,18 @@ DECADES: Spec = (
 NANOAMPERES: Spec = ((1e-9, 1.5e-3, 2e-12, 1.5e-3, 240e-15), (10e-9, 1.5e-3, 5e-12, 1.5e-3, 3e-12))
 LARGEST_LOW, LARGEST_HIGH = (3.0, 6e-4, 4e-3, 5e-4, 3.5e-3), (1.5, 6e-4, 4e-3, 5e-4, 3.5e-3)
 LOW_V, HIGH_V = (0.1, 1.0, 6.0, 40.0), (0.2, 2.0, 20.0, 200.0)  # Rev. F p. 9-230
+
+LOW_VOLTAGES = (
+    VoltageAccuracy(0.1, 2e-4, 250e-6, 1.5e-4, 150e-6),
+    VoltageAccuracy(1.0, 2e-4, 400e-6, 1.5e-4, 200e-6),
+    VoltageAccuracy(6.0, 2e-4, 1.8e-3, 1.5e-4, 1e-3),
+    VoltageAccuracy(40.0, 2e-4, 12e-3, 1.5e-4, 8e-3),
+)
+HIGH_VOLTAGES = (
+    VoltageAccuracy(0.2, 2e-4, 375e-6, 1.5e-4, 225e-6),
+    VoltageAccuracy(2.0, 2e-4, 600e-6, 2e-4, 350e-6),
+    VoltageAccuracy(20.0, 2e-4, 5e-3, 1.5e-4, 5e-3),
+)
 
 LOW_VOLTAGE, ONE_OUTPUT, SENSITIVE = ("2601", "2602", "2604"), ("2601", "2611", "2635"), ("2634", "2635", "2636")
 NUMBERS = (*LOW_VOLTAGE, "2611", "2612", "2614", *SENSITIVE)
@@ -75,4 +87,6 @@ def ratings(model: str, regulation: str, nplc: float, dead_man_s: float, *, is_l
         rest=REST,
         shows_noise=True,
         slowest_sample_s=dead_man_s - RECOVERY_S,
+        voltage_ranges=LOW_VOLTAGES if model[:4] in LOW_VOLTAGE else HIGH_VOLTAGES,
+        voltage_from="SPEC-2602B Rev. B p. 2" if model[:4] in LOW_VOLTAGE else "from memory, to be checked",
     )

@@ -11,7 +11,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from cycler_ctl.errors import BadReply, DeviceFault
-from cycler_ctl.instrument import Asking, ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
+from cycler_ctl.instrument import (
+    Asking,
+    ConstantCurrent,
+    ConstantVoltage,
+    Flag,
+    Identity,
+    Rest,
+    Setpoint,
+    Window,
+    held_by,
+)
 from drivers import scpi
 from drivers.keithley_2600_ratings import HIGHEST_V, NUMBERS, REST_RANGE_A, spec_of, voltage_ranges_of
 
@@ -21,7 +31,6 @@ CLAMP_MARGIN_V = (
 STEP = 1e-4  # of a range: coarser than any resolution
 READ_BACK = 1e-3
 QUIET_LIMIT = 0.11  # of the measure range; below a tenth the limit would be on another range of its own
-FULL = 1.0  # of a range: 101 % can be sourced and 102 % measured; less is used, as the limit has an error
 
 VOLTS, AMPS = "v", "i"
 FUNCTION = {AMPS: 0.0, VOLTS: 1.0}  # OUTPUT_DCAMPS, OUTPUT_DCVOLTS
@@ -250,9 +259,10 @@ def _check_window(window_V: Window, model: str) -> None:
 
 def _current_range(current_A: float, model: str) -> float:
     spec = spec_of(model)
-    if not 0 < abs(current_A) <= spec[-1][0]:
+    if not (current_A and held_by(spec[-1][0], abs(current_A))):
         raise DeviceFault(f"{current_A} A cannot be set: a {model} does up to {spec[-1][0]} A")
-    return next(row[0] for row in spec if abs(current_A) <= FULL * row[0])
+    # 101 % can be sourced and 102 % measured; less is used, as the limit has an error
+    return next(row[0] for row in spec if held_by(row[0], abs(current_A)))
 
 
 def _voltage_range(voltage_V: float, model: str) -> float:

@@ -8,7 +8,7 @@ p. 6-3). The B-series is taken to be like the A-series. No page tells sinking an
 
 from __future__ import annotations
 
-from cycler_ctl.instrument import Accuracy, Protection, Ratings
+from cycler_ctl.instrument import Accuracy, Protection, Ratings, VoltageAccuracy
 
 Row = tuple[float, float, float]
 Spec = tuple[Row, ...]
@@ -35,6 +35,13 @@ SPECS = {
 }
 CHANNELS = {model: int(model[4]) for model in SPECS}
 
+OVERRANGE = 1.05  # of a range can be sourced and limited; 1.06 can be measured (data sheet p. 16)
+VOLTAGES = tuple(
+    VoltageAccuracy(range_V, gain, offset_V, gain, offset_V)
+    for range_V, gain, offset_V in ((0.2, 1.5e-4, 225e-6), (2.0, 2e-4, 350e-6), (20.0, 1.5e-4, 5e-3))
+)
+VOLTAGES_FROM = "reading: data sheet of the B2900A p. 16; setting: from memory, alike"
+
 WHY_BOUNDED = "bounded constant current: without the host the cell is held at the window's edge, for ever; no watchdog"
 WHY_CURRENT = "plain current source: without the host nothing inside the instrument stops a charge or discharge"
 REST = "0 A sourced on the 1 uA range, switch closed, four wires; may leak 0.5 nA (the range's offset)"
@@ -59,4 +66,7 @@ def ratings(model: str, regulation: str, nplc: float) -> Ratings:
         protection_why=WHY_BOUNDED if bounded else WHY_CURRENT,
         rest=REST,
         shows_noise=True,
+        voltage_ranges=VOLTAGES,
+        voltage_from=VOLTAGES_FROM,
+        range_fill=OVERRANGE,
     )

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from cycler_ctl.errors import BadReply, DeviceFault, Overflow
-from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
+from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window, held_by
 from drivers import scpi
-from drivers.keysight_b2900_ratings import CHANNELS, HIGHEST_V, REST_RANGE_A, Spec
+from drivers.keysight_b2900_ratings import CHANNELS, HIGHEST_V, OVERRANGE, REST_RANGE_A, Spec
 from drivers.scpi import Setting
 
 CLAMP_MARGIN_V = 0.5  # a current source's voltage limit lies so far beyond the window: a cell above it is dumped
@@ -23,7 +23,6 @@ VOLTAGE_RANGES_V = (0.2, 2.0, 20.0)
 RESOLUTION = 2e-6  # of a range, of voltages and currents; 2961 p. 2-36 gives half of it
 READ_BACK = 1e-3
 QUIET_LIMIT = 0.11  # of the range, let through on switching on: less would be the limit of the next lower range
-OVERRANGE = 1.05  # can be sourced and limited; 1.06 can be measured (data sheet p. 16)
 
 VOLT, CURR = "VOLT", "CURR"
 ELEMENTS = "VOLT,CURR,STAT,SOUR"  # answered in this order, however they are asked for (2961 p. 4-21)
@@ -228,9 +227,9 @@ def _check_window(window_V: Window) -> None:
 
 
 def _current_range(current_A: float, spec: Spec) -> float:
-    if not 0 < abs(current_A) <= spec[-1][0]:
+    if not (current_A and held_by(spec[-1][0], abs(current_A))):
         raise DeviceFault(f"{current_A} A cannot be set: this driver does up to {spec[-1][0]} A so regulated")
-    return next(row[0] for row in spec if abs(current_A) <= OVERRANGE * row[0])
+    return next(row[0] for row in spec if held_by(row[0], abs(current_A), OVERRANGE))
 
 
 def _voltage_range(voltage_V: float) -> float:

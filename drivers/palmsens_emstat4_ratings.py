@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cycler_ctl.instrument import Accuracy, Protection, Ratings
+from cycler_ctl.instrument import Accuracy, Protection, Ratings, VoltageAccuracy, held_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Model:
         return max(self.ranges.values())
 
     def range_for(self, current_A: float) -> float | None:
-        """The lowest range that holds this current; a rounding of its last digits is no reason for a higher one."""
-        return min((full_A for full_A in self.ranges.values() if current_A <= full_A * (1 + 1e-6)), default=None)
+        """The lowest range that holds this current."""
+        return min((full_A for full_A in self.ranges.values() if held_by(full_A, current_A)), default=None)
 
 
 def _decades(first: int, step: int, lowest: int, highest: int) -> dict[int, float]:
@@ -49,6 +49,7 @@ MODELS = {
 }
 
 RECOVERY_S = 3.0  # from an answer that should have come to the next one: 1 s for it, 1.2 s to get into step
+VOLTAGE_GAIN, VOLTAGE_OFFSET_V = 2e-3, 2e-3  # from memory, on the large side
 GAIN, OFFSET = 4e-3, 2e-3  # of the value and of the range; from memory, and the worst of what came to mind
 REST = (
     "open circuit: the cell switch is open and the electrometer looks on; the current is said to be 0, not measured, "
@@ -77,4 +78,6 @@ def ratings(model: Model, lease_s: float, interval_s: float) -> Ratings:
         protection_why=why(lease_s),
         rest=REST,
         slowest_sample_s=lease_s - RECOVERY_S,
+        voltage_ranges=(VoltageAccuracy(model.highest_V, *(VOLTAGE_GAIN, VOLTAGE_OFFSET_V) * 2),),
+        voltage_from="from memory, to be checked",
     )

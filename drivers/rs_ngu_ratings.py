@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cycler_ctl.instrument import Accuracy, Protection, Ratings
+from cycler_ctl.instrument import Accuracy, Protection, Ratings, VoltageAccuracy
 
 Row = tuple[float, float, float, float, float]
 
 HIGHEST_V = 20.0
+HEADROOM = 0.95  # of a measure range: a limit may be off, and a range that is overrun may not say so
 MOST_A = 3.0  # at any voltage up to 20 V, sinking too
 
 
@@ -63,6 +64,7 @@ NGM_ROWS: tuple[Row, ...] = (
     (10.0, 1e-3, 2e-3, 1e-3, 4e-3),
 )
 NGU_A, NGU_V = (10e-3, 100e-3, 3.0), (6.0, 20.0)
+VOLTAGE_ERRORS = (1e-3, 4e-3)  # of the value, and in V
 SINK_TIMES = 2.0  # sinking is worse by an unknown factor
 MODELS = {
     model.name: model
@@ -101,6 +103,11 @@ def ratings(model: Model) -> Ratings:
         protection=Protection.B,
         protection_why=WHY_BOUNDED if model.sinks else f"{WHY_BOUNDED}; {NO_SINK}",
         rest=REST_NGU if model.sinks else REST_NGM,
+        voltage_ranges=tuple(VoltageAccuracy(range_V, *VOLTAGE_ERRORS, *VOLTAGE_ERRORS) for range_V in model.measure_V),
+        voltage_from="from memory and doubled, to be checked",
+        range_fill=HEADROOM,
+        least_A=model.smallest_A,
+        only_charges=not model.sinks,
     )
 
 

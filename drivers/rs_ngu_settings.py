@@ -14,14 +14,13 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from cycler_ctl.errors import BadReply, DeviceFault
-from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
+from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window, held_by
 from drivers import scpi
-from drivers.rs_ngu_ratings import HIGHEST_V, MODELS, MOST_A, NO_SINK, Model
+from drivers.rs_ngu_ratings import HEADROOM, HIGHEST_V, MODELS, MOST_A, NO_SINK, Model
 from drivers.scpi import Setting
 
 SOURCE, SINK = "SOUR", "SINK"
 TRIP_MARGIN_V = 1.0  # over-voltage protection lies so far beyond what may be at the terminals
-HEADROOM = 0.95  # of a measure range: a limit may be off, and a range that is overrun may not say so
 VOLTAGE_STEP = 1e-3
 SAME_V = 20e-3  # nearer than this the side of a held voltage the cell is on is not told by its reading
 SMALLEST_WINDOW_V = 1e-3
@@ -190,9 +189,9 @@ def _drive(mode: str, levels_V: tuple[float, float, float], limit_A: float, mode
     level_V, away_V, _ = levels_V
     if mode == SINK and not model.sinks:
         raise DeviceFault(f"a {model.name} only charges here; {NO_SINK}")
-    if not model.smallest_A <= limit_A <= MOST_A:
+    if not (limit_A >= model.smallest_A and held_by(MOST_A, limit_A)):
         raise DeviceFault(f"{limit_A} A cannot be set: a {model.name} does {model.smallest_A:g} to {MOST_A:g} A here")
-    range_A = _first(tuple(row[0] for row in model.rows), min(limit_A / HEADROOM, MOST_A))
+    range_A = next(row[0] for row in model.rows if held_by(row[0], limit_A, HEADROOM) or row[0] >= MOST_A)
     range_V = _first(model.measure_V, max(abs(level_V), abs(away_V)))
     trip_V = max(levels_V) + TRIP_MARGIN_V
     return Drive(mode, level_V, limit_A, away_V, trip_V, range_A, range_V)

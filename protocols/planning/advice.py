@@ -25,19 +25,30 @@ LARGEST_ERROR = 0.005
 """A current known less well than this deserves a warning, and so does the capacity that follows from it."""
 LONG_BEYOND_S = 120.0
 """Noise is over in seconds; a current that flows on beyond its cut-off for longer was hardly meant."""
+ROUNDING = 1e-9
+"""So much above a range is a rounding of the range's own name."""
 LARGEST_END_ERROR = 0.05
 """A hold whose end current is known less well may end anywhere: the range is that of its limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstrumentLimits:
-    """What a plan needs to know of an output. ``ranges``: (full scale in A, error as part of reading, offset in A)."""
+    """What a plan needs to know of an output. ``ranges``: (full scale in A, error as part of reading, offset in A).
+
+    A range is used up to ``range_fill`` of its name. Less than ``least_current`` of a range cannot be set on it, nor a
+    hold's limit below ``least_limit`` of it; nothing below ``least_A``.
+    """
 
     name: str
     voltage_V: tuple[float, float]
     current_A: float
     ranges: tuple[tuple[float, float, float], ...]
     fastest_sample_s: float
+    range_fill: float = 1.0
+    least_current: float = 0.0
+    least_limit: float = 0.0
+    least_A: float = 0.0
+    only_charges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +198,14 @@ def range_of(step: TimedStep, instrument: InstrumentLimits) -> float | None:
             current_A = min(step.current_limit_A, _largest_A(instrument))
         case RestStep():
             return None
-    return min((each[0] for each in instrument.ranges if each[0] >= current_A), default=None)
+    return _range_holding(current_A, instrument)
+
+
+def _range_holding(current_A: float, instrument: InstrumentLimits) -> float | None:
+    """The largest is used up to its name at least."""
+    fill, largest_A = instrument.range_fill, max((each[0] for each in instrument.ranges), default=0.0)
+    reach_A = {each[0]: each[0] * (max(fill, 1.0) if each[0] == largest_A else fill) for each in instrument.ranges}
+    return min((name for name, up_to_A in reach_A.items() if current_A <= up_to_A * (1.0 + ROUNDING)), default=None)
 
 
 def _largest_A(instrument: InstrumentLimits) -> float:
@@ -206,7 +224,11 @@ def range_errors(program: Program, instrument: InstrumentLimits) -> tuple[Findin
     found = (
         Finding("instrument-range", leaf.path, message)
         for leaf in leaves(program.steps)
-        for message in (*_current_beyond(leaf.step, instrument), *_voltages_beyond(leaf, instrument))
+        for message in (
+            *_current_beyond(leaf.step, instrument),
+            *_current_between(leaf.step, instrument),
+            *_voltages_beyond(leaf, instrument),
+        )
     )
     return tuple(dict.fromkeys(found))
 
@@ -220,9 +242,30 @@ def _current_beyond(step: TimedStep, instrument: InstrumentLimits) -> Iterator[s
         case _:
             return
     largest_A = _largest_A(instrument)
-    if current_A > largest_A:
+    if current_A > largest_A * (1.0 + ROUNDING):
         current = f"{what}{format_number(current_A * 1000)} mA{',' if what else ''}"
         yield f"{current} is above the largest current of {instrument.name}, {format_number(largest_A * 1000)} mA"
+
+
+def _current_between(step: TimedStep, instrument: InstrumentLimits) -> Iterator[str]:
+    """What is too small for the range that holds it and too large for the one below, or too small for all."""
+    match step:
+        case CurrentStep():
+            current_A, least, what = abs(step.current_A), instrument.least_current, ""
+            if instrument.only_charges and step.current_A < 0:
+                yield f"{instrument.name} only charges here: a negative current cannot be set"
+        case HoldStep() if isfinite(step.current_limit_A):
+            current_A, least, what = step.current_limit_A, instrument.least_limit, "the current limit, "
+        case _:
+            return
+    least_A, comma = max(least * (_range_holding(current_A, instrument) or 0.0), instrument.least_A), "," * bool(what)
+    if 0 < current_A < least_A:
+        said, needed = (f"{format_number(each_A * 1000)} mA" for each_A in (current_A, least_A))
+        yield (
+            f"{what}{said}{comma} cannot be set on {instrument.name}: its ranges leave a gap up to {needed}"
+            if least_A > instrument.least_A
+            else f"{what}{said}{comma} is below the smallest current of {instrument.name}, {needed}"
+        )
 
 
 def _voltages_beyond(leaf: Leaf, instrument: InstrumentLimits) -> Iterator[str]:

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from cycler_ctl.clock import SystemClock
-from cycler_ctl.driver_facts import errors, range_for
+from cycler_ctl.driver_facts import errors
 from cycler_ctl.errors import DeviceFault
 from cycler_ctl.instrument import Channel, ConstantCurrent, Ratings
 from cycler_ctl.link.opening import open_link
@@ -61,7 +61,7 @@ def currents(*, only_charges: bool) -> list[float]:
 
 def allowed_A(ratings: Ratings, current_A: float) -> float:
     """What setting and reading may be off by."""
-    accuracy = range_for(ratings, abs(current_A))
+    accuracy = ratings.range_for(current_A)
     assert accuracy is not None
     return sum(errors(accuracy, abs(current_A))) * abs(current_A)
 
