@@ -10,8 +10,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from math import inf, isfinite
 
-from cycler_ctl.guard import Ceilings, GuardLimits
-from cycler_ctl.guard_stuck import STUCK_S
+from cycler_ctl.arming_guard import (
+    BEYOND_CUTOFF_V,
+    OWN_ERROR,
+    UNMONITORED,
+    contains,
+    inside_guard,
+    milliamps,
+    span,
+    wider,
+)
+from cycler_ctl.guard import Ceilings
 from cycler_ctl.instrument import Protection, Ratings
 from cycler_ctl.settings import ChannelSettings
 from protocols.model import (
@@ -25,7 +34,6 @@ from protocols.model import (
     TimedStep,
     Watched,
     Whole,
-    Window,
 )
 from protocols.planning.forecast import (
     CHARGE_MARGIN,
@@ -38,21 +46,15 @@ from protocols.planning.forecast import (
     named_time_s,
 )
 
-UNMONITORED = "unmonitored"
 ACCEPT_B_ABOVE_AH = 5.0
-BEYOND_CUTOFF_V = 0.020  # the window's edge stands this far outside the cut-off
 ROUND_OFF_V = 1e-6
 HOLD_ROOM_V, HOLD_ROOM = 0.004, 5e-4  # what a held voltage may be set and read off by: SPEC-2400, 20 V range
-OWN_ERROR = 0.98  # what is set must leave room for the instrument's own error, or a limit right above it trips
 # The guard counts at the highest current and stops a little later than the engine should have done.
 CHARGE_SLACK = 1.05
 HOLD_CHARGE_SLACK = (
     1.3  # counting a falling current at the larger end of each interval: 27 % more at two samples a decay
 )
 TIME_SLACK, TIME_SLACK_S = 1.02, 60.0
-REST_SHARE, REST_OFFSETS = 0.02, 3.0  # of the channel's limit; of the offsets of the range that holds it
-# The engine watches the run's safety, and for how long; the guard stands behind it and knows no patience.
-BEHIND_SAFETY_V, BEHIND_SAFETY_A, BEHIND_SAFETY_K = 0.050, 1.05, 5.0
 
 
 def check_nesting(program: Program, channel: ChannelSettings, ratings: Ratings) -> tuple[str, ...]:
@@ -61,6 +63,7 @@ def check_nesting(program: Program, channel: ChannelSettings, ratings: Ratings) 
         *_channel_in_instrument(channel, ratings),
         *_safety_in_channel(program.safety, channel),
         # with for_each the same may be said of several values: once is enough
+        *dict.fromkeys(inside_guard(program, channel)),
         *dict.fromkeys(reason for leaf in leaves(program.steps) for reason in _leaf_in_channel(program, leaf, channel)),
     )
 
@@ -68,9 +71,9 @@ def check_nesting(program: Program, channel: ChannelSettings, ratings: Ratings) 
 def _channel_in_instrument(channel: ChannelSettings, ratings: Ratings) -> Iterator[str]:
     limits = channel.limits
     if not (limits.current_A <= ratings.current_A):
-        yield f"the channel's current limit {_mA(limits.current_A)} is above the instrument's {_mA(ratings.current_A)}"
-    if not _contains(ratings.voltage_V, limits.voltage_V):
-        yield f"the channel's voltage limits {_span(limits.voltage_V)} reach beyond the instrument's {_span(ratings.voltage_V)}"
+        yield f"the channel's current limit {milliamps(limits.current_A)} is above the instrument's {milliamps(ratings.current_A)}"
+    if not contains(ratings.voltage_V, limits.voltage_V):
+        yield f"the channel's voltage limits {span(limits.voltage_V)} reach beyond the instrument's {span(ratings.voltage_V)}"
     if not (channel.sample_every_s >= ratings.fastest_sample_s):
         yield f"sample_every {channel.sample_every_s:.4g} s is faster than the instrument's {ratings.fastest_sample_s:.4g} s"
     if not (channel.sample_every_s <= ratings.slowest_sample_s):
@@ -83,12 +86,12 @@ def _channel_in_instrument(channel: ChannelSettings, ratings: Ratings) -> Iterat
 
 def _safety_in_channel(safety: Safety, channel: ChannelSettings) -> Iterator[str]:
     limits = channel.limits
-    if safety.voltage_V is not None and not _contains(limits.voltage_V, safety.voltage_V):
-        yield f"safety voltage {_span(safety.voltage_V)} reaches beyond the channel's limits {_span(limits.voltage_V)}"
+    if safety.voltage_V is not None and not contains(limits.voltage_V, safety.voltage_V):
+        yield f"safety voltage {span(safety.voltage_V)} reaches beyond the channel's limits {span(limits.voltage_V)}"
     if safety.current_A is not None and not (safety.current_A <= limits.current_A):
-        yield f"safety current {_mA(safety.current_A)} is above the channel's limit {_mA(limits.current_A)}"
+        yield f"safety current {milliamps(safety.current_A)} is above the channel's limit {milliamps(limits.current_A)}"
     wanted = safety.temperature_degC
-    if wanted is not None and limits.temperature_degC is not None and not _contains(limits.temperature_degC, wanted):
+    if wanted is not None and limits.temperature_degC is not None and not contains(limits.temperature_degC, wanted):
         outer = f"{limits.temperature_degC[0]:.4g} °C to {limits.temperature_degC[1]:.4g} °C"
         yield f"safety temperature {wanted[0]:.4g} °C to {wanted[1]:.4g} °C reaches beyond the channel's limits {outer}"
 
@@ -109,11 +112,11 @@ def _leaf_in_channel(program: Program, leaf: Leaf, channel: ChannelSettings) -> 
 def _window_in_channel(program: Program, step: RestStep | CurrentStep, channel: ChannelSettings) -> Iterator[str]:
     limits, safety = channel.limits, program.safety
     for edge_V in filter(isfinite, step.window_V):
-        if not _contains(limits.voltage_V, (edge_V, edge_V)):
-            outer = f"the channel's limits {_span(limits.voltage_V)}"
+        if not contains(limits.voltage_V, (edge_V, edge_V)):
+            outer = f"the channel's limits {span(limits.voltage_V)}"
             yield f"step {step.path}: its window (20 mV beyond the cut-off) reaches {edge_V:.4g} V, outside {outer}"
-        elif not _contains(_wider(safety.voltage_V, BEYOND_CUTOFF_V + ROUND_OFF_V), (edge_V, edge_V)):
-            outer = f"the safety voltage {_span(safety.voltage_V or (-inf, inf))}"
+        elif not contains(wider(safety.voltage_V, BEYOND_CUTOFF_V + ROUND_OFF_V), (edge_V, edge_V)):
+            outer = f"the safety voltage {span(safety.voltage_V or (-inf, inf))}"
             yield f"step {step.path}: its window reaches {edge_V:.4g} V, and with it its cut-off lies outside {outer}"
 
 
@@ -123,9 +126,9 @@ def _hold_in_channel(program: Program, step: HoldStep, channel: ChannelSettings)
     held_V = step.voltage_V - room_V, step.voltage_V + room_V
     outer = {"the channel's limits": channel.limits.voltage_V, "the safety voltage": program.safety.voltage_V}
     for whose, limits_V in outer.items():
-        if limits_V is not None and not _contains(limits_V, held_V):
+        if limits_V is not None and not contains(limits_V, held_V):
             needs = f"a voltage held needs {room_V * 1e3:.1f} mV of room on either side"
-            yield f"step {step.path}: {step.voltage_V:.4g} V is not inside {whose} {_span(limits_V)}; {needs}"
+            yield f"step {step.path}: {step.voltage_V:.4g} V is not inside {whose} {span(limits_V)}; {needs}"
     if step.current_limit_A != inf:
         yield from _current_in_channel(step.path, step.current_limit_A, channel)
 
@@ -134,7 +137,7 @@ def _current_in_channel(path: str, current_A: float, channel: ChannelSettings) -
     most_A = channel.limits.current_A
     if not (current_A <= OWN_ERROR * most_A):
         room = "set must leave 2 % for the instrument's own error"
-        yield f"step {path}: {_mA(current_A)} is too much for the channel's limit {_mA(most_A)}; what is {room}"
+        yield f"step {path}: {milliamps(current_A)} is too much for the channel's limit {milliamps(most_A)}; what is {room}"
 
 
 def _without_ceiling(program: Program, leaf: Leaf, channel: ChannelSettings) -> Iterator[str]:
@@ -242,46 +245,3 @@ def largest_capacity_Ah(program: Program) -> float | None:
     """What the class rule goes by; None where the cell says nothing of its size."""
     known = [program.cell.theoretical_capacity_Ah, program.cell.nominal_capacity_Ah, cell_capacity_Ah(program)]
     return max((one for one in known if one is not None), default=None)
-
-
-def guard_limits(channel: ChannelSettings, ratings: Ratings, safety: Safety) -> GuardLimits:
-    """The channel's limits inside the instrument's, tightened to just behind the run's safety."""
-    limits = channel.limits
-    hard = GuardLimits(
-        voltage_V=limits.voltage_V,
-        current_A=limits.current_A,
-        stale_s=max(2.0, 3.0 * channel.sample_every_s),
-        temperature_degC=None if channel.temperature == UNMONITORED else limits.temperature_degC,
-        step=Ceilings(limits.step_charge_Ah or inf, limits.step_time_s or inf),
-        bounded=channel.regulation == "bounded",
-        open_samples=channel.debounce if channel.sample_every_s <= 1.0 else 1,
-        rest_A=_rest_A(limits.current_A, ratings),
-        stuck_s=STUCK_S if ratings.shows_noise else inf,
-    ).tightened(voltage_V=ratings.voltage_V, current_A=ratings.current_A)
-    return hard.tightened(
-        voltage_V=_wider(safety.voltage_V, BEHIND_SAFETY_V),
-        current_A=inf if safety.current_A is None else safety.current_A * BEHIND_SAFETY_A,
-        temperature_degC=_wider(safety.temperature_degC, BEHIND_SAFETY_K),
-    )
-
-
-def _rest_A(current_A: float, ratings: Ratings) -> float:
-    """What may flow at rest: the instrument's offset, or so small a share of the limit that it harms no cell."""
-    offsets_A = [one.measure_offset_A + one.source_offset_A for one in ratings.ranges if one.range_A >= current_A]
-    return max(REST_SHARE * current_A, REST_OFFSETS * offsets_A[0] if offsets_A else 0.0)
-
-
-def _wider(window: Window | None, by: float) -> Window:
-    return (-inf, inf) if window is None else (window[0] - by, window[1] + by)
-
-
-def _contains(outer: Window, inner: Window) -> bool:
-    return outer[0] <= inner[0] <= inner[1] <= outer[1]
-
-
-def _span(window_V: Window) -> str:
-    return f"{window_V[0]:.4g} V to {window_V[1]:.4g} V"
-
-
-def _mA(current_A: float) -> str:
-    return f"{current_A * 1e3:.4g} mA"

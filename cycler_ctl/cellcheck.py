@@ -12,10 +12,9 @@ from cycler_ctl.fittings import SETTLE_S, Fittings, fresh, narrowed
 from cycler_ctl.guard import Ceilings, GuardState, Severity, Trip
 from cycler_ctl.losses import TOLERANT, TOLERATED
 from cycler_ctl.output import Output
-from protocols import engine
 from protocols.charge import throughput_Ah
-from protocols.events import Resumed, Started
 from protocols.model import Program, Rest, RestStep, Setpoint, TimedStep, Window
+from protocols.planning.forecast import leaves
 from protocols.running.place import step_at
 from protocols.running.state import State
 from protocols.running.view import setpoint
@@ -109,20 +108,16 @@ class AtRest:
     last_V: float | None
 
 
-Coming = Started | Resumed
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What the look is for: ``coming`` is the event that lets current flow."""
-
-    program: Program
-    state: State
-    coming: Coming
-
-
-async def at_rest(fit: Fittings, output: Output, look: Look, stopping: Callable[[], bool]) -> AtRest:
-    """The cell at 0 A, before current flows.
+async def at_rest(
+    fit: Fittings,
+    output: Output,
+    program: Program,
+    state: State,
+    stopping: Callable[[], bool],
+    *,
+    last: LastSeen | None = None,
+) -> AtRest:
+    """The cell at 0 A, before current flows. ``last``: as it was before nobody watched it.
 
     Raises what ``Output.apply`` and ``Channel.read`` do, DeviceFault for a connection that is none, and RefusedError for
     a cell that is not as it must be, or a stop meanwhile. Whatever comes of it: nothing but 0 A was set.
@@ -131,8 +126,12 @@ async def at_rest(fit: Fittings, output: Output, look: Look, stopping: Callable[
     guarded, seen = await _looks(fit, output, rest, stopping)
     if (open_lead := floating(seen)) is not None:
         raise DeviceFault(open_lead)
-    program, last, found_V = look.program, last_seen(look.program, look.state), median(seen)
-    first = step_at(program, engine.advance(program, look.state, look.coming)[0].course.place)
+    found_V = median(seen)
+    first = (
+        step_at(program, state.course.place)
+        if state.step
+        else next((leaf.step for leaf in leaves(program.steps)), None)
+    )
     why_not = objection(found_V, last, program.safety.voltage_V) or _too_cold(fit, program, first)
     if why_not is not None:
         raise RefusedError(why_not)

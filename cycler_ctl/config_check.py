@@ -93,6 +93,7 @@ LIMITS = Table(
         "temperature": Field("temperature_degC", bounds(Dimension.TEMPERATURE)),
         "step_capacity": Field("step_charge_Ah", positive(Dimension.CAPACITY)),
         "step_time": Field("step_time_s", positive(Dimension.TIME)),
+        "power": Field("power_W", positive(Dimension.POWER)),
     }
 )
 ACCEPTANCE = Table({"who": Field("who", text, required=True), "when": Field("when", text, required=True)})
@@ -108,8 +109,14 @@ CHANNEL = Table(
         "accept_class_c": Field("accept_class_c", nested(ACCEPTANCE)),
         "debounce": Field("debounce", whole(1, 10)),
         "slope_window": Field("slope_window_s", positive(Dimension.TIME)),
+        "v_short": Field("v_short_V", positive(Dimension.VOLTAGE)),
+        "polarity_window": Field("polarity_V", bounds(Dimension.VOLTAGE)),
+        "r_max": Field("r_max_ohm", positive(Dimension.RESISTANCE)),
+        "slew_max": Field("slew_max_V_s", positive(Dimension.SLOPE)),
+        "temperature_slew_max": Field("temperature_slew_max_K_s", positive(Dimension.HEATING)),
+        "temperature_stuck": Field("temperature_stuck_s", positive(Dimension.TIME)),
     },
-    later=frozenset({"v_short", "polarity_window", "r_max", "slew_max", "auto_resume", "auto_resume_gap"}),
+    later=frozenset({"auto_resume", "auto_resume_gap"}),
 )
 
 

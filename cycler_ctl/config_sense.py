@@ -17,6 +17,7 @@ from cycler_ctl.link.address import parse_address
 from cycler_ctl.toml_positions import Path as KeyPath
 from protocols.diagnostics import did_you_mean, quoted
 
+STUCK_AT_LEAST_S = 300.0
 SLOWEST_SAMPLE_S = 10.0  # slower, and the guard, which sees only readings, would be blind for too long
 
 
@@ -133,11 +134,58 @@ def _check_channel(notes: Notes, name: str, channel: dict[str, object], specs: M
             f"channels.{name} has temperature limits but no sensor to watch them",
             'write temperature = "<instrument with the sensor>" in the channel, or temperature = "unmonitored"',
         )
+    _check_guard(notes, path, channel)
     every_s = channel.get("sample_every_s")
     if isinstance(every_s, float) and every_s > SLOWEST_SAMPLE_S:
         message = f"sample_every is longer than {SLOWEST_SAMPLE_S:.0f} s: nothing would watch the cell in between"
         advice = "sample at least every 10 s; the protocol's 'record' says how often a row is kept"
         notes.at_value((*path, "sample_every"), "out-of-range", message, advice)
+
+
+def _check_guard(notes: Notes, path: KeyPath, channel: dict[str, object]) -> None:
+    """Limits beside the others must lie inside them, or they say nothing, or stop every run."""
+    limits = table_of(channel, "limits")
+    watched = channel.get("temperature") not in {None, "unmonitored"}
+    for key, target in (
+        ("temperature_slew_max", "temperature_slew_max_K_s"),
+        ("temperature_stuck", "temperature_stuck_s"),
+    ):
+        if target in channel and not watched:
+            advice = 'write temperature = "<instrument with the sensor>" in the channel'
+            notes.at_key((*path, key), "missing-key", f"{key} needs a sensor to watch", advice)
+    stuck_s = channel.get("temperature_stuck_s")
+    if isinstance(stuck_s, float) and stuck_s < STUCK_AT_LEAST_S:
+        message = f"a sensor is read every few seconds, and may rightly stand still for {STUCK_AT_LEAST_S / 60:.0f} min"
+        notes.at_value((*path, "temperature_stuck"), "out-of-range", message)
+    outer_V = _bounds(limits.get("voltage_V"))
+    if outer_V is not None:
+        _check_guard_V(notes, path, channel, outer_V)
+
+
+def _check_guard_V(notes: Notes, path: KeyPath, channel: dict[str, object], outer_V: tuple[float, float]) -> None:
+    limits, short_V, polarity_V = (
+        table_of(channel, "limits"),
+        channel.get("v_short_V"),
+        _bounds(channel.get("polarity_V")),
+    )
+    span = f"the channel's limits {outer_V[0]:.4g} V to {outer_V[1]:.4g} V"
+    if isinstance(short_V, float) and not (outer_V[0] < short_V < outer_V[1]):
+        notes.at_value((*path, "v_short"), "nesting", f"v_short {short_V:.4g} V lies outside {span}")
+    if polarity_V is not None and not (outer_V[0] <= polarity_V[0] and polarity_V[1] <= outer_V[1]):
+        notes.at_value((*path, "polarity_window"), "nesting", f"the polarity window reaches beyond {span}")
+    power_W, most_A = limits.get("power_W"), limits.get("current_A")
+    if isinstance(power_W, float) and isinstance(most_A, float):
+        most_W = most_A * max(map(abs, outer_V))
+        if power_W > most_W:
+            message = f"the limits of voltage and current allow no more than {most_W:.4g} W: this would say nothing"
+            notes.at_value((*path, "limits", "power"), "nesting", message)
+
+
+def _bounds(value: object) -> tuple[float, float] | None:
+    if not is_list(value) or len(value) != 2:
+        return None
+    low, high = value
+    return (low, high) if isinstance(low, float) and isinstance(high, float) else None
 
 
 def _unknown_instrument(notes: Notes, path: KeyPath, name: str, known: Mapping[str, object] | list[str]) -> None:

@@ -44,8 +44,7 @@ class Inbox:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    @property
-    def stopping(self) -> bool:
+    def is_stopping(self) -> bool:
         return any(request.action == "stop" for request in self._waiting)
 
     def put(self, action: str, by: str) -> asyncio.Future[None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from cycler_ctl.awake import Awake
-from cycler_ctl.cellcheck import AtRest, at_rest, recounted
+from cycler_ctl.cellcheck import AtRest, LastSeen, at_rest, last_seen, recounted
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import InstrumentError, NotAsLeft, RefusedError, StoreError
 from cycler_ctl.fittings import End, Fittings, ceilings_of, narrowed
@@ -156,7 +156,7 @@ class Runner:
         if self._end is not None:
             return None  # off could not be confirmed
         by, now = self.fit.started_by, progress(self._program, self._state)
-        found = await self._look()
+        found = await self._look(last_seen(self._program, self._state))
         if not isinstance(found, AtRest):
             return said(found)
         self._watched.counts_from(recounted(found.guarded, self._state, ceilings_of(self.fit, now.path)), now.step_id)
@@ -175,12 +175,13 @@ class Runner:
         if not self.output.off_confirmed:
             await self._handle(Faulted(*self._moment(), "off was not confirmed"))
 
-    async def _look(self) -> AtRest | Exception:
+    async def _look(self, last: LastSeen | None = None) -> AtRest | Exception:
         """The one way for an output to go on: at 0 A, and off again where that shows why it must not stay on."""
         try:
             self._switches.on(self.fit.clock.now())
             async with self.fit.contact.patience():
-                return await at_rest(self.fit, self.output, self._program, self._state, self._inbox.is_stopping)
+                stopping = self._inbox.is_stopping
+                return await at_rest(self.fit, self.output, self._program, self._state, stopping, last=last)
         except (InstrumentError, RefusedError, StoreError, TimeoutError) as error:
             await self._turn_off()
             return error

@@ -72,6 +72,7 @@ class Limits(Settings):
     temperature_degC: tuple[float, float] | None = None
     step_charge_Ah: float | None = None
     step_time_s: float | None = None
+    power_W: float | None = None
 
 
 class Acceptance(Settings):
@@ -94,6 +95,12 @@ class ChannelSettings(Settings):
     accept_class_c: Acceptance | None = None
     debounce: int = 2
     slope_window_s: float = 60.0
+    v_short_V: float | None = None
+    polarity_V: tuple[float, float] | None = None
+    r_max_ohm: float | None = None
+    slew_max_V_s: float | None = None
+    temperature_slew_max_K_s: float | None = None
+    temperature_stuck_s: float | None = None
 
 
 class Config(Settings):

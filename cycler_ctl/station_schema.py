@@ -173,6 +173,22 @@ KEYS: Mapping[str, Mapping[str, JsonObject]] = {
             {"type": "integer", "minimum": 1, "maximum": 10}, "Samples in a row a voltage cut-off needs.", 2
         ),
         "slope_window": _value(_quantity(Dimension.TIME), "How long dV/dt looks back.", "60 s"),
+        "v_short": _value(_quantity(Dimension.VOLTAGE), "Below this voltage the cell counts as shorted: off.", "1 V"),
+        "polarity_window": _value(
+            _range(Dimension.VOLTAGE), "Outside it the cell counts as reversed or empty: off.", "1 V to 4.5 V"
+        ),
+        "r_max": _value(
+            _quantity(Dimension.RESISTANCE), "Largest change of voltage over that of the current at a step's edge.", "50 Ω"
+        ),
+        "slew_max": _value(
+            _quantity(Dimension.SLOPE), "Fastest the voltage may move within a step; its edges are exempt.", "50 mV/s"
+        ),
+        "temperature_slew_max": _value(
+            _quantity(Dimension.HEATING), "Fastest the temperature may move from one value to the next.", "5 K/min"
+        ),
+        "temperature_stuck": _value(
+            _quantity(Dimension.TIME), "A temperature that stands still in all digits so long is not believed.", "6 h"
+        ),
     },
     "limits": {
         "voltage": _value(_range(Dimension.VOLTAGE), "Window of the cell's voltage.", "-0.5 V to 5 V"),
@@ -180,6 +196,7 @@ KEYS: Mapping[str, Mapping[str, JsonObject]] = {
         "temperature": _value(_range(Dimension.TEMPERATURE), "Window of the temperature.", "20 °C to 140 °C"),
         "step_capacity": _value(_quantity(Dimension.CAPACITY), "Largest capacity of one step.", "20 mAh"),
         "step_time": _value(_quantity(Dimension.TIME), "Longest time of one step.", "10 d"),
+        "power": _value(_quantity(Dimension.POWER), "Largest power in either direction.", "40 mW"),
     },
     "acceptance": {
         "who": _value(TEXT, "Their name.", "A. Researcher"),

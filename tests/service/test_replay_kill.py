@@ -62,7 +62,7 @@ async def run_until_killed(folder: Path) -> None:
             while True:
                 await rig.station.pause("a1", "ann")
                 await rig.station.resume("a1", "ann")
-                await real_sleep(0.3)
+                await real_sleep(0.6)  # 12 s of run time: no output goes on more than six times a minute
 
 
 def killed(folder: Path, after_s: float) -> str:

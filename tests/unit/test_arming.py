@@ -11,10 +11,10 @@ from cycler_ctl.arming import (
     ceilings_by_path,
     check_nesting,
     class_refusal,
-    guard_limits,
     hold_limit_A,
     largest_capacity_Ah,
 )
+from cycler_ctl.arming_guard import guard_limits
 from cycler_ctl.guard import Ceilings
 from cycler_ctl.instrument import Accuracy, Protection, Ratings
 from cycler_ctl.settings import Acceptance, ChannelSettings, Limits
