@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,10 +20,12 @@ from cycler_ctl.publish.topics import Topics
 from cycler_ctl.report.command import show_report
 from cycler_ctl.runs import Wanted, show_runs
 from cycler_ctl.schemas import show_schema
+from cycler_ctl.settings import ShareSettings
+from cycler_ctl.share.sharer import Sharer
 from cycler_ctl.store.export.atomic import Overwriting
 from cycler_ctl.store.export.bundle import unpack_run, verify_bundle
 from cycler_ctl.store.export.formats import FORMATS, export_run_as
-from cycler_ctl.store.export.names import metadata_path, part
+from cycler_ctl.store.export.names import jsonld_path, metadata_path, part
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import open_run
@@ -102,19 +105,43 @@ def test_an_export_has_a_plain_name_in_its_folder_and_the_given_one_inside(
     path = export_run_as(kind, run_dir)
     made = files(tmp_path) - before
     assert {found.parent for found in made} == {Path("data/exports")}
-    assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}", found.name) for found in made)
+    assert all(PLAIN.fullmatch(found.name) for found in made)
     assert not any(device.fullmatch(found.name.split(".")[0]) for found in made)
     if kind == "bundle":
         assert verify_bundle(path) == []
+        with zipfile.ZipFile(path) as archive:
+            assert all(PLAIN.fullmatch(part) for inside in archive.namelist() for part in inside.split("/"))
         run_dir = unpack_run(path, tmp_path)
     else:
         about = json.loads(metadata_path(path).read_text(encoding="utf-8"))
         assert about["battinfo_cell"]["cell_instance"]["name"] == name
+        linked = json.loads(jsonld_path(path).read_text(encoding="utf-8"))
+        assert linked["schema:about"]["schema:name"] == name
     with open_run(run_dir) as reader:
         assert (reader.info.cell["name"], reader.info.station, reader.info.protocol_name) == (name, name, name)
         assert [event.data["text"] for event in reader.events() if event.kind is EventKind.NOTE] == [name]
 
 
+@pytest.mark.parametrize(
+    "name", [HOSTILE[one] for one in ("up", "drive", "emoji", "300 letters", "line feed", "formula")]
+)
+def test_the_share_gets_plain_names_in_the_run_s_folder(name: str, tmp_path: Path) -> None:
+    run_dir, share = record(tmp_path / "data", name), tmp_path / "share"
+    share.mkdir()
+    settings = ShareSettings(folder=share, formats=("bundle", "bdf-csv"))
+
+    def export(kind: str, folder: Path, out: Path) -> None:
+        export_run_as(kind, folder, out)
+
+    assert Sharer(tmp_path / "data", settings, lambda: START_UTC_S, export).share_all()
+    found = files(share)
+    assert len(found) == 4
+    assert {one.parent for one in found} == {Path(run_dir.name)}
+    assert all(PLAIN.fullmatch(one.name) for one in found)
+    assert {one.name for one in tmp_path.iterdir()} == {"data", "share"}
+
+
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 device = re.compile(r"(?i)con|prn|aux|nul|com\d|lpt\d")
 
 
