@@ -79,6 +79,7 @@ async def _check_channel(channel: Channel, instrument: Instrument, link: LateLin
     await _check_rest(channel, link, case)
     for current_A in (case.current_A, -case.current_A):
         await _check_current(channel, link, case, current_A)
+        await _check_off(channel, instrument)
     await _check_late_answer(channel, instrument, link, case)
     await _check_refusal(channel, instrument, case)
     await _check_off(channel, instrument)
@@ -100,7 +101,7 @@ def _check_ratings(ratings: Ratings) -> None:
 
 
 async def _check_off(channel: Channel, instrument: Instrument) -> None:
-    """Twice, for off must be legal in every state."""
+    """From a running current, and twice, for off must be legal in every state."""
     await channel.turn_off()
     await channel.turn_off()
     await _check_not_reading_on(channel, instrument)
@@ -151,6 +152,7 @@ async def _sound_reading(channel: Channel, link: Link) -> Reading:
 
 async def _check_late_answer(channel: Channel, instrument: Instrument, link: LateLink, case: Case) -> None:
     """An answer that comes after its time-out is nobody's: after resync each answer belongs to its question."""
+    await channel.apply(ConstantCurrent(case.current_A, case.window_V))
     link.be_late()
     try:
         await channel.read()
