@@ -10,14 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
 from typing import Protocol
 
 from filelock import FileLock, Timeout
@@ -26,15 +23,20 @@ from cycler_ctl.child import kill_child, start_child
 from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.errors import CyclerError, StoreError
 from cycler_ctl.lease import LONGEST_LINE, STOP, Leases
+from cycler_ctl.manager import VARIABLE as NOTIFY_SOCKET
+from cycler_ctl.manager import Watchdog, notify
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.register import SafeOffEntry, read_entries, read_register, write_entries, write_register
+from cycler_ctl.relay import switch_off
 from cycler_ctl.safeoff import safe_off_all
+from cycler_ctl.signals import asked_to_end
 
 DONE, FAILED, USAGE, UNCONFIRMED = 0, 1, 2, 4
 KILLED = -9  # by us, with every output read back as off: an orderly end all the same
 RESTARTS, RESTARTS_WITHIN_S = 3, 60.0
 STOP_S = 10.0  # for every output off, read back and the record closed; then it is done from here
 RETRY_S = 5.0  # while an output could not be confirmed off
+RELAY_AGAIN_S = 60.0
 TICK_S = 0.1
 LOCK_FILE = "guardian.lock"
 
@@ -69,16 +71,20 @@ class Guardian:
         self._restarts_s: deque[float] = deque(maxlen=RESTARTS)
         self._code = DONE
         self._status = DONE
+        self._watchdog = Watchdog()
+        self._relays_s: dict[str, float] = {}
 
     def ask_to_stop(self) -> None:
         """Ctrl-C, SIGTERM or the end of the terminal; asked again, it still does not skip turning off."""
         again = self._asked.is_set()
         say("still turning the outputs off, please wait" if again else "stopping: turning every output off")
+        notify("STOPPING=1")
         self._asked.set()
 
     async def run(self) -> int:
         """First of all and last of all: off. Whatever goes wrong here in between, the last one is done."""
         await self._all_off()
+        notify("READY=1")
         async with asyncio.TaskGroup() as group:
             await self._on_broker("start")
             group.create_task(self._keep_broker(), name="broker")
@@ -129,6 +135,7 @@ class Guardian:
                 if late:
                     say(f"no reading was handled in time on {', '.join(late)}: taking over")
                     return Ending.LAPSED
+            self._watchdog.fed(now_s())  # it lives, and whatever is on has been looked at in time
             await asyncio.wait({hearing, exiting}, timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
         return Ending.DIED
 
@@ -145,9 +152,10 @@ class Guardian:
             say("the station did not end in time: taking over")
 
     def _environment(self) -> dict[str, str]:
+        ours = {name: value for name, value in os.environ.items() if name != NOTIFY_SOCKET}  # we speak for the service
         if self._broker is None or not self._broker.alive():
-            return dict(os.environ)
-        return {**os.environ, "CYCLER_CTL_BROKER_URL": self._broker.url}
+            return ours
+        return {**ours, "CYCLER_CTL_BROKER_URL": self._broker.url}
 
     def _may_restart(self) -> bool:
         recent = [at_s for at_s in self._restarts_s if now_s() - at_s < RESTARTS_WITHIN_S]
@@ -165,7 +173,9 @@ class Guardian:
             "Find the cause in the messages above, then end this program and start it again."
         )
         self._status = FAILED
+        notify("STATUS=the station failed too often and is not started again")
         while not self._asked.is_set():
+            self._watchdog.fed(now_s())  # or the manager would start what was latched
             await _first_of(self._asked, RETRY_S)
             off = off or await self._all_off()
 
@@ -177,10 +187,19 @@ class Guardian:
             say(result.message)
         left = {result.instrument for result in results if not result.confirmed}
         unconfirmed = {channel: entry for channel, entry in energised.items() if entry.name in left}
+        await self._cut(unconfirmed)
         if energised or not known:
             with contextlib.suppress(StoreError):  # the longer list on disk only costs one more safe-off
                 write_register(self._data_dir, unconfirmed)
         return not left
+
+    async def _cut(self, unconfirmed: Mapping[str, SafeOffEntry]) -> None:
+        """Last of all the lab's own relay; what it says confirms nothing."""
+        for channel, entry in unconfirmed.items():
+            if entry.relay and now_s() - self._relays_s.get(channel, -RELAY_AGAIN_S) >= RELAY_AGAIN_S:
+                self._relays_s[channel] = now_s()
+                _, said = await switch_off(channel, entry)
+                say(f"{channel}: {said}")
 
     def _energised(self) -> tuple[Mapping[str, SafeOffEntry], bool]:
         """The register, or every instrument when it cannot be read."""
@@ -240,25 +259,6 @@ def say(text: str) -> None:
         sys.stderr.flush()
 
 
-@contextmanager
-def signals(guardian: Guardian) -> Generator[None]:
-    loop = asyncio.get_running_loop()
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
-
-    def asked(_number: int, _frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(guardian.ask_to_stop)
-
-    for number in numbers:
-        signal.signal(number, asked)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def preload(entries: Iterable[SafeOffEntry]) -> None:
     """Import every driver now, so that nothing is imported in an emergency."""
     for driver in sorted({entry.driver for entry in entries}):
@@ -275,7 +275,7 @@ def run_guardian(
 
     async def main() -> int:
         guardian = Guardian(command, data_dir, broker)
-        with signals(guardian):
+        with asked_to_end(guardian.ask_to_stop):
             return await guardian.run()
 
     data_dir.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,157 @@
+"""What the service manager is told, over a real socket, by a guardian that really watches; and the unit that asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import configparser
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from guarded import simulated, watched
+
+from cycler_ctl.clock import real_sleep
+from cycler_ctl.manager import Watchdog, notify
+from cycler_ctl.signals import CLOSED, LOGGED_OFF, SHUT_DOWN, asked_to_end, on_console
+
+UNIT = Path(__file__).resolve().parents[3] / "deploy" / "cycler-ctl.service"
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="systemd's socket is POSIX")
+
+
+class Manager:
+    """The other end of sd_notify."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._link = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._link.bind(str(path))
+        self._link.setblocking(False)
+        self.heard: list[str] = []
+
+    def close(self) -> None:
+        self._link.close()
+
+    def hear(self) -> list[str]:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.heard.append(self._link.recv(4096).decode())
+        return self.heard
+
+    async def until(self, holds: Callable[[list[str]], bool]) -> None:
+        async with asyncio.timeout(20.0):
+            while not holds(self.hear()):
+                await real_sleep(0.02)
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
+    made = Manager(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", str(made.path))
+    yield made
+    made.close()
+
+
+async def test_a_guardian_says_that_it_is_ready_feeds_the_watchdog_by_its_work_and_says_that_it_stops(
+    manager: Manager, tmp_path: Path
+) -> None:
+    async with simulated() as smu, watched(tmp_path, smu.address) as both:
+        await manager.until(lambda heard: heard[:1] == ["READY=1"])
+        await both.energised()
+        await manager.until(lambda heard: heard.count("WATCHDOG=1") >= 2)
+        assert await both.stopped() == 0
+        assert manager.hear()[-1] == "STOPPING=1"
+
+
+async def test_a_guardian_that_stands_still_feeds_nothing(manager: Manager, tmp_path: Path) -> None:
+    async with simulated() as smu, watched(tmp_path, smu.address) as both:
+        await both.energised()
+        await manager.until(lambda heard: "WATCHDOG=1" in heard)
+        both.guardian.send_signal(signal.SIGSTOP)
+        await real_sleep(0.1)
+        fed = manager.hear().count("WATCHDOG=1")
+        await real_sleep(2.0)
+        assert manager.hear().count("WATCHDOG=1") == fed
+        both.guardian.send_signal(signal.SIGCONT)
+        await manager.until(lambda heard: heard.count("WATCHDOG=1") > fed)
+        await both.stopped()
+
+
+async def test_a_guardian_that_is_latched_is_not_started_anew(manager: Manager, tmp_path: Path) -> None:
+    async with simulated() as smu, watched(tmp_path, smu.address, "crash") as both:
+        await both.said("IS NOT STARTED AGAIN")
+        fed = manager.hear().count("WATCHDOG=1")
+        await manager.until(lambda heard: heard.count("WATCHDOG=1") > fed)
+        assert any("not started again" in one for one in manager.heard)
+        assert await both.stopped() == 1
+
+
+def test_without_a_manager_or_with_one_that_is_gone_nobody_is_told_and_nothing_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    assert not notify("READY=1")
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
+    assert not notify("READY=1")
+    monkeypatch.setenv("NOTIFY_SOCKET", "@nobody")
+    assert not notify("READY=1")
+
+
+def test_the_watchdog_is_fed_at_most_once_a_second(manager: Manager) -> None:
+    dog = Watchdog()
+    for at_ms in range(0, 3000, 100):
+        dog.fed(at_ms / 1000)
+    assert manager.hear() == ["WATCHDOG=1"] * 3
+
+
+def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
+    tool = shutil.which("systemd-analyze")
+    text = UNIT.read_text(encoding="utf-8")
+    assert "ExecStopPost=" in text
+    parsed = configparser.ConfigParser(strict=True, interpolation=None)
+    parsed.read_string(text)
+    assert set(parsed.sections()) == {"Unit", "Service", "Install"}
+    if tool is None:
+        return
+    trial = tmp_path / "cycler-ctl.service"
+    lines = text.replace("/opt/cycler-ctl/bin/cycler-ctl", str(shutil.which("true")))
+    trial.write_text(lines, encoding="utf-8")
+    found = subprocess.run([tool, "verify", str(trial)], capture_output=True, text=True, timeout=30, check=False)
+    assert "cycler-ctl.service" not in found.stderr, found.stderr
+    trial.write_text(lines.replace("WatchdogSec=60", "WatchdogSec=soon"), encoding="utf-8")
+    control = subprocess.run([tool, "verify", str(trial)], capture_output=True, text=True, timeout=30, check=False)
+    assert "cycler-ctl.service:" in control.stderr
+
+
+async def test_a_window_that_is_closed_waits_until_everything_is_off() -> None:
+    """What Windows calls in a thread of its own; the registration itself is unproven without Windows."""
+    asked, over, returned = threading.Event(), threading.Event(), list[int]()
+    handler = on_console(asked.set, over)
+    assert handler(0) == 0
+    assert not asked.is_set()
+    for kind in (CLOSED, LOGGED_OFF, SHUT_DOWN):
+        asked.clear()
+        over.clear()
+        thread = threading.Thread(target=lambda code=kind: returned.append(handler(code)))
+        thread.start()
+        assert await asyncio.to_thread(asked.wait, 5.0)
+        assert not returned
+        over.set()
+        await asyncio.to_thread(thread.join, 5.0)
+        assert returned.pop() == 1
+
+
+async def test_signals_are_heard_while_asked_and_are_as_before_afterwards() -> None:
+    heard = asyncio.Event()
+    before = signal.getsignal(signal.SIGTERM)
+    with asked_to_end(heard.set):
+        signal.raise_signal(signal.SIGTERM)
+        async with asyncio.timeout(5.0):
+            await heard.wait()
+    assert signal.getsignal(signal.SIGTERM) is before
