@@ -20,7 +20,6 @@ from cycler_ctl.arming import (
     unseen_temperatures,
 )
 from cycler_ctl.arming_guard import UNMONITORED, guard_limits
-from cycler_ctl.arming_guard import UNMONITORED, guard_limits
 from cycler_ctl.config import ChannelSettings, Config
 from cycler_ctl.errors import ConfigError, RefusedError
 from cycler_ctl.guard import Ceilings, Guard

@@ -1,0 +1,58 @@
+"""How many lost readings, and how many switchings, are too many."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from cycler_ctl.errors import RefusedError
+from cycler_ctl.fittings import fresh
+from cycler_ctl.instrument import Measurement
+from cycler_ctl.losses import SWITCHES, Switches, too_many
+from cycler_ctl.noticing import RAW_BYTES, escaped
+from protocols.record import EventKind
+
+
+def test_three_of_the_last_five_are_too_many_in_whatever_order() -> None:
+    for lost in itertools.product((False, True), repeat=5):
+        assert bool(too_many(lost)) == (sum(lost) >= 3)
+    assert too_many((True, True, True)) == "3 readings in a row failed"
+    assert too_many((True, False, True, False, True)) == "3 of the last 5 readings failed"
+
+
+def test_an_output_goes_on_six_times_a_minute_and_no_seventh_time() -> None:
+    switches = Switches()
+    for number in range(SWITCHES):
+        switches.on(5.0 * number)
+    with pytest.raises(RefusedError, match="6 times within a minute"):
+        switches.on(59.9)
+    switches.on(60.0)
+    with pytest.raises(RefusedError):
+        switches.on(64.9)
+    switches.on(65.0)
+
+
+def told(switches: Switches, at_s: float) -> list[EventKind]:
+    return [kind for kind, _ in switches.reclosed(at_s, 0.1)]
+
+
+def test_a_relay_that_chatters_between_steps_is_told_once_a_minute() -> None:
+    switches = Switches()
+    every_5_s = [EventKind.WARNING in told(switches, 5.0 * number) for number in range(30)]
+    assert [number for number, warned in enumerate(every_5_s) if warned] == [6, 18]
+    slow = Switches()
+    assert all(told(slow, 10.0 * number) == [EventKind.NOTE] for number in range(30))
+
+
+def test_a_bad_answer_is_kept_to_the_byte_in_characters_any_log_can_hold() -> None:
+    assert escaped(b"+1.2\x00\xff\n") == r"+1.2\x00\xff\n"
+    assert len(escaped(b"x" * 1000)) == RAW_BYTES
+
+
+@pytest.mark.parametrize(
+    "bad", [Measurement(60.0, 0.0), Measurement(60.0, float("nan")), Measurement(float("nan"), 99.0), None]
+)
+def test_a_temperature_of_no_known_age_or_no_number_is_a_missing_one(bad: Measurement | None) -> None:
+    assert fresh(bad, 100.0) is None
+    assert fresh(Measurement(60.0, 80.0), 100.0) == 60.0
