@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from cycler_ctl.commands import on_channel
 from cycler_ctl.config import load_config
 from cycler_ctl.errors import DeviceFault
-from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Ratings, Setpoint
-from cycler_ctl.start import instrument_limits
+from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Identity, Ratings, Setpoint
+from cycler_ctl.plugins import load_driver
+from cycler_ctl.start import Spot, instrument_json, instrument_limits
 from drivers import (
     keithley_2400_ratings,
     keithley_2400_settings,
@@ -69,6 +71,19 @@ def planned(tmp_path: Path, driver: str, current: str = "1 mA", every: str = "1 
     output = "a" if driver == "keithley-2600" else "1"
     station.write_text(STATION % (driver, options, output, every), encoding="utf-8")
     return on_channel(program_of(current), load_config(station), "a1")
+
+
+def test_how_well_a_voltage_is_known_and_from_where_is_recorded_with_the_run(tmp_path: Path) -> None:
+    station = tmp_path / "station.toml"
+    station.write_text(STATION % ("keithley-2400", "", "1", "1 s"), encoding="utf-8")
+    spec, identity = load_driver("keithley-2400"), Identity("KEITHLEY INSTRUMENTS INC.", "2400", "1000001", "C34")
+    assert spec.ratings is not None
+    spot = Spot("a1", load_config(station), spec, identity, spec.ratings(spec.options()))
+    recorded = json.loads(json.dumps(instrument_json(spot)))
+    assert recorded["voltage_from"] == "SPEC-2400 Rev. H p. 1 and 2"
+    of_20_V = next(one for one in recorded["voltage_ranges"] if one["range_V"] == 20.0)
+    assert (of_20_V["measure_gain"], of_20_V["measure_offset_V"]) == (1.5e-4, 1.5e-3)
+    assert (of_20_V["source_gain"], of_20_V["source_offset_V"]) == (2e-4, 2.4e-3)
 
 
 def told(plan: Plan) -> str:
