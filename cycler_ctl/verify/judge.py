@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from cycler_ctl.instrument import Accuracy
+from cycler_ctl.instrument import Accuracy, VoltageAccuracy
 from cycler_ctl.verify.points import VOLTAGE_GAIN, VOLTAGE_OFFSET_V, Kind, Point, Resistor
 
 STRANGE = 0.2  # beyond this share of what must be there, it is not the resistor that was said
@@ -46,8 +46,15 @@ def sourcing_A(row: Accuracy, current_A: float) -> float:
     return row.source_gain * abs(current_A) + row.source_offset_A
 
 
-def voltage_error_V(voltage_V: float) -> float:
-    return VOLTAGE_GAIN * abs(voltage_V) + VOLTAGE_OFFSET_V
+def measuring_V(row: VoltageAccuracy | None, voltage_V: float) -> float:
+    if row is None:
+        return VOLTAGE_GAIN * abs(voltage_V) + VOLTAGE_OFFSET_V
+    return row.measure_gain * abs(voltage_V) + row.measure_offset_V
+
+
+def sourcing_V(row: VoltageAccuracy | None, voltage_V: float) -> float:
+    """Nothing more where nothing is stated: what stands in for it holds for both."""
+    return 0.0 if row is None else row.source_gain * abs(voltage_V) + row.source_offset_V
 
 
 def rows(seen: Sequence[Seen], resistor: Resistor) -> Iterator[Row]:
@@ -63,14 +70,14 @@ def _setting(seen: Seen) -> Row:
     if point.kind is Kind.CURRENT:
         allowed_A = sourcing_A(point.accuracy, point.value) + measuring_A(point.accuracy, seen.current_A)
         return Row("current set", point.value, seen.current_A, seen.current_A - point.value, allowed_A, "A")
-    error_V = seen.voltage_V - point.value
-    return Row("voltage set", point.value, seen.voltage_V, error_V, voltage_error_V(point.value), "V")
+    allowed_V = sourcing_V(point.voltage, point.value) + measuring_V(point.voltage, seen.voltage_V)
+    return Row("voltage set", point.value, seen.voltage_V, seen.voltage_V - point.value, allowed_V, "V")
 
 
 def _resistance(seen: Seen, resistor: Resistor) -> Row:
     """The resistor judges the meters: the current it must carry at the voltage that was read."""
     must_A = seen.voltage_V / resistor.resistance_ohm
-    by_voltage_A = voltage_error_V(seen.voltage_V) / resistor.resistance_ohm
+    by_voltage_A = measuring_V(seen.point.voltage, seen.voltage_V) / resistor.resistance_ohm
     allowed_A = measuring_A(seen.point.accuracy, must_A) + by_voltage_A + resistor.tolerance * abs(must_A)
     return Row("current through it", must_A, seen.current_A, seen.current_A - must_A, allowed_A, "A")
 

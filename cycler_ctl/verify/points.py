@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf, isfinite, sqrt
 
 from cycler_ctl.errors import ConfigError, RefusedError
-from cycler_ctl.instrument import Accuracy, Ratings
+from cycler_ctl.instrument import Accuracy, Ratings, VoltageAccuracy
 from cycler_ctl.settings import Limits
 from protocols.model import ConstantCurrent, ConstantVoltage, Setpoint, Window
 
@@ -19,7 +19,8 @@ OF_RANGE = 0.9
 ROOM_FOR_HOLD = 1.2  # a held voltage must find the current it needs
 MOST_W = 0.1  # a small resistor of a quarter of a watt keeps its value with this
 LEVELS = 0.3, 0.9
-VOLTAGE_GAIN, VOLTAGE_OFFSET_V = 5e-4, 4e-3  # what a voltage may be set and read off by: SPEC-2400, 20 V range
+DIRECTIONS = 1, -1
+VOLTAGE_GAIN, VOLTAGE_OFFSET_V = 5e-4, 4e-3  # set and read, where a driver does not tell: SPEC-2400, 20 V range
 
 MULTIPLES = {"m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 RESISTANCE = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*([mkMG]?)\s*(?:ohms?|Ohms?|Ω|\u2126)\s*")
@@ -40,12 +41,13 @@ class Resistor:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """``value`` in A or V is what is set; ``accuracy`` that of the range it is set and read on."""
+    """``value`` in A or V is what is set; ``accuracy`` and ``voltage`` those of the ranges it is set and read on."""
 
     kind: Kind
     value: float
     setpoint: Setpoint
     accuracy: Accuracy
+    voltage: VoltageAccuracy | None = None
 
 
 def parse_resistor(resistance: str, tolerance: str) -> Resistor:
@@ -60,7 +62,7 @@ def parse_resistor(resistance: str, tolerance: str) -> Resistor:
 def window_of(limits: Limits, ratings: Ratings) -> Window:
     """As far from 0 V as the channel's limits are on their farther side; a resistor has no polarity."""
     most_V = OWN_ERROR * min(max(abs(edge_V) for edge_V in limits.voltage_V), ratings.voltage_V[1])
-    return max(-most_V, OWN_ERROR * ratings.voltage_V[0]) if ratings.voltage_V[0] < 0 else 0.0, most_V
+    return max(-most_V, OWN_ERROR * ratings.voltage_V[0]), most_V
 
 
 def most_A(limits: Limits, ratings: Ratings, resistor: Resistor) -> float:
@@ -69,7 +71,12 @@ def most_A(limits: Limits, ratings: Ratings, resistor: Resistor) -> float:
 
 
 def points(resistor: Resistor, limits: Limits, ratings: Ratings) -> tuple[Point, ...]:
-    """Currents from the smallest up, then voltages, each in both directions where the output has both."""
+    """Currents from the smallest up, then voltages, each in both directions."""
+    if ratings.voltage_V[0] >= 0:
+        raise RefusedError(
+            "this output goes no lower than 0 V, and a resistor at 0 A, which stands there, looks like an open lead to it: "
+            "it cannot be verified with a resistor"
+        )
     window_V = window_of(limits, ratings)
     found = (*_currents(resistor, limits, ratings, window_V), *_voltages(resistor, limits, ratings, window_V))
     if not found:
@@ -78,11 +85,8 @@ def points(resistor: Resistor, limits: Limits, ratings: Ratings) -> tuple[Point,
             f"{resistor.resistance_ohm:.4g} ohm tells nothing here: within the channel's limits too little voltage "
             f"stands across it; take about {best:.2g} ohm"
         )
-    return found
-
-
-def _directions(window_V: Window) -> tuple[int, ...]:
-    return (1, -1) if window_V[0] < 0 else (1,)
+    across = ratings.voltage_range_for(max(map(abs, window_V)))  # a driver's range takes the whole window
+    return tuple(replace(one, voltage=across) for one in found)
 
 
 def _currents(resistor: Resistor, limits: Limits, ratings: Ratings, window_V: Window) -> Iterator[Point]:
@@ -90,7 +94,7 @@ def _currents(resistor: Resistor, limits: Limits, ratings: Ratings, window_V: Wi
     highest_A = most_A(limits, ratings, resistor)
     below_A = 0.0
     for row in ratings.ranges:
-        for direction in _directions(window_V):
+        for direction in DIRECTIONS:
             edge_V = abs(window_V[1] if direction > 0 else window_V[0])
             current_A = min(OF_RANGE * row.range_A, highest_A, OF_WINDOW * edge_V / resistor.resistance_ohm)
             if current_A > below_A and current_A * resistor.resistance_ohm > VOLTAGE_OFFSET_V:
@@ -102,7 +106,7 @@ def _currents(resistor: Resistor, limits: Limits, ratings: Ratings, window_V: Wi
 def _voltages(resistor: Resistor, limits: Limits, ratings: Ratings, window_V: Window) -> Iterator[Point]:
     highest_V = most_A(limits, ratings, resistor) / ROOM_FOR_HOLD * resistor.resistance_ohm
     for level in LEVELS:
-        for direction in _directions(window_V):
+        for direction in DIRECTIONS:
             edge_V = abs(window_V[1] if direction > 0 else window_V[0])
             voltage_V = level * min(edge_V, highest_V)
             limit_A = ROOM_FOR_HOLD * voltage_V / resistor.resistance_ohm

@@ -11,15 +11,26 @@ from math import isclose
 from pathlib import Path
 
 import pytest
+from rig import until
+from virtual import open_virtual
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.config import ChannelSettings, Config, InstrumentSettings, Limits, StationSettings
 from cycler_ctl.errors import ConfigError, InstrumentError, RefusedError, StoreError
-from cycler_ctl.instrument import Accuracy, Identity, Protection, Ratings
+from cycler_ctl.instrument import Accuracy, Identity, Protection, Ratings, VoltageAccuracy
 from cycler_ctl.lease import NoLease
+from cycler_ctl.remote import with_verified
+from cycler_ctl.store.reader import open_run
 from cycler_ctl.verify import measure
-from cycler_ctl.verify.judge import LEAST_V, Seen, no_resistor, rows
-from cycler_ctl.verify.ledger import in_words, last_verification, path_of, told_of, write_verification
+from cycler_ctl.verify.judge import LEAST_V, Row, Seen, no_resistor, rows
+from cycler_ctl.verify.ledger import (
+    Verification,
+    in_words,
+    last_verification,
+    path_of,
+    told_of,
+    write_verification,
+)
 from cycler_ctl.verify.points import Kind, Resistor, parse_resistor, points
 from cycler_ctl.verify.process import Task, until_asked, verify
 from protocols.model import ConstantCurrent, ConstantVoltage
@@ -27,16 +38,23 @@ from sim_hardware.faults import Instrument, Line, LineFault
 from sim_hardware.keithley2400 import Keithley2400
 from sim_hardware.keithley2450 import Keithley2450
 from sim_hardware.keithley2600 import Keithley2600
+from sim_hardware.keysightb2900 import KeysightB2900
 from sim_hardware.loads import Battery, Load, open_lead, resistor
+from sim_hardware.palmsens_emstat4 import EmStat4
+from sim_hardware.rs_ngu import RsNgu
 from sim_hardware.server import serve_tcp
 
 CLOCK = SystemClock()
 TEN_KOHM = Resistor(1e4, 1e-3)
 LIMITS = Limits(voltage_V=(-0.5, 4.5), current_A=1e-3)
+NEAR = Limits(voltage_V=(-0.5, 1.2), current_A=1e-3)  # an NGU401's protection takes 2 V of either sign for too much
 SIMULATED: dict[str, Callable[[Load], Instrument]] = {
     "keithley-2400": lambda load: Keithley2400(load, CLOCK.now),
     "keithley-2450": lambda load: Keithley2450(load, CLOCK.now),
     "keithley-2600": lambda load: Keithley2600([load, open_lead()], CLOCK.now),
+    "keysight-b2900": lambda load: KeysightB2900(load, CLOCK.now),
+    "rs-ngu": lambda load: RsNgu(load, CLOCK.now, model="ngu401"),
+    "palmsens-emstat4": lambda load: EmStat4(load, CLOCK.now),
 }
 
 
@@ -48,12 +66,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def station(data: Path, sim: Instrument | Line, driver: str = "keithley-2400") -> AsyncGenerator[Config]:
     output = "a" if driver == "keithley-2600" else "1"
+    limits = NEAR if driver == "rs-ngu" else LIMITS
     async with serve_tcp(sim) as there:
         yield Config(
             station=StationSettings(name="lab", data_dir=data),
             instruments={"smu1": InstrumentSettings(driver=driver, address=there.address)},
             channels={
-                "a1": ChannelSettings(instrument="smu1", output=output, limits=LIMITS, temperature="unmonitored")
+                "a1": ChannelSettings(instrument="smu1", output=output, limits=limits, temperature="unmonitored")
             },
         )
 
@@ -135,6 +154,34 @@ async def test_an_instrument_that_falls_silent_is_off_in_the_end(tmp_path: Path)
         assert not sim.truth()["output_on"]
 
 
+@pytest.mark.parametrize("driver", ["keithley-2400", "palmsens-emstat4"])
+async def test_an_instrument_that_says_nothing_more_is_an_alarm_and_off_once_it_speaks_again(
+    driver: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sim = SIMULATED[driver](resistor(1e4))
+    line = Line(sim)
+
+    class Falls(NoLease):
+        times = 0
+
+        def renew(self, _channel: str, _lease_s: float, /) -> None:
+            self.times += 1
+            if self.times == 4:
+                line.inject(LineFault("silence", None))
+
+    async with station(tmp_path, line, driver) as config, asyncio.timeout(60):
+        checking = asyncio.create_task(verify(config, task(), Falls(), CLOCK), name="verify")
+        await until(lambda: bool(line.hits.get("silence")))
+        assert await until(lambda: "OFF IS NOT CONFIRMED" in caplog.text) <= 5.0
+        assert sim.truth()["output_on"]
+        assert not checking.done()
+        line.clear_faults()
+        await asyncio.wait({checking})
+        assert isinstance(checking.exception(), InstrumentError)
+        assert not sim.truth()["output_on"]
+    assert last_verification(tmp_path, "a1") is None
+
+
 RANGES = tuple(Accuracy(full_A, 1e-3, 1e-4 * full_A, 1e-3, 1e-4 * full_A) for full_A in (1e-6, 1e-5, 1e-4, 1e-3, 1e-2))
 RATINGS = Ratings((-20.0, 20.0), 1.0, RANGES, 0.1, Protection.B, "", "")
 
@@ -156,8 +203,9 @@ def test_each_range_that_the_resistor_allows_is_tried_in_both_directions() -> No
     assert [point.value > 0 for point in chosen] == [True, False] * 4
 
 
-def test_an_output_of_one_polarity_is_tried_in_that() -> None:
-    assert all(point.value > 0 for point in points(TEN_KOHM, LIMITS, replace(RATINGS, voltage_V=(0.0, 20.0))))
+def test_an_output_of_one_polarity_is_refused_before_anything_is_energised() -> None:
+    with pytest.raises(RefusedError, match="no lower than 0 V"):
+        points(TEN_KOHM, LIMITS, replace(RATINGS, voltage_V=(0.0, 20.0)))
 
 
 def test_a_resistor_that_would_tell_nothing_is_refused_with_a_better_one() -> None:
@@ -195,6 +243,18 @@ def test_errors_are_judged_by_the_stated_accuracy() -> None:
     assert not next(rows([seen_at(9e-5, float("nan"), 0.9)], TEN_KOHM)).passed
 
 
+def test_a_voltage_is_judged_by_what_is_stated_of_its_range_where_that_is_known() -> None:
+    """The meter judges the source, so both count; without a statement the stand-in counts once, for both."""
+    ranges_V = tuple(VoltageAccuracy(full_V, 1e-4, 1e-4 * full_V, 2e-4, 2e-4 * full_V) for full_V in (2.0, 6.0))
+    for known, allowed_V in ((ranges_V, 1e-3 + 2e-3), ((), 5e-4 * 4 + 4e-3)):
+        chosen = points(TEN_KOHM, LIMITS, replace(RATINGS, voltage_ranges=known))
+        held = replace(next(one for one in chosen if one.kind is Kind.VOLTAGE), value=4.0)
+        setting, _ = rows([Seen(held, 4.0, 4e-4)], TEN_KOHM)
+        assert isclose(setting.allowed, allowed_V)
+        assert setting.passed
+        assert not next(rows([Seen(held, 4.0 + 1.01 * allowed_V, 4e-4)], TEN_KOHM)).passed
+
+
 def test_not_a_number_is_no_resistor() -> None:
     assert no_resistor(seen_at(9e-5, 9e-5, 0.9), TEN_KOHM) is None
     assert no_resistor(seen_at(9e-5, float("nan"), 0.9), TEN_KOHM)
@@ -213,6 +273,23 @@ async def test_a_run_tells_when_its_output_was_verified_and_whether_it_was_this_
     assert json.dumps(told, allow_nan=False)
 
 
+async def test_the_last_verification_stands_in_the_settings_of_each_run_and_in_status(tmp_path: Path) -> None:
+    async with open_virtual(tmp_path) as lab:
+        identity = lab.station._hosts["smu1"].connected().identity
+        row = Row("current set", 1e-4, 1.001e-4, 1e-7, 2e-7, "A")
+        write_verification(tmp_path, Verification("m", "a1", "1", "Ada", 0.0, 1e4, 1e-3, identity, (row,)))
+        await lab.start("  - rest: 1 min\n")
+        await lab.ends()
+        with open_run(tmp_path / "runs" / lab.run) as reader:
+            told = reader.info.settings["verification"]
+    assert told == {
+        "date": "1970-01-01", "utc_s": 0.0, "passed": True, "resistor_ohm": 1e4, "worst_of_allowed": pytest.approx(0.5),
+        "serial": identity.serial, "same_instrument": True,
+    }  # fmt: skip
+    (status,) = with_verified([{"channel": "a1"}], tmp_path)
+    assert status["verified"] == "1970-01-01"
+
+
 def test_a_result_nobody_can_read_is_said_and_stops_nothing(tmp_path: Path) -> None:
     path_of(tmp_path, "a1").parent.mkdir()
     path_of(tmp_path, "a1").write_text("{", encoding="ascii")
@@ -223,8 +300,6 @@ def test_a_result_nobody_can_read_is_said_and_stops_nothing(tmp_path: Path) -> N
 
 
 def test_a_result_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    from cycler_ctl.verify.ledger import Verification
-
     (tmp_path / "verifications").write_text("", encoding="ascii")
     made = Verification("m", "a1", "1", "Ada", 0.0, 1e4, 1e-3, Identity("", "", "", ""), ())
     with pytest.raises(StoreError, match="cannot be written"):
