@@ -91,18 +91,27 @@ def build_segment(  # noqa: PLR0917 - all of it is the content of one file
 ) -> None:
     """Make a durable segment that begins with ``batches``; after an error there is no such file."""
     unfinished = path.with_suffix(".new")
-    unfinished.unlink(missing_ok=True)
+    _forget(unfinished)
     try:
         connection = sqlite3.connect(unfinished, isolation_level=None)
         try:
             _fill(connection, info, number, first, batches, utc_s)
+            # closing would do it too, but says nothing when it cannot
+            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         finally:
             connection.close()
+        if busy:
+            raise StoreError(f"{unfinished} is being read by another program")
         sync_file(unfinished)
         unfinished.replace(path)
     finally:
-        unfinished.unlink(missing_ok=True)
+        _forget(unfinished)
     sync_folder(path.parent)
+
+
+def _forget(unfinished: Path) -> None:
+    for name in (unfinished.name, f"{unfinished.name}-wal", f"{unfinished.name}-shm"):
+        unfinished.with_name(name).unlink(missing_ok=True)
 
 
 def _fill(  # noqa: PLR0917

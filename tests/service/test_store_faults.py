@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from recorded_disk import CANTOPEN, FULL, IOERR_FSYNC, IOERR_WRITE, OK, READONLY, Call, Disk, recorded
 
+from cycler_ctl.errors import StoreError
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import open_run
@@ -79,6 +80,56 @@ def test_after_its_first_error_a_file_is_left_alone_and_every_row_is_in_the_next
             assert writer.close()
         if moved:
             assert written_after_failing(disk, writer.run_dir / "run.sqlite") == []
+    with open_run(writer.run_dir) as reader:
+        assert (reader.rows(), reader.state.outcome) == (expected, Outcome.FINISHED)
+
+
+def refuse_folding(name: str, code: int) -> Callable[[Call], int]:
+    """Once, where a new file's write-ahead log is folded into it: SQLite says nothing of it when that is on closing."""
+    refused = False
+
+    def verdict(call: Call) -> int:
+        nonlocal refused
+        if refused or call.what != "write" or not call.path.endswith(name):
+            return OK
+        refused = Path(f"{call.path}-wal").exists() and Path(f"{call.path}-wal").stat().st_size > 0
+        return code if refused else OK
+
+    return verdict
+
+
+@pytest.mark.parametrize("code", [IOERR_WRITE, FULL])
+def test_a_run_whose_first_file_cannot_be_made_whole_does_not_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    with recorded(tmp_path, monkeypatch) as disk:
+        disk.verdict = refuse_folding("run.new", code)
+        with pytest.raises(StoreError, match="check the disk"), recording(tmp_path):
+            pytest.fail("it has begun")
+    assert [path.name for path in tmp_path.rglob("run*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("code", [IOERR_WRITE, FULL])
+def test_a_next_file_that_could_not_be_made_whole_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    expected = rows(60)
+    with recorded(tmp_path, monkeypatch) as disk, recording(tmp_path) as writer:
+        writer.append(expected[:20])
+        assert writer.flush(5)
+        first, folding = refuse("sync", IOERR_FSYNC, 1, 1), refuse_folding("run-2.new", code)
+        refused: list[int] = []
+
+        def verdict(call: Call) -> int:
+            refused.append(first(call) or folding(call))
+            return refused[-1]
+
+        disk.verdict = verdict
+        writer.append(expected[20:])
+        assert writer.flush(5)
+        assert [found for found in refused if found != OK] == [IOERR_FSYNC, code]
+        writer.finish(Outcome.FINISHED, "")
+        assert writer.close()
     with open_run(writer.run_dir) as reader:
         assert (reader.rows(), reader.state.outcome) == (expected, Outcome.FINISHED)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import errno
 import os
 import sqlite3
 import sys
@@ -24,6 +25,8 @@ import pytest
 
 OPEN_CREATE, OPEN_JOURNALS = 0x4, 0x800 | 0x4000 | 0x80000
 OK, READONLY, FULL, CANTOPEN, IOERR_WRITE, IOERR_FSYNC = 0, 8, 13, 14, 778, 1034
+
+ERRORS = {READONLY: errno.EROFS, FULL: errno.ENOSPC}
 
 X_OPEN = CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, c_int, POINTER(c_int))
 X_DELETE = CFUNCTYPE(c_int, c_void_p, c_void_p, c_int)
@@ -96,12 +99,20 @@ class Disk:
     kept: list[Any] = field(default_factory=list[Any])
 
     def note(self, call: Call) -> int:
-        if not Path(call.path).is_relative_to(self.root) or call.path.endswith("-shm"):
-            return OK
-        code = self.verdict(call)
+        code = self.judge(call)
         if code == OK:
-            self.calls.append(call)
+            self.keep(call)
         return code
+
+    def judge(self, call: Call) -> int:
+        return self.verdict(call) if self._seen(call) else OK
+
+    def keep(self, call: Call) -> None:
+        if self._seen(call):
+            self.calls.append(call)
+
+    def _seen(self, call: Call) -> bool:
+        return Path(call.path).is_relative_to(self.root) and not call.path.endswith("-shm")
 
 
 def library() -> ctypes.CDLL:
@@ -211,26 +222,39 @@ def _methods(disk: Disk, real: Methods) -> Methods:
     return ours
 
 
+def _asked(disk: Disk, call: Call) -> Call:
+    code = disk.judge(call)
+    if code != OK:
+        raise OSError(ERRORS.get(code, errno.EIO), "refused by the recorded disk", call.path)
+    return call
+
+
 def _note_folders(disk: Disk, patch: pytest.MonkeyPatch) -> None:
     """What the store does itself, without SQLite."""
     real_fsync, real_replace, real_unlink, real_mkdir = os.fsync, os.replace, os.unlink, os.mkdir
 
     def fsync(descriptor: int) -> None:
-        real_fsync(descriptor)
         path = Path(f"/proc/self/fd/{descriptor}").readlink()
-        disk.note(Call("sync folder" if path.is_dir() else "sync", str(path)))
+        call = _asked(disk, Call("sync folder" if path.is_dir() else "sync", str(path)))
+        real_fsync(descriptor)
+        disk.keep(call)
 
     def replace(source: Any, to: Any) -> None:
+        call = _asked(disk, Call("rename", str(source), to=str(to)))
         real_replace(source, to)
-        disk.note(Call("rename", str(source), to=str(to)))
+        disk.keep(call)
 
     def unlink(path: Any, **more: Any) -> None:
+        call = Call("unlink", str(path))
+        if Path(path).exists():  # of a name that is not there every file system says so first
+            _asked(disk, call)
         real_unlink(path, **more)
-        disk.note(Call("unlink", str(path)))
+        disk.keep(call)
 
     def mkdir(path: Any, *more: Any) -> None:
+        call = _asked(disk, Call("mkdir", str(path)))
         real_mkdir(path, *more)
-        disk.note(Call("mkdir", str(path)))
+        disk.keep(call)
 
     for name, function in (("fsync", fsync), ("replace", replace), ("unlink", unlink), ("mkdir", mkdir)):
         patch.setattr(os, name, function)
