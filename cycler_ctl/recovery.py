@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cycler_ctl.errors import StoreError
 from cycler_ctl.store.info import RUN_ID, RunInfo
+from cycler_ctl.store.published import rows_beyond
 from cycler_ctl.store.reader import RunOverview, list_runs, open_run
 from cycler_ctl.store.segment import Ending
 from cycler_ctl.store.writer import RunWriter, reopen_run
@@ -56,14 +58,29 @@ def _reason(overview: RunOverview, on_durable: Told, utc: Utc) -> str | None:
     if state.state == "interrupted":
         return state.reason
     try:
-        writer = reopen_run(overview.path, on_durable=on_durable, utc=utc)
+        writer = _reopened(overview.path, on_durable, utc)
     except StoreError as error:
         log.warning("run %s: %s", overview.run, error)
-        return f"{INTERRUPTED}, and its record cannot be written: {error}"
+        return (
+            f"{INTERRUPTED}, and its record cannot be written: {error}; 'cycler-ctl repair {overview.run}' looks at it"
+        )
     writer.interrupt(INTERRUPTED)
     if not writer.close(CLOSE_S):
         log.error("run %s: %s", overview.run, writer.failed)
     return INTERRUPTED
+
+
+def _reopened(run_dir: Path, on_durable: Told, utc: Utc) -> RunWriter:
+    """In an epoch of its own where the disk took back what it had kept, so that no number comes to denote another row."""
+    with open_run(run_dir) as reader:
+        published, last, (alive_s, _) = rows_beyond(run_dir.parent.parent, reader), reader.last_seq, reader.alive
+    if not published:
+        return reopen_run(run_dir, on_durable=on_durable, utc=utc)
+    text = f"a broker has rows up to {published}, the record ends at {last}: the disk lost what it said it had kept"
+    log.error("run %s: %s; look at the disk", run_dir.name, text)
+    writer = reopen_run(run_dir, on_durable=on_durable, utc=utc, epoch=secrets.randbits(48))
+    writer.append(events=[EventRecord(alive_s, utc(), EventKind.WARNING, {"source": "store", "text": text})])
+    return writer
 
 
 def acknowledge_run(run_dir: Path, by: str, *, on_durable: Told, utc: Utc) -> None:

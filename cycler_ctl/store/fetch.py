@@ -16,10 +16,15 @@ def run_row(connection: sqlite3.Connection) -> dict[str, Any]:
     try:
         row: dict[str, Any] | None = cursor.execute("SELECT * FROM run").fetchone()
     except sqlite3.Error as error:
-        raise StoreError(f"cannot read the run: {error}") from error
+        raise StoreError(f"cannot read the run: {_why(error)}") from error
     if row is None:
         raise StoreError("the run file does not say which run it is")
     return row
+
+
+def _why(error: sqlite3.Error) -> str:
+    damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+    return f"{error}; 'cycler-ctl repair' with the run's id makes a damaged file anew" if damaged else str(error)
 
 
 def _named(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> dict[str, Any]:
@@ -39,4 +44,4 @@ def fetch(connection: sqlite3.Connection, sql: str, values: tuple[int, ...]) -> 
     try:
         return connection.execute(sql, values).fetchall()
     except sqlite3.Error as error:
-        raise StoreError(f"cannot read the run: {error}") from error
+        raise StoreError(f"cannot read the run: {_why(error)}") from error

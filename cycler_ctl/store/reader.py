@@ -24,7 +24,7 @@ from cycler_ctl.store.codec import (
 )
 from cycler_ctl.store.fetch import NEWEST, fetch, query, run_row
 from cycler_ctl.store.info import RunInfo, info_from
-from cycler_ctl.store.segment import APPLICATION_ID, open_for_reading, segment_paths
+from cycler_ctl.store.segment import APPLICATION_ID, open_for_reading, schema_version, segment_paths
 from protocols.record import CycleSummary, EventRecord, Outcome, Row, StepSummary
 
 if TYPE_CHECKING:
@@ -271,6 +271,7 @@ def _state_from(values: Mapping[str, Any]) -> RunState:
 def _first_numbers(connection: sqlite3.Connection, path: Path) -> tuple[dict[str, int], int]:
     if fetch(connection, "PRAGMA application_id", ()) != [(APPLICATION_ID,)]:
         raise StoreError(f"{path} was not written by cycler-ctl")
+    schema_version(connection, path)
     return _understood(_first_of, run_row(connection))
 
 

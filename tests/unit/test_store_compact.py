@@ -196,9 +196,11 @@ def test_a_file_of_schema_1_is_read_and_its_run_goes_on_in_a_new_file(tmp_path: 
         assert (reader.rows(), reader.state.outcome) == (rows, Outcome.FINISHED)
 
 
-def test_a_file_of_a_newer_program_is_refused_for_writing(tmp_path: Path) -> None:
+def test_a_file_of_a_newer_program_is_neither_read_nor_written(tmp_path: Path) -> None:
     path = old_file(tmp_path / "runs" / INFO.run, [])
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match=r"has schema 99, this program knows 2: use a newer cycler-ctl"):
         reopen_run(path.parent, on_durable=lambda run: None, options=QUICK)
+    with pytest.raises(StoreError, match="use a newer cycler-ctl"):
+        open_run(path)
