@@ -93,10 +93,10 @@ def objection(found_V: float, last: LastSeen | None, safety_V: Window | None) ->
 
 def floating(seen_V: Sequence[float]) -> str | None:
     """Why these are no cell's: an input that hangs in the air is charged by its own bias current."""
-    moved_V = max(seen_V) - min(seen_V)
-    if moved_V <= FLOATING_V:
+    if all(abs(one_V - other_V) <= FLOATING_V for one_V in seen_V for other_V in seen_V):
         return None
-    return f"the voltage at rest moved by {moved_V:.3g} V between two looks: a lead is open, or its contact bad"
+    looks = ", ".join(f"{one_V:.4g} V" for one_V in seen_V)
+    return f"the voltage at rest does not stand still ({looks}): a lead is open, or its contact bad"
 
 
 @dataclass(frozen=True, slots=True)
