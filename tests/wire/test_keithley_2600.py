@@ -15,10 +15,8 @@ from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkClosed, LinkTimeout
 from cycler_ctl.instrument import Channel, ConstantCurrent, ConstantVoltage, Flag, Instrument, Link, Rest, Setpoint
 from cycler_ctl.link.opening import open_link
-from cycler_ctl.testing.contract import Case, ContractBroken, check_contract
-from drivers.keithley_2600 import DRIVER, Options, Output, SourceMeter, connect
+from drivers.keithley_2600 import DRIVER, Options
 from drivers.keithley_2600_settings import MEASURED, parse_identity, parse_reading
-from drivers.keithley_2600_wire import Tsp, safe_off
 from sim_hardware.faults import Line, LineFault
 from sim_hardware.keithley2400 import Keithley2400
 from sim_hardware.keithley2600 import Keithley2600
@@ -32,8 +30,6 @@ CHARGE = ConstantCurrent(200e-6, WINDOW_V)
 DISCHARGE = ConstantCurrent(-200e-6, WINDOW_V)
 REST = Rest(WINDOW_V)
 WIRE = replace(DRIVER.link, timeout_s=0.2)  # the simulated instrument answers at once, but this machine may be busy
-WIRES = pytest.mark.parametrize("backend", [None, "visa"])
-MODELS = ("2602B", "2601A", "2612", "2635B", "2636A")
 OUTPUTS = pytest.mark.parametrize("output", ["a", "b"])
 DEAD_MAN_S = 15.0
 
@@ -77,7 +73,6 @@ def loads(model: str, load: Load | None = None) -> tuple[Load, ...]:
 async def bench(
     load: Load | None = None,
     options: Options | None = None,
-    backend: str | None = None,
     *,
     model: str = "2602B",
     sim_class: type[Keithley2600] = Keithley2600,
@@ -90,61 +85,11 @@ async def bench(
     line = Line(sim)
     async with (
         serve_tcp(line) as endpoint,
-        open_link(endpoint.address, WIRE, clock, backend=backend) as link,
+        open_link(endpoint.address, WIRE, clock) as link,
         DRIVER.connect(link, options or Options()) as instrument,
     ):
         yield Bench(sim, line, link, instrument, time)
     assert abuse is None or sim.truth()["abuse"] == abuse
-
-
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("options", [Options(), Options(regulation="current")])
-async def test_every_model_keeps_the_contract(model: str, options: Options) -> None:
-    clock = SystemClock()
-    case = Case(options, current_A=200e-6, window_V=WINDOW_V)
-    sim = Keithley2600(loads(model), clock.now, model=model)
-    async with serve_tcp(Line(sim)) as endpoint:
-        await check_contract(DRIVER, lambda: open_link(endpoint.address, WIRE, clock), case)
-    assert sim.truth()["abuse"] == ()
-
-
-async def test_the_contract_holds_through_pyvisa_too() -> None:
-    clock = SystemClock()
-    case = Case(Options(), current_A=200e-6, window_V=WINDOW_V)
-    sim = Keithley2600(loads("2611B"), clock.now, model="2611B")
-    async with serve_tcp(Line(sim)) as endpoint:
-        await check_contract(DRIVER, lambda: open_link(endpoint.address, WIRE, clock, backend="visa"), case)
-
-
-async def test_the_contract_holds_on_a_serial_port() -> None:
-    pytest.importorskip("pty")
-    clock = SystemClock()
-    case = Case(Options(), current_A=200e-6, window_V=WINDOW_V)
-    async with serve_pty(Line(Keithley2600(loads("2602B"), clock.now))) as endpoint:
-        await check_contract(DRIVER, lambda: open_link(endpoint.address, WIRE, clock), case)
-
-
-class NeverOff(Output):
-    async def turn_off(self) -> None:
-        """Says so, and does not."""
-
-
-async def test_a_2600_driver_that_breaks_a_rule_is_found(provokes: Provokes) -> None:
-    provokes("another function or range with the output on")
-
-    @asynccontextmanager
-    async def never_off(link: Link, options: Options) -> AsyncGenerator[Instrument]:
-        async with connect(link, options) as instrument:
-            outputs = {"a": NeverOff(Tsp(link, ("a", "b"), DEAD_MAN_S), "a", "2602B", options)}
-            yield SourceMeter(Tsp(link), instrument.identity, outputs)
-            await safe_off(link)
-
-    clock = SystemClock()
-    case = Case(Options(), current_A=200e-6, window_V=WINDOW_V)
-    async with serve_tcp(Line(Keithley2600(loads("2602B"), clock.now))) as endpoint:
-        spec = replace(DRIVER, connect=never_off)
-        with pytest.raises(ContractBroken, match="turned off does not read as on"):
-            await check_contract(spec, lambda: open_link(endpoint.address, WIRE, clock), case)
 
 
 @OUTPUTS
@@ -658,19 +603,6 @@ async def test_a_full_error_queue_of_others_stops_nothing_and_is_gone() -> None:
 # The wire
 
 
-@pytest.mark.parametrize("kind", ["garble", "truncate"])
-async def test_a_mangled_reading_is_never_a_number(kind: str) -> None:
-    async with bench() as b:
-        await b.channel.apply(CHARGE)
-        for _ in range(4):
-            b.inject(kind, b"measure.iv")
-            with pytest.raises((BadReply, LinkTimeout)) as caught:
-                await b.channel.read()
-            if caught.type is LinkTimeout:
-                await b.instrument.resync()
-        assert (await b.channel.read()).current_A == pytest.approx(200e-6, rel=0.02)
-
-
 HALF = "1.999980000e-04\t3.700123000e+00\ttrue" + "\t1.000000000e+00" * 6
 
 
@@ -697,39 +629,6 @@ def test_an_overflow_or_another_spelling_is_an_error_never_a_number(value: str) 
         parse_reading(f"{half}\t{half}".split("\t"))
 
 
-@WIRES
-async def test_a_late_reading_is_never_the_answer_to_the_next_question(backend: str | None) -> None:
-    async with bench(backend=backend) as b:
-        await b.channel.apply(CHARGE)
-        b.inject("merge", b"measure.iv")  # held back until the instrument is next spoken to
-        with pytest.raises(LinkTimeout):
-            await b.channel.read()
-        with pytest.raises(LinkTimeout):
-            await b.channel.read()
-        await b.instrument.resync()
-        await b.channel.apply(DISCHARGE)
-        assert (await b.channel.read()).current_A == pytest.approx(-200e-6, rel=0.02)
-
-
-async def test_off_gets_through_a_link_that_is_out_of_step() -> None:
-    async with bench() as b:
-        await b.channel.apply(CHARGE)
-        b.inject("drop", b"measure.iv")
-        with pytest.raises(LinkTimeout):
-            await b.channel.read()
-        await b.channel.turn_off()
-        assert b.is_off()
-
-
-async def test_off_survives_a_lost_command_and_a_garbled_answer() -> None:
-    async with bench() as b:
-        await b.channel.apply(CHARGE)
-        b.inject("lose", b"offmode = smua")
-        b.inject("garble", b"print")
-        await b.channel.turn_off()
-        assert b.is_off()
-
-
 async def test_off_that_is_never_confirmed_is_an_error_and_the_dead_man_ends_it() -> None:
     async with bench() as b:
         await b.channel.apply(CHARGE)
@@ -743,35 +642,12 @@ async def test_off_that_is_never_confirmed_is_an_error_and_the_dead_man_ends_it(
         b.line.clear_faults()
 
 
-async def test_a_cancelled_reading_does_not_keep_off_from_the_cell() -> None:
-    async with bench() as b:
-        await b.channel.apply(CHARGE)
-        b.inject("delay", b"measure.iv", seconds=0.3)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.02):
-                await b.channel.read()
-        await b.channel.turn_off()
-        assert b.is_off()
-
-
 async def run_until_the_connection_breaks(line: Line, address: str) -> None:
     clock = SystemClock()
     async with open_link(address, WIRE, clock) as link, DRIVER.connect(link, Options()) as instrument:
         await instrument.channels["a"].apply(CHARGE)
         line.inject(LineFault("disconnect", 1, b"measure.iv"))
         await instrument.channels["a"].read()
-
-
-async def test_a_dead_socket_is_an_error_and_the_next_connection_begins_with_off() -> None:
-    clock = SystemClock()
-    sim = Keithley2600(loads("2602B"), clock.now)
-    line = Line(sim)
-    async with serve_tcp(line) as endpoint:
-        with pytest.raises(LinkClosed):
-            await run_until_the_connection_breaks(line, endpoint.address)
-        assert sim.truth()["output_on"]
-        async with open_link(endpoint.address, WIRE, clock) as link, DRIVER.connect(link, Options()):
-            assert not sim.truth()["output_on"]
 
 
 @pytest.mark.parametrize("model", ["2602B", "2635A"])

@@ -12,15 +12,12 @@ from judged import Provokes
 from pydantic import ValidationError
 
 from cycler_ctl.clock import SystemClock
-from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkClosed, LinkError, LinkTimeout
+from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
 from cycler_ctl.instrument import Channel, ConstantCurrent, ConstantVoltage, Flag, Instrument, Link, Rest, Setpoint
 from cycler_ctl.link.opening import open_link
-from cycler_ctl.testing.contract import Case, ContractBroken, check_contract, check_safe_off
-from drivers.rs_ngu import DRIVER, Options, PowerSupply, connect
-from drivers.rs_ngu_output import Output
-from drivers.rs_ngu_ratings import MODELS
+from cycler_ctl.testing.contract import Case, check_safe_off
+from drivers.rs_ngu import DRIVER, Options
 from drivers.rs_ngu_settings import SOURCE, Drive, parse_identity, parse_reading
-from drivers.rs_ngu_wire import safe_off, selector
 from sim_hardware.faults import Line, LineFault
 from sim_hardware.keithley2400 import Keithley2400
 from sim_hardware.loads import Battery, Load
@@ -34,7 +31,6 @@ DISCHARGE = ConstantCurrent(-200e-6, WINDOW_V)
 BIG_CHARGE = ConstantCurrent(5e-3, WINDOW_V)
 REST = Rest(WINDOW_V)
 WIRE = replace(DRIVER.link, timeout_s=0.2)  # the simulated instrument answers at once, but this machine may be busy
-WIRES = pytest.mark.parametrize("backend", [None, "visa"])
 NGUS = pytest.mark.parametrize("model", ["ngu201", "ngu401"])
 
 
@@ -69,7 +65,6 @@ class Bench:
 async def bench(
     load: Load | None = None,
     options: Options | None = None,
-    backend: str | None = None,
     *,
     model: str = "ngu401",
     sim_class: type[RsNgu] = RsNgu,
@@ -81,21 +76,11 @@ async def bench(
     line = Line(sim)
     async with (
         serve_tcp(line) as endpoint,
-        open_link(endpoint.address, WIRE, clock, backend=backend) as link,
+        open_link(endpoint.address, WIRE, clock) as link,
         DRIVER.connect(link, options or Options()) as instrument,
     ):
         yield Bench(sim, line, link, instrument)
     assert abuse is None or sim.truth()["abuse"] == abuse
-
-
-@pytest.mark.parametrize(("model", "backend"), [("ngu201", None), ("ngu401", "visa")])
-async def test_both_ngus_keep_the_contract_over_every_wire(model: str, backend: str | None) -> None:
-    clock = SystemClock()
-    case = Case(Options(), current_A=200e-6, window_V=WINDOW_V)
-    sim = RsNgu(Battery(3.7, 50.0), clock.now, model=model)
-    async with serve_tcp(Line(sim)) as endpoint:
-        await check_contract(DRIVER, lambda: open_link(endpoint.address, WIRE, clock, backend=backend), case)
-    assert sim.truth()["abuse"] == ()
 
 
 async def test_safe_off_ends_what_somebody_left_on_an_ngm202() -> None:
@@ -105,29 +90,6 @@ async def test_safe_off_ends_what_somebody_left_on_an_ngm202() -> None:
     async with serve_tcp(Line(sim)) as endpoint:
         await check_safe_off(DRIVER, lambda: open_link(endpoint.address, WIRE, clock), case)
     assert not sim.truth()["output_on"]
-
-
-class NeverOff(Output):
-    async def turn_off(self) -> None:
-        """Says so, and does not."""
-
-
-async def test_an_ngu_driver_that_breaks_a_rule_is_found(provokes: Provokes) -> None:
-    provokes("another function or range with the output on")
-
-    @asynccontextmanager
-    async def never_off(link: Link, options: Options) -> AsyncGenerator[Instrument]:
-        async with connect(link, options) as instrument:
-            stubborn = NeverOff(selector(link, "NGU401", "1"), MODELS["NGU401"], "EXT")
-            yield PowerSupply(link, instrument.identity, {"1": stubborn})
-            await safe_off(link)
-
-    clock = SystemClock()
-    case = Case(Options(), current_A=200e-6, window_V=WINDOW_V)
-    async with serve_tcp(Line(RsNgu(Battery(3.7, 50.0), clock.now))) as endpoint:
-        spec = replace(DRIVER, connect=never_off)
-        with pytest.raises(ContractBroken, match="turned off does not read as on"):
-            await check_contract(spec, lambda: open_link(endpoint.address, WIRE, clock), case)
 
 
 @NGUS
@@ -420,12 +382,6 @@ async def test_one_reading_is_one_exchange() -> None:
         assert len(b.sent()) == before + 1
 
 
-async def test_leaving_turns_the_output_off() -> None:
-    async with bench() as b:
-        await b.channel.apply(CHARGE)
-    assert b.is_off()
-
-
 async def test_another_instrument_at_the_address_is_refused_by_name() -> None:
     clock = SystemClock()
     wire = replace(WIRE, timeout_s=0.1)
@@ -657,74 +613,6 @@ def test_an_overflow_another_mode_or_a_hot_instrument_is_an_error_never_a_number
         parse_reading("?", f"{half};{half}", DRIVE)
 
 
-@pytest.mark.parametrize("kind", ["garble", "truncate"])
-async def test_a_mangled_reading_is_never_a_wrong_number(kind: str) -> None:
-    async with bench() as b:
-        await b.channel.apply(CHARGE)
-        for _ in range(4):
-            b.inject(kind, b":READ?")
-            with pytest.raises((BadReply, LinkTimeout)) as caught:
-                await b.channel.read()
-            if caught.type is LinkTimeout:
-                await b.instrument.resync()
-        assert (await b.channel.read()).current_A == pytest.approx(200e-6, rel=0.02)
-
-
-@WIRES
-@pytest.mark.parametrize("model", ["ngu401", "ngm202"])
-async def test_a_late_reading_is_never_the_answer_to_the_next_question(backend: str | None, model: str) -> None:
-    async with bench(backend=backend, model=model) as b:
-        await b.channel.apply(BIG_CHARGE)
-        b.inject("merge", b":READ?")  # held back until the instrument is next spoken to
-        with pytest.raises(LinkTimeout):
-            await b.channel.read()
-        with pytest.raises(LinkTimeout):
-            await b.channel.read()
-        await b.instrument.resync()
-        await b.channel.apply(REST)
-        assert abs((await b.channel.read()).current_A) < 5e-6
-
-
-async def test_off_gets_through_a_link_that_is_out_of_step() -> None:
-    async with bench() as b:
-        await b.channel.apply(CHARGE)
-        b.inject("drop", b":READ?")
-        with pytest.raises(LinkTimeout):
-            await b.channel.read()
-        await b.channel.turn_off()
-        assert b.is_off()
-
-
-@pytest.mark.parametrize("model", ["ngu401", "ngm202"])
-async def test_off_survives_a_lost_command_and_a_garbled_answer(model: str) -> None:
-    async with bench(model=model) as b:
-        await b.channel.apply(BIG_CHARGE)
-        b.inject("lose", b":OUTP 0")
-        b.inject("garble", b":OUTP?")
-        await b.channel.turn_off()
-        assert b.is_off()
-
-
-async def test_off_that_is_never_confirmed_is_an_error() -> None:
-    async with bench() as b:
-        await b.channel.apply(CHARGE)
-        b.sim.set_fault("welded", value=True)
-        with pytest.raises(DeviceFault, match="could not be confirmed off: it answers :OUTP 1"):
-            await b.channel.turn_off()
-        b.sim.set_fault("welded", value=False)
-
-
-async def test_a_cancelled_reading_does_not_keep_off_from_the_cell() -> None:
-    async with bench() as b:
-        await b.channel.apply(CHARGE)
-        b.inject("delay", b":READ?", seconds=0.3)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.02):
-                await b.channel.read()
-        await b.channel.turn_off()
-        assert b.is_off()
-
-
 async def test_a_full_error_queue_of_others_stops_nothing_and_is_gone() -> None:
     async with bench() as b:
         await b.channel.apply(CHARGE)
@@ -746,44 +634,3 @@ async def test_a_setting_that_is_complained_of_is_refused_with_the_instruments_o
         with pytest.raises(DeviceFault, match="refuses; it reports -113"):
             await b.channel.apply(DISCHARGE)
         assert b.is_off()
-
-
-async def run_until_the_connection_breaks(line: Line, address: str) -> None:
-    clock = SystemClock()
-    async with open_link(address, WIRE, clock) as link, DRIVER.connect(link, Options()) as instrument:
-        await instrument.channels["1"].apply(CHARGE)
-        line.inject(LineFault("disconnect", 1, b":READ?"))
-        await instrument.channels["1"].read()
-
-
-async def test_a_dead_socket_is_an_error_and_the_next_connection_begins_with_off() -> None:
-    clock = SystemClock()
-    sim = RsNgu(Battery(3.7, 50.0), clock.now)
-    line = Line(sim)
-    async with serve_tcp(line) as endpoint:
-        with pytest.raises(LinkClosed):
-            await run_until_the_connection_breaks(line, endpoint.address)
-        assert sim.truth()["output_on"]
-        async with open_link(endpoint.address, WIRE, clock) as link, DRIVER.connect(link, Options()):
-            assert not sim.truth()["output_on"]
-
-
-async def test_a_socket_somebody_else_holds_is_an_error() -> None:
-    clock = SystemClock()
-    sim = RsNgu(Battery(3.7, 50.0), clock.now)
-    async with serve_tcp(Line(sim)) as endpoint, open_link(endpoint.address, WIRE, clock):
-        with pytest.raises(LinkError):
-            async with open_link(endpoint.address, WIRE, clock) as link, DRIVER.connect(link, Options()):
-                pass
-
-
-async def test_many_faults_in_a_row_end_off_or_in_an_error_never_in_silence() -> None:
-    async with bench() as b:
-        for kind in ("drop", "garble", "truncate", "merge", "lose"):
-            await b.channel.apply(CHARGE)
-            b.inject(kind, b"?")
-            try:
-                await b.channel.apply(ConstantCurrent(-5e-3, WINDOW_V))
-            except InstrumentError:
-                assert b.is_off()
-                await b.instrument.resync()
