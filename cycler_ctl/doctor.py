@@ -15,6 +15,7 @@ from cycler_ctl.config import VARIABLE, Config, find_config, load_config
 from cycler_ctl.driver_facts import all_specs, facts, lines
 from cycler_ctl.errors import CyclerError
 from cycler_ctl.finding import MEND, OK, Finding
+from cycler_ctl.folding import columns, folded
 from cycler_ctl.plugins import driver_names, load_driver
 
 PACKAGES = ("cycler_ctl", "drivers", "protocols", "sim_hardware")
@@ -144,7 +145,7 @@ def show_doctor(config: Path | None, *, as_json: bool) -> int:
         sys.stdout.write(json.dumps([asdict(one) for one in found]) + "\n")
     else:
         for one in found:
-            sys.stdout.write(f"{one.mark}  {one.what}: {one.message}\n")
+            sys.stdout.write(folded(f"{one.mark}  {one.what}: {one.message}", columns()) + "\n")
     return 0 if all(one.ok for one in found) else 1
 
 
@@ -154,5 +155,5 @@ def show_drivers(*, as_json: bool) -> int:
         sys.stdout.write(json.dumps([facts(name, spec) for name, spec in specs.items()]) + "\n")
         return 0
     for name, spec in specs.items():
-        sys.stdout.writelines(f"{line}\n" for line in lines(name, spec))
+        sys.stdout.writelines(f"{folded(line, columns())}\n" for line in lines(name, spec))
     return 0

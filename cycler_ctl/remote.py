@@ -10,9 +10,12 @@ from threading import Event
 
 from cycler_ctl.client import Answer, Client
 from cycler_ctl.config import find_config, load_config
+from cycler_ctl.folding import columns, folded
 from cycler_ctl.start import overrides_of, read_order, who
 
 LOOK_EVERY_S = 1.0
+HEADS = ("channel", "state", "output", "cycle", "step")
+SHOWN = ("channel", "state", "energised", "cycle", "step")
 
 
 def client_of(config: Path | None) -> Client:
@@ -93,23 +96,24 @@ def say_share_trouble(config: Path | None) -> None:
 
 
 def print_channels(channels: Sequence[Answer]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    sys.stdout.writelines(f"{line}\n" for line in channel_lines(channels, columns()))
 
-    table = Table(box=None, pad_edge=False)
-    for name in ("channel", "state", "output", "verified", "run", "cycle", "step"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("reason")
-    for one in channels:
-        table.add_row(
-            *(
-                cell_text(one, key)
-                for key in ("channel", "state", "energised", "verified", "run", "cycle", "step", "reason")
-            )
-        )
-    console = Console()
-    console.width = max(console.width, 120)  # a run id is there to be copied whole
-    console.print(table)
+
+def channel_lines(channels: Sequence[Answer], width: int | None) -> list[str]:
+    """A table, and below each channel what may be long: its run, to be copied whole, and why it is as it is."""
+    rows = [HEADS, *(tuple(cell_text(one, key) for key in SHOWN) for one in channels)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    found = table[:1]
+    for line, one in zip(table[1:], channels, strict=True):
+        found += [line, *(folded(f"    {more}", width) for more in _more(one))]
+    return found
+
+
+def _more(channel: Answer) -> list[str]:
+    said = {"run": cell_text(channel, "run"), "verified": cell_text(channel, "verified")}
+    head = ", ".join(f"{name} {value}" for name, value in said.items() if value)
+    return [text for text in (head, cell_text(channel, "reason")) if text]
 
 
 def cell_text(channel: Answer, key: str) -> str:
