@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cycler_ctl.instrument import Accuracy, Protection, Ratings, VoltageAccuracy
+from drivers.source_measure import HIGHEST_V
 
 Row = tuple[float, float, float, float, float]
 Spec = tuple[Row, ...]
 
-HIGHEST_V = 20.0  # the 20 V range carries the full current; above it is nothing a cell needs
 
 # (range, source gain and offset, measure gain and offset); sinking is worse and is accounted for in accuracy().
 SPEC_2400: Spec = (

@@ -5,13 +5,12 @@ Page numbers are those of the 2400 Series user's manual, 2400S-900-01 Rev. K; fi
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
-from cycler_ctl.errors import BadReply, DeviceFault, Overflow
+from cycler_ctl.errors import BadReply, Overflow
 from cycler_ctl.instrument import (
     Asking,
     ConstantCurrent,
@@ -21,15 +20,20 @@ from cycler_ctl.instrument import (
     Rest,
     Setpoint,
     Window,
-    held_by,
 )
 from drivers import scpi
-from drivers.keithley_2400_ratings import HIGHEST_V, SPECS, Spec
+from drivers.keithley_2400_ratings import SPECS, Spec
 from drivers.scpi import Setting
-
-CLAMP_MARGIN_V = (
-    0.5  # a current source's voltage limit lies so far beyond the window (p. 3-22: a cell above it is dumped)
+from drivers.source_measure import (
+    HIGHEST_V,
+    check_below_limit,
+    check_way,
+    check_window,
+    clamp_V,
+    current_range,
+    voltage_range,
 )
+
 VOLTAGE_RANGES_V = (0.2, 2.0, 20.0)
 VOLTAGE_STEP = 2.5e-5  # programming resolution as a fraction of range, SPEC-2400
 CURRENT_STEP = 5e-5
@@ -121,7 +125,7 @@ def drive_for(setpoint: Setpoint, regulation: str, spec: Spec, seen_V: float) ->
         case ConstantCurrent(current_A=current_A) if current_A == 0:
             return rest_drive(spec)
         case ConstantCurrent(current_A=current_A, window_V=window_V):
-            _check_window(window_V)
+            check_window(window_V)
             if regulation == "current":
                 return _current_source(current_A, window_V, spec)
             edge_V = window_V[1] if current_A > 0 else window_V[0]
@@ -132,13 +136,10 @@ def drive_for(setpoint: Setpoint, regulation: str, spec: Spec, seen_V: float) ->
 
 def check_direction(setpoint: Setpoint, drive: Drive, seen_V: float) -> None:
     """DeviceFault for a cell beyond the limit, or beyond the edge it is to be driven to: it would go the other way."""
-    if drive.function == CURR and abs(seen_V) >= drive.limit:
-        raise DeviceFault(f"the cell at {seen_V:g} V is beyond the limit of {drive.limit:g} V: not connected")
-    beyond = isinstance(setpoint, ConstantCurrent) and (drive.level - seen_V) * setpoint.current_A <= 0
-    if drive.function == VOLT and beyond:
-        raise DeviceFault(
-            f"the cell at {seen_V:g} V is beyond the window's edge of {drive.level:g} V: the current would flow back"
-        )
+    if drive.function == VOLT:
+        check_way(setpoint, drive.level, seen_V)
+    else:
+        check_below_limit(seen_V, drive.limit)
 
 
 def drive_settings(drive: Drive, quiet_level: float, held_limit: float) -> Iterator[Setting]:
@@ -229,29 +230,16 @@ def flags_of(status: int) -> frozenset[Flag]:
 
 
 def _current_source(current_A: float, window_V: Window, spec: Spec) -> Drive:
-    limit_V = min(max(abs(edge_V) for edge_V in window_V) + CLAMP_MARGIN_V, HIGHEST_V)
-    return Drive(CURR, _current_range(current_A, spec), _voltage_range(limit_V), current_A, limit_V)
+    limit_V = clamp_V(window_V)
+    return Drive(
+        CURR,
+        current_range(current_A, (row[0] for row in spec)),
+        voltage_range((limit_V,), VOLTAGE_RANGES_V),
+        current_A,
+        limit_V,
+    )
 
 
 def _voltage_source(level_V: float, limit_A: float, held_V: tuple[float, ...], spec: Spec) -> Drive:
-    source_range_V = _voltage_range(max(abs(voltage_V) for voltage_V in held_V))
-    return Drive(VOLT, source_range_V, _current_range(limit_A, spec), level_V, limit_A)
-
-
-def _check_window(window_V: Window) -> None:
-    low_V, high_V = window_V
-    if not (math.isfinite(low_V) and math.isfinite(high_V) and low_V < high_V):
-        raise DeviceFault(f"a current needs a voltage window with two finite edges, not {low_V} V to {high_V} V")
-    _voltage_range(max(abs(low_V), abs(high_V)))
-
-
-def _current_range(current_A: float, spec: Spec) -> float:
-    if not (current_A and held_by(spec[-1][0], abs(current_A))):
-        raise DeviceFault(f"{current_A} A cannot be set: this instrument does up to {spec[-1][0]} A")
-    return next(row[0] for row in spec if held_by(row[0], abs(current_A)))
-
-
-def _voltage_range(voltage_V: float) -> float:
-    if not voltage_V <= HIGHEST_V:
-        raise DeviceFault(f"{voltage_V} V cannot be set: this driver goes up to {HIGHEST_V} V")
-    return next(range_V for range_V in VOLTAGE_RANGES_V if voltage_V <= range_V)
+    source_range_V = voltage_range(held_V, VOLTAGE_RANGES_V)
+    return Drive(VOLT, source_range_V, current_range(limit_A, (row[0] for row in spec)), level_V, limit_A)

@@ -7,11 +7,11 @@ ranges of the 2461 are those of its manual (2461-901-01 Rev. A p. 6-97), all els
 from __future__ import annotations
 
 from cycler_ctl.instrument import Accuracy, Protection, Ratings, VoltageAccuracy
+from drivers.source_measure import HIGHEST_V
 
 Row = tuple[float, float, float, float, float]
 Spec = tuple[Row, ...]
 
-HIGHEST_V = 20.0  # the 20 V range carries the full current; above it is nothing a cell needs
 REST_RANGE_A = 1e-6  # of every model; below it a current source settles slowly
 
 # (range, source gain and offset, measure gain and offset); sinking is worse and is accounted for in accuracy().

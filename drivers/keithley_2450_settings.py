@@ -5,19 +5,26 @@ Page numbers are those of the 2450's reference manual, 2450-901-01 Rev. B, where
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
 from cycler_ctl.errors import BadReply, DeviceFault, Overflow
-from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window, held_by
+from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
 from drivers import scpi
-from drivers.keithley_2450_ratings import HIGHEST_V, OVERRANGE, REST_RANGE_A, SMALLEST_LIMIT, Spec
+from drivers.keithley_2450_ratings import OVERRANGE, REST_RANGE_A, SMALLEST_LIMIT, Spec
 from drivers.scpi import Setting
+from drivers.source_measure import (
+    HIGHEST_V,
+    check_below_limit,
+    check_way,
+    check_window,
+    clamp_V,
+    current_range,
+    voltage_range,
+)
 
-CLAMP_MARGIN_V = 0.5  # a current source's voltage limit lies so far beyond the window: a cell above it is dumped
 VOLTAGE_RANGES_V = (0.2, 2.0, 20.0)  # those that every model has (2461 p. 6-97)
 VOLTAGE_STEP, CURRENT_STEP = 2.5e-5, 5e-5  # programming resolution as a fraction of range, SPEC-2450
 QUIET_LIMIT = 0.11  # and so little is let through on switching on
@@ -100,7 +107,7 @@ def drive_for(setpoint: Setpoint, regulation: str, spec: Spec, seen_V: float) ->
         case ConstantCurrent(current_A=current_A) if current_A == 0:
             return rest_drive()
         case ConstantCurrent(current_A=current_A, window_V=window_V):
-            _check_window(window_V)
+            check_window(window_V)
             if regulation == "current":
                 return _current_source(current_A, window_V, spec)
             edge_V = window_V[1] if current_A > 0 else window_V[0]
@@ -111,13 +118,10 @@ def drive_for(setpoint: Setpoint, regulation: str, spec: Spec, seen_V: float) ->
 
 def check_direction(setpoint: Setpoint, drive: Drive, seen_V: float) -> None:
     """DeviceFault for a cell beyond the limit, or beyond the edge it is to be driven to: it would go the other way."""
-    if drive.function == CURR and abs(seen_V) >= drive.limit:
-        raise DeviceFault(f"the cell at {seen_V:g} V is beyond the limit of {drive.limit:g} V: not connected")
-    beyond = isinstance(setpoint, ConstantCurrent) and (drive.level - seen_V) * setpoint.current_A <= 0
-    if drive.function == VOLT and beyond:
-        raise DeviceFault(
-            f"the cell at {seen_V:g} V is beyond the window's edge of {drive.level:g} V: the current would flow back"
-        )
+    if drive.function == VOLT:
+        check_way(setpoint, drive.level, seen_V)
+    else:
+        check_below_limit(seen_V, drive.limit)
 
 
 def safe_settings(terminals: str, nplc: float) -> tuple[Setting, ...]:
@@ -208,35 +212,22 @@ def flags_of(source_status: int) -> frozenset[Flag]:
 
 
 def _current_source(current_A: float, window_V: Window, spec: Spec) -> Drive:
-    limit_V = min(max(abs(edge_V) for edge_V in window_V) + CLAMP_MARGIN_V, HIGHEST_V)
-    range_V = _voltage_range(limit_V)
-    return Drive(CURR, _current_range(current_A, spec), range_V, current_A, max(limit_V, SMALLEST_LIMIT * range_V))
+    limit_V = clamp_V(window_V)
+    range_V = voltage_range((limit_V,), VOLTAGE_RANGES_V)
+    return Drive(
+        CURR,
+        current_range(current_A, (row[0] for row in spec), OVERRANGE),
+        range_V,
+        current_A,
+        max(limit_V, SMALLEST_LIMIT * range_V),
+    )
 
 
 def _voltage_source(level_V: float, limit_A: float, held_V: tuple[float, ...], spec: Spec) -> Drive:
-    range_A = _current_range(limit_A, spec)
+    range_A = current_range(limit_A, (row[0] for row in spec), OVERRANGE)
     if limit_A < SMALLEST_LIMIT * range_A:
         raise DeviceFault(
             f"a current limit of {limit_A:g} A falls between two ranges: {SMALLEST_LIMIT * range_A:g} A is the least "
             f"on the range of {range_A:g} A, which is the first to hold it"
         )
-    return Drive(VOLT, _voltage_range(max(abs(voltage_V) for voltage_V in held_V)), range_A, level_V, limit_A)
-
-
-def _check_window(window_V: Window) -> None:
-    low_V, high_V = window_V
-    if not (math.isfinite(low_V) and math.isfinite(high_V) and low_V < high_V):
-        raise DeviceFault(f"a current needs a voltage window with two finite edges, not {low_V} V to {high_V} V")
-    _voltage_range(max(abs(low_V), abs(high_V)))
-
-
-def _current_range(current_A: float, spec: Spec) -> float:
-    if not (current_A and held_by(spec[-1][0], abs(current_A))):
-        raise DeviceFault(f"{current_A} A cannot be set: this instrument does up to {spec[-1][0]} A")
-    return next(row[0] for row in spec if held_by(row[0], abs(current_A), OVERRANGE))
-
-
-def _voltage_range(voltage_V: float) -> float:
-    if not voltage_V <= HIGHEST_V:
-        raise DeviceFault(f"{voltage_V} V cannot be set: this driver goes up to {HIGHEST_V} V")
-    return next(range_V for range_V in VOLTAGE_RANGES_V if voltage_V <= range_V)
+    return Drive(VOLT, voltage_range(held_V, VOLTAGE_RANGES_V), range_A, level_V, limit_A)

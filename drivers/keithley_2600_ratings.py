@@ -7,11 +7,11 @@ sheets and to be checked. Limits as in 2600BS-901-01 Rev. F p. 9-244.
 from __future__ import annotations
 
 from cycler_ctl.instrument import Accuracy, Protection, Ratings, VoltageAccuracy
+from drivers.source_measure import HIGHEST_V
 
 Row = tuple[float, float, float, float, float]
 Spec = tuple[Row, ...]
 
-HIGHEST_V = 20.0  # every model carries its current at least so far; above it is nothing a cell needs
 REST_RANGE_A = 100e-9  # of every model
 RECOVERY_S = 3.0  # from an answer that should have come to the next exchange: 1 s for it, 1.2 s to get into step
 

@@ -5,7 +5,6 @@ Page numbers are those of 2600BS-901-01 Rev. F unless another revision is named.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,14 +19,19 @@ from cycler_ctl.instrument import (
     Rest,
     Setpoint,
     Window,
-    held_by,
 )
 from drivers import scpi
-from drivers.keithley_2600_ratings import HIGHEST_V, NUMBERS, REST_RANGE_A, spec_of, voltage_ranges_of
-
-CLAMP_MARGIN_V = (
-    0.5  # a current source's voltage limit lies so far beyond the window (Rev. B p. 2-29: else it is dumped)
+from drivers.keithley_2600_ratings import NUMBERS, REST_RANGE_A, spec_of, voltage_ranges_of
+from drivers.source_measure import (
+    HIGHEST_V,
+    check_below_limit,
+    check_way,
+    check_window,
+    clamp_V,
+    current_range,
+    voltage_range,
 )
+
 STEP = 1e-4  # of a range: coarser than any resolution
 READ_BACK = 1e-3
 QUIET_LIMIT = 0.11  # of the measure range; below a tenth the limit would be on another range of its own
@@ -111,8 +115,7 @@ def rest_drive(window_V: Window, model: str) -> Drive:
 
     The voltage is measured on the range that holds the window: beyond it the answer is an overflow, not a clamp (9-230).
     """
-    highest_V = max(abs(edge_V) for edge_V in window_V) + CLAMP_MARGIN_V
-    range_V = _voltage_range(min(highest_V, HIGHEST_V), model)
+    range_V = voltage_range((clamp_V(window_V),), voltage_ranges_of(model))
     return Drive(AMPS, REST_RANGE_A, range_V, 0.0, HIGHEST_V)
 
 
@@ -130,7 +133,7 @@ def drive_for(setpoint: Setpoint, regulation: str, model: str, seen_V: float) ->
         case ConstantCurrent(current_A=current_A, window_V=window_V) if current_A == 0:
             return rest_drive(window_V, model)
         case ConstantCurrent(current_A=current_A, window_V=window_V):
-            _check_window(window_V, model)
+            check_window(window_V)
             if regulation == "current":
                 return _current_source(current_A, window_V, model)
             edge_V = window_V[1] if current_A > 0 else window_V[0]
@@ -143,13 +146,10 @@ def drive_for(setpoint: Setpoint, regulation: str, model: str, seen_V: float) ->
 
 def check_direction(setpoint: Setpoint, drive: Drive, seen_V: float) -> None:
     """DeviceFault for a cell beyond the limit, or beyond the edge it is to be driven to: it would go the other way."""
-    if drive.function == AMPS and abs(seen_V) >= drive.limit:
-        raise DeviceFault(f"the cell at {seen_V:g} V is beyond the limit of {drive.limit:g} V: not connected")
-    beyond = isinstance(setpoint, ConstantCurrent) and (drive.level - seen_V) * setpoint.current_A <= 0
-    if drive.function == VOLTS and beyond:
-        raise DeviceFault(
-            f"the cell at {seen_V:g} V is beyond the window's edge of {drive.level:g} V: the current would flow back"
-        )
+    if drive.function == VOLTS:
+        check_way(setpoint, drive.level, seen_V)
+    else:
+        check_below_limit(seen_V, drive.limit)
 
 
 def safe_settings(nplc: float) -> tuple[Setting, ...]:
@@ -240,32 +240,24 @@ def read_settings(drive: Drive) -> tuple[Setting, ...]:
 
 
 def _current_source(current_A: float, window_V: Window, model: str) -> Drive:
-    limit_V = min(max(abs(edge_V) for edge_V in window_V) + CLAMP_MARGIN_V, HIGHEST_V)
-    return Drive(AMPS, _current_range(current_A, model), _voltage_range(limit_V, model), current_A, limit_V)
+    limit_V = clamp_V(window_V)
+    return Drive(
+        AMPS,
+        current_range(current_A, (row[0] for row in spec_of(model))),
+        voltage_range((limit_V,), voltage_ranges_of(model)),
+        current_A,
+        limit_V,
+    )
 
 
 def _voltage_source(level_V: float, limit_A: float, held_V: tuple[float, ...], model: str, *, sinks: bool) -> Drive:
     """A 2600 without a letter has no sink mode, as far as is known."""
-    range_V = _voltage_range(max(abs(voltage_V) for voltage_V in held_V), model)
-    return Drive(VOLTS, range_V, _current_range(limit_A, model), level_V, limit_A, sinks if model[4:] else None)
-
-
-def _check_window(window_V: Window, model: str) -> None:
-    low_V, high_V = window_V
-    if not (math.isfinite(low_V) and math.isfinite(high_V) and low_V < high_V):
-        raise DeviceFault(f"a current needs a voltage window with two finite edges, not {low_V} V to {high_V} V")
-    _voltage_range(max(abs(low_V), abs(high_V)), model)
-
-
-def _current_range(current_A: float, model: str) -> float:
-    spec = spec_of(model)
-    if not (current_A and held_by(spec[-1][0], abs(current_A))):
-        raise DeviceFault(f"{current_A} A cannot be set: a {model} does up to {spec[-1][0]} A")
-    # 101 % can be sourced and 102 % measured; less is used, as the limit has an error
-    return next(row[0] for row in spec if held_by(row[0], abs(current_A)))
-
-
-def _voltage_range(voltage_V: float, model: str) -> float:
-    if not voltage_V <= HIGHEST_V:
-        raise DeviceFault(f"{voltage_V} V cannot be set: this driver goes up to {HIGHEST_V} V")
-    return next(range_V for range_V in voltage_ranges_of(model) if voltage_V <= range_V)
+    range_V = voltage_range(held_V, voltage_ranges_of(model))
+    return Drive(
+        VOLTS,
+        range_V,
+        current_range(limit_A, (row[0] for row in spec_of(model))),
+        level_V,
+        limit_A,
+        sinks if model[4:] else None,
+    )

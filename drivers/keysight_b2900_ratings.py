@@ -9,11 +9,11 @@ p. 6-3). The B-series is taken to be like the A-series. No page tells sinking an
 from __future__ import annotations
 
 from cycler_ctl.instrument import Accuracy, Protection, Ratings, VoltageAccuracy
+from drivers.source_measure import HIGHEST_V
 
 Row = tuple[float, float, float]
 Spec = tuple[Row, ...]
 
-HIGHEST_V = 20.0  # the 20 V range: up to 21 V at 1.5 A; above it is nothing a cell needs
 HIGHEST_SOURCE_A = 0.1  # above, even high impedance changes a current source's setup on its way off (UG p. 6-13)
 REST_RANGE_A = 1e-6  # below it a current source settles slowly (UG p. 2-20)
 
