@@ -11,6 +11,7 @@ REFUSED = "nobody listens there; is the instrument on, and is this its port?"
 NO_HOST = "no such host; check the name, or write the IP address"
 SILENT = "no answer to the connection request; is the instrument on and on this network?"
 ABSENT = "no such port; is the adapter plugged in? `cycler-ctl scan` lists what is there"
+NOT_SERIAL = "that is no serial port; `cycler-ctl scan` lists what is there"
 BUSY = "port busy: another program has it open"
 FORBIDDEN = "no permission; on Linux add your user to the group dialout and log in again"
 USB_FORBIDDEN = (
@@ -41,6 +42,9 @@ BY_ERRNO = {
     errno.ENOENT: ABSENT,
     errno.ENXIO: ABSENT,
     errno.ENODEV: ABSENT,
+    errno.ENOTTY: NOT_SERIAL,
+    errno.EISDIR: NOT_SERIAL,
+    errno.EIO: STUCK,
     errno.EBUSY: BUSY,
     errno.EAGAIN: BUSY,  # the exclusive lock of a serial port
     errno.EACCES: FORBIDDEN,
@@ -51,12 +55,16 @@ BY_TEXT = {
     "FileNotFoundError": ABSENT,
     "PermissionError": BUSY,
     "exclusively lock": BUSY,
+    "Inappropriate ioctl": NOT_SERIAL,
+    "handle is invalid": NOT_SERIAL,
     "semaphore timeout": STUCK,
     "not functioning": STUCK,
     "PyUSB": NO_USB,
     "No backend available": NO_USB,
     "gpib": NO_GPIB,
+    "not supported or unimplemented": NO_USB,
     "VISA library": NO_VISA,
+    "VI_ERROR_LIBRARY_NFOUND": NO_VISA,
     "VI_ERROR_RSRC_NFOUND": NO_SUCH_INSTRUMENT,
     "No device found": NO_SUCH_INSTRUMENT,
     "VI_ERROR_RSRC_BUSY": BUSY,
