@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 
 import pytest
+from benches import BENCHES, PTY, TCP, Wire
+from benches import WIRES as TABLE_WIRES
+from benches import Bench as AnyBench
+from wire_faults import Case, Life
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import InstrumentError, LinkTimeout
@@ -24,6 +29,7 @@ CHARGE = ConstantCurrent(200e-6, (2.5, 4.2))
 HASTY_S = 0.4
 NUMBERS = 600
 ROUNDS, CAMPAIGN_ROUNDS = 3, 150
+QUESTIONS, CAMPAIGN_QUESTIONS = 300, 100_000
 
 WIRES = pytest.mark.parametrize(
     ("backend", "terminal"),
@@ -131,6 +137,52 @@ async def test_no_reading_among_many_late_ones_belongs_to_another_question(
                 except InstrumentError as error:
                     await recover(b.instrument, error)
     assert right >= rounds // 2
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    ("bench", "wire"),
+    [
+        *(pytest.param(bench, TCP, id=f"{bench.name} tcp") for bench in BENCHES),
+        *(pytest.param(BENCHES[0], wire, id=f"{BENCHES[0].name} pty") for wire in TABLE_WIRES if wire == PTY),
+    ],
+)
+def test_of_a_hundred_thousand_questions_none_is_answered_for_another(
+    bench: AnyBench, wire: Wire, request: pytest.FixtureRequest
+) -> None:
+    """So many in a campaign; answers late, lost and held back among them. Each number that is believed is looked at."""
+    questions = CAMPAIGN_QUESTIONS if request.config.getoption("--campaign") else QUESTIONS
+    each = 10 if wire == TCP else 100  # what is waited for on a terminal is waited for in real time
+    case = Case(bench, 0, wire)
+    case.run(partial(asked_often, questions=questions, each=each))
+    assert case.believed > questions // 2
+
+
+async def asked_often(life: Life, questions: int, each: int) -> None:
+    random, output = Random(questions), next(iter(life.bench.outputs), "1")
+    await begin(life, output)
+    for number in range(questions):
+        if number % each == 0:
+            life.line.strike(random.choice(("delay", "delay", "merge", "drop")))
+        try:
+            await life.read(output)
+        except InstrumentError as error:
+            await in_step_again(life, output, error)
+
+
+async def begin(life: Life, output: str) -> None:
+    if life.bench.outputs:
+        await life.apply(output, CHARGE)
+
+
+async def in_step_again(life: Life, output: str, error: InstrumentError) -> None:
+    """As a run does it, but that it goes on after a refusal."""
+    with suppress(InstrumentError):
+        if isinstance(error, LinkTimeout):
+            await life.instrument.resync()
+            return
+    with suppress(InstrumentError):
+        await begin(life, output)
 
 
 def spoil(b: Bench, random: Random) -> None:
