@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import cycler_ctl
+from cycler_ctl.errors import StoreError
 from cycler_ctl.publish.cursors import Cursors, LaneKey, Stream
 from cycler_ctl.recovery import INTERRUPTED, left_open
 from cycler_ctl.store.files import WriterOptions
@@ -113,3 +114,12 @@ def test_a_damaged_record_is_told_with_the_command_that_looks_at_it(tmp_path: Pa
         file.write(secrets.token_bytes(4096))
     (found,) = left_open(tmp_path, on_durable=lambda _: None, utc=lambda: START_UTC_S)
     assert f"'cycler-ctl repair {INFO.run}'" in found.reason
+
+
+def test_a_run_is_refused_on_a_network_file_system_and_nothing_is_left_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cycler_ctl.store.place.network_file_system", lambda _: "nfs4")
+    with pytest.raises(StoreError, match=r"network file system \(nfs4\).*set data_dir to a folder on a local disk"):
+        create_run(tmp_path, INFO, on_durable=lambda _: None)
+    assert list((tmp_path / "runs").iterdir()) == []
