@@ -107,6 +107,8 @@ CHANNEL = Table(
         "temperature": Field("temperature", text),
         "accept_class_b": Field("accept_class_b", nested(ACCEPTANCE)),
         "accept_class_c": Field("accept_class_c", nested(ACCEPTANCE)),
+        "auto_resume": Field("auto_resume", flag),
+        "auto_resume_gap": Field("auto_resume_gap_s", positive(Dimension.TIME)),
         "debounce": Field("debounce", whole(1, 10)),
         "slope_window": Field("slope_window_s", positive(Dimension.TIME)),
         "v_short": Field("v_short_V", positive(Dimension.VOLTAGE)),
@@ -116,7 +118,6 @@ CHANNEL = Table(
         "temperature_slew_max": Field("temperature_slew_max_K_s", positive(Dimension.HEATING)),
         "temperature_stuck": Field("temperature_stuck_s", positive(Dimension.TIME)),
     },
-    later=frozenset({"auto_resume", "auto_resume_gap"}),
 )
 
 

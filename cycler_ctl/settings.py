@@ -93,6 +93,8 @@ class ChannelSettings(Settings):
     temperature: str | None = None
     accept_class_b: Acceptance | None = None
     accept_class_c: Acceptance | None = None
+    auto_resume: bool = False
+    auto_resume_gap_s: float = 60.0
     debounce: int = 2
     slope_window_s: float = 60.0
     v_short_V: float | None = None

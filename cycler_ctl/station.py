@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from cycler_ctl.auto_resume import by_itself
 from cycler_ctl.clock import Clock, real_sleep
 from cycler_ctl.config import Config
 from cycler_ctl.current import CurrentRun
@@ -70,7 +71,11 @@ class Station:
             self._own.append(group.create_task(self._sensing.watch(name), name=f"sensor {name}"))
         for found in await asyncio.to_thread(self._left_open):
             if found.channel in self._slots:
-                self._slots[found.channel].interrupted(found.run, found.info, found.reason)
+                slot = self._slots[found.channel]
+                slot.interrupted(found.run, found.info, found.reason)
+                if slot.settings.auto_resume and slot.name not in self._lease.left_over:
+                    going = by_itself(slot, found, self._run_dir(found.run), self._clock.utc, self._go_on)
+                    self._own.append(group.create_task(going, name=f"auto resume {slot.name}"))
         for name, entry in self._lease.left_over.items():
             if name not in self._slots:
                 log.error(

@@ -169,6 +169,12 @@ KEYS: Mapping[str, Mapping[str, JsonObject]] = {
         ),
         "accept_class_b": _table("acceptance", "Who accepted that the output is only bounded when the PC is gone."),
         "accept_class_c": _table("acceptance", "Who accepted that nothing bounds the output when the PC is gone."),
+        "auto_resume": _value(
+            FLAG,
+            "true: after a crash or a loss of power a run goes on without a person, where everything is as it was.",
+            False,  # noqa: FBT003 - an example
+        ),
+        "auto_resume_gap": _value(_quantity(Dimension.TIME), "The longest interruption it does so after.", "60 s"),
         "debounce": _value(
             {"type": "integer", "minimum": 1, "maximum": 10}, "Samples in a row a voltage cut-off needs.", 2
         ),
@@ -178,7 +184,9 @@ KEYS: Mapping[str, Mapping[str, JsonObject]] = {
             _range(Dimension.VOLTAGE), "Outside it the cell counts as reversed or empty: off.", "1 V to 4.5 V"
         ),
         "r_max": _value(
-            _quantity(Dimension.RESISTANCE), "Largest change of voltage over that of the current at a step's edge.", "50 Ω"
+            _quantity(Dimension.RESISTANCE),
+            "Largest change of voltage over that of the current at a step's edge.",
+            "50 Ω",
         ),
         "slew_max": _value(
             _quantity(Dimension.SLOPE), "Fastest the voltage may move within a step; its edges are exempt.", "50 mV/s"

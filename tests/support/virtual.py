@@ -95,13 +95,17 @@ class Virtual:
 
     async def dies(self, away_s: float) -> None:
         """The station is gone in the middle of its run; when it was away so long another takes its place."""
+        await self.closes_unheard()
+        await self.clock.sleep_until(self.clock.now() + away_s)
+        await self.another_station()
+
+    async def closes_unheard(self) -> None:
+        """As a process that was killed, as far as the run's record can tell."""
         slot = self.station._slots["a1"]
         assert slot.task is not None
         slot.task.cancel()
         await asyncio.wait({slot.task})
         await self.closes("death")
-        await self.clock.sleep_until(self.clock.now() + away_s)
-        await self.another_station()
 
     async def closes(self, by: str) -> None:
         """Every output is off, and the instruments are nobody's, as when a process has ended."""
@@ -153,6 +157,7 @@ async def open_virtual(
     regulation: str = "bounded",
     limits: Limits = LIMITS,
     temperature: str = "unmonitored",
+    **more: object,
 ) -> AsyncGenerator[Virtual]:
     """When left, the output is off and no harm was done to the cell on the way."""
     clock = StepClock()
@@ -163,7 +168,7 @@ async def open_virtual(
         temperature=temperature,
         regulation=regulation,
         accept_class_c=Acceptance(who="K. Abe", when="2026-11-22"),
-    )
+    ).model_copy(update=more)
     places = [Place("smu1", cell=cell, listen=listen, serial="1")]
     async with open_bench(1, clock.now, places) as bench, asyncio.TaskGroup() as group:
         smu = bench["smu1"]
