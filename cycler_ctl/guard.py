@@ -248,14 +248,16 @@ def _found(severity: Severity, found: tuple[str, str] | None) -> Trip | None:
 
 def _outside(limits: GuardLimits, state: GuardState, reading: Reading) -> Trip | None:
     low_V, high_V = limits.voltage_V
+    numbers = isfinite(reading.voltage_V) and isfinite(reading.current_A)
+    if numbers and (why := guard_edges.beyond(limits, reading)) is not None:
+        return Trip(Severity.TRIPPED, *why)  # says more than that a limit was passed
     if not (low_V <= reading.voltage_V <= high_V):
         inside = f"the channel's limits {low_V:.5g} V to {high_V:.5g} V"
         return Trip(Severity.TRIPPED, "voltage", f"voltage {reading.voltage_V:.5g} V is outside {inside}")
     if not (-limits.current_A <= reading.current_A <= limits.current_A):
         reason = f"current {amps(reading.current_A)} is beyond the channel's limit of {amps(limits.current_A)}"
         return Trip(Severity.TRIPPED, "current", reason)
-    edge = guard_edges.changed(limits, state.last, reading, at_edge=state.at_edge)
-    return _found(Severity.TRIPPED, guard_edges.beyond(limits, reading)) or _found(Severity.FAULTED, edge)
+    return _found(Severity.FAULTED, guard_edges.changed(limits, state.last, reading, at_edge=state.at_edge))
 
 
 def _contact(limits: GuardLimits, state: GuardState, reading: Reading) -> Trip | None:
