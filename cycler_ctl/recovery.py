@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cycler_ctl.errors import StoreError
+from cycler_ctl.live import ChannelState
 from cycler_ctl.store.info import RUN_ID, RunInfo
 from cycler_ctl.store.published import rows_beyond
 from cycler_ctl.store.reader import RunOverview, list_runs, open_run
@@ -20,22 +21,24 @@ log = logging.getLogger(__name__)
 
 INTERRUPTED = "the service or the PC stopped during the run"
 CLOSE_S = 10.0
+LATCHING = frozenset({Outcome.TRIPPED, Outcome.FAULTED})
 Told = Callable[[str], None]
 Utc = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOpen:
-    """A channel's newest run, where it has not ended. ``info`` None: its record cannot be read, ``reason`` says why."""
+    """A channel's newest run, where a person must look at it. ``info`` None: its record cannot be read, ``reason`` says why."""
 
     run: str
     channel: str
     info: RunInfo | None
     reason: str
+    state: ChannelState = ChannelState.INTERRUPTED
 
 
 def left_open(data_dir: Path, *, on_durable: Told, utc: Utc) -> Iterator[LeftOpen]:
-    """Tells each run that never ended as interrupted; of each channel the newest one, if it is open, is given."""
+    """Tells each run that never ended as interrupted; of each channel the newest one, if it waits for a person, is given."""
     seen: set[str] = set()
     for overview in list_runs(data_dir):
         if RUN_ID.fullmatch(overview.run) is None:
@@ -46,6 +49,18 @@ def left_open(data_dir: Path, *, on_durable: Told, utc: Utc) -> Iterator[LeftOpe
         reason = _reason(overview, on_durable, utc)
         if reason is not None and newest:
             yield LeftOpen(overview.run, channel, overview.info, reason)
+        elif newest and (latched := _latched(overview)) is not None:
+            yield LeftOpen(overview.run, channel, overview.info, latched[1], latched[0])
+
+
+def _latched(overview: RunOverview) -> tuple[ChannelState, str] | None:
+    """A trip or fault that nobody has acknowledged is no less true for a service that was started again."""
+    state = overview.state
+    if state is None or state.outcome not in LATCHING:
+        return None
+    with open_run(overview.path) as reader:
+        seen = any(event.data.get("action") == "acknowledge" for event in reader.events())
+    return None if seen else (ChannelState(state.outcome.value), state.reason)
 
 
 def _reason(overview: RunOverview, on_durable: Told, utc: Utc) -> str | None:

@@ -125,14 +125,16 @@ class Slot:
             raise RefusedError(f"channel {self.name} is {self._base.state}: there is nothing to resume")
         return run
 
-    def interrupted(self, run: str, info: RunInfo | None, reason: str) -> None:
-        """A run of an earlier session never ended. ``info`` None: its record cannot be read."""
+    def interrupted(
+        self, run: str, info: RunInfo | None, reason: str, state: ChannelState = ChannelState.INTERRUPTED
+    ) -> None:
+        """A run of an earlier session never ended, or nobody has looked since. ``info`` None: its record cannot be read."""
         if info is not None:
             cell = info.cell.get("name")
             name = None if cell is None else str(cell)
             self._base = replace(self._base, protocol=info.protocol_name, cell=name)
         self._base = replace(self._base, run=run)
-        self._set(ChannelState.INTERRUPTED, reason)
+        self._set(state, reason)
 
     async def confirm_left_over(self, tell: Callable[[str, str], Awaitable[None]]) -> None:
         """The register says this output may still be on: it is so until the instrument was reached, which turns it off.

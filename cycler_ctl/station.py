@@ -72,7 +72,7 @@ class Station:
         for found in await asyncio.to_thread(self._left_open):
             if found.channel in self._slots:
                 slot = self._slots[found.channel]
-                slot.interrupted(found.run, found.info, found.reason)
+                slot.interrupted(found.run, found.info, found.reason, found.state)
                 if slot.settings.auto_resume and slot.name not in self._lease.left_over:
                     going = by_itself(slot, found, self._run_dir(found.run), self._clock.utc, self._go_on)
                     self._own.append(group.create_task(going, name=f"auto resume {slot.name}"))

@@ -80,7 +80,7 @@ async def test_the_gap_the_look_at_the_cell_and_the_person_are_in_the_record(tmp
         (resumed,) = [event for event in lab.events(EventKind.OPERATOR) if event.data["action"] == "resume"]
         assert resumed.data["by"] == "K. Abe"
         assert float(str(resumed.data["paused_s"])) == pytest.approx(GAP_S + 500.0, abs=60.0)
-        (looked,) = [event for event in lab.events(EventKind.NOTE) if "last_voltage_V" in event.data]
+        (looked,) = [event for event in lab.events(EventKind.NOTE) if event.data.get("last_voltage_V")]
         assert float(str(looked.data["voltage_V"])) < float(str(looked.data["last_voltage_V"]))  # it has relaxed
         with open_run(run_file(lab)) as reader:
             before, after = reader.epochs
@@ -148,7 +148,7 @@ async def test_another_cell_in_its_place_gets_no_current(tmp_path: Path) -> None
     async with open_virtual(tmp_path / "data") as lab:
         await interrupted(lab)
         lab.swap(Battery(-3.9, 5.0))
-        await refused(lab, r"would be expected|outside the channel's limits|outside the run's")
+        await refused(lab, r"would be expected|outside the channel's limits|outside the run's|polarity window")
         with open_run(run_file(lab)) as reader:
             assert reader.state.outcome is Outcome.STOPPED
             assert "acknowledged by K. Abe" in reader.state.reason
@@ -248,3 +248,22 @@ async def test_a_tripped_runs_record_tells_who_acknowledged_it_and_when(tmp_path
             last = reader.events()[-1]
         assert (last.data["action"], last.data["by"], last.data["of"]) == ("acknowledge", "K. Abe", "tripped")
         assert last.utc_s == pytest.approx(lab.clock.utc(), abs=5.0)
+
+
+async def test_a_trip_stays_until_it_is_acknowledged_also_where_the_service_was_started_again(tmp_path: Path) -> None:
+    async with open_virtual(tmp_path / "data") as lab:
+        await lab.start(CHARGE)
+        await lab.at(600.0)
+        lab.swap(Battery(4.6, 1.0))
+        assert (await lab.ends()).state is ChannelState.TRIPPED
+        reason = lab.status().reason
+        for _ in range(2):
+            await lab.closes("another session")
+            await lab.another_station()
+            assert (lab.status().state, lab.status().reason, lab.status().run) == (ChannelState.TRIPPED, reason, lab.run)
+            with pytest.raises(RefusedError, match="look at the cell"):
+                await lab.start(CHARGE)
+        await lab.station.acknowledge("a1", "K. Abe")
+        await lab.closes("another session")
+        await lab.another_station()
+        assert lab.status().state is ChannelState.IDLE
