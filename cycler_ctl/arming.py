@@ -104,7 +104,7 @@ def _leaf_in_channel(program: Program, leaf: Leaf, channel: ChannelSettings) -> 
             yield from _window_in_channel(program, step, channel)
             yield from _current_in_channel(step.path, abs(step.current_A), channel)
             yield from _without_ceiling(program, leaf, channel)
-        case HoldStep() as step:
+        case step:
             yield from _hold_in_channel(program, step, channel)
             yield from _without_ceiling(program, leaf, channel)
 

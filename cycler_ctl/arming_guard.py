@@ -12,7 +12,7 @@ from cycler_ctl.guard import Ceilings, GuardLimits
 from cycler_ctl.guard_stuck import STUCK_S
 from cycler_ctl.instrument import Ratings
 from cycler_ctl.settings import ChannelSettings
-from protocols.model import CurrentStep, HoldStep, Program, RestStep, Safety, TimedStep, Window
+from protocols.model import CurrentStep, HoldStep, Program, Safety, TimedStep, Window
 from protocols.planning.forecast import leaves
 
 ANY_DEGC = (-273.15, 2000.0)
@@ -92,15 +92,13 @@ def inside_guard(program: Program, channel: ChannelSettings) -> Iterator[str]:
 
 def _aims(step: TimedStep) -> Iterator[tuple[float, float]]:
     """The voltages a step goes to, and the current it may have there; a current's window is 20 mV wider than its cut-off."""
-    match step:
-        case CurrentStep(current_A=current_A, window_V=(low_V, high_V)):
-            edge_V = high_V - BEYOND_CUTOFF_V if current_A > 0 else low_V + BEYOND_CUTOFF_V
-            if isfinite(edge_V):
-                yield edge_V, abs(current_A)
-        case HoldStep(voltage_V=voltage_V, current_limit_A=limit_A):
-            yield voltage_V, limit_A if isfinite(limit_A) else 0.0
-        case RestStep():
-            return
+    if isinstance(step, HoldStep):
+        yield step.voltage_V, step.current_limit_A if isfinite(step.current_limit_A) else 0.0
+    elif isinstance(step, CurrentStep):
+        low_V, high_V = step.window_V
+        edge_V = high_V - BEYOND_CUTOFF_V if step.current_A > 0 else low_V + BEYOND_CUTOFF_V
+        if isfinite(edge_V):
+            yield edge_V, abs(step.current_A)
 
 
 def wider(window: Window | None, by: float) -> Window:

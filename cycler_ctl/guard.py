@@ -180,8 +180,8 @@ def _step(setpoint: Setpoint, ceilings: Ceilings, limits: GuardLimits) -> GuardS
             return GuardStep(setpoint, ceilings, set_A, direction, edge_V, low_A, high_A, OPEN_FRACTION * set_A)
         case ConstantVoltage(_, limit_A):
             return GuardStep(setpoint, ceilings, limit_A, 0, everywhere, 0.0, inf, 0.0)
-        case Rest():
-            return GuardStep(setpoint, ceilings, 0.0, 0, everywhere, 0.0, limits.rest_A, 0.0)
+        case rest:
+            return GuardStep(rest, ceilings, 0.0, 0, everywhere, 0.0, limits.rest_A, 0.0)
 
 
 def _off(step: GuardStep) -> GuardStep:

@@ -14,7 +14,7 @@ from cycler_ctl.arming import (
     hold_limit_A,
     largest_capacity_Ah,
 )
-from cycler_ctl.arming_guard import guard_limits
+from cycler_ctl.arming_guard import guard_limits, inside_guard, polarity_V
 from cycler_ctl.guard import Ceilings
 from cycler_ctl.instrument import Accuracy, Protection, Ratings
 from cycler_ctl.settings import Acceptance, ChannelSettings, Limits
@@ -292,3 +292,74 @@ def test_an_unmonitored_channel_has_no_temperature_limits() -> None:
         guard_limits(CHANNEL.model_copy(update={"temperature": "unmonitored"}), RATINGS, SAFETY).temperature_degC
         is None
     )
+
+
+GUARDED = CHANNEL.model_copy(update={"v_short_V": 0.1, "polarity_V": (0.05, 2.9)})
+NARROW = Safety(voltage_V=(0.15, 2.5))
+
+
+def nested(step: Step, channel: ChannelSettings = GUARDED, safety: Safety = NARROW) -> str:
+    return " | ".join(inside_guard(program(step, safety=safety), channel))
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (LITHIATE, ""),
+        (replace(LITHIATE, window_V=(0.07, 2.5)), "step 1 goes to 0.09 V, outside the polarity window and v_short"),
+        (replace(LITHIATE, window_V=(-math.inf, 2.5)), ""),
+        (replace(LITHIATE, current_A=1e-3, window_V=(0.0, 2.93)), "step 1 goes to 2.91 V, outside"),
+        (HoldStep("1", "hold", 0.09, 1e-3, (HOUR,), (), Record()), "step 1 goes to 0.09 V, outside"),
+        (HoldStep("1", "hold", 1.0, 1e-3, (HOUR,), (), Record()), ""),
+        (REST, ""),
+    ],
+)
+def test_no_step_goes_where_a_channel_takes_a_cell_for_reversed_or_shorted(step: Step, words: str) -> None:
+    assert words in nested(step)
+    assert bool(words) == bool(nested(step))
+    assert nested(step, CHANNEL) == ""
+
+
+def test_a_safety_that_reaches_beyond_the_polarity_window_is_refused() -> None:
+    assert "safety voltage 0.02 V to 2.5 V reaches beyond" in nested(REST, safety=Safety(voltage_V=(0.02, 2.5)))
+    assert nested(REST, safety=Safety()) == ""
+
+
+@pytest.mark.parametrize(("limit_A", "refused"), [(1e-3, False), (5e-3, True), (math.inf, False)])
+def test_a_hold_that_is_sure_to_pass_the_power_limit_is_refused(limit_A: float, refused: bool) -> None:
+    hold = HoldStep("1", "hold", 2.0, limit_A, (HOUR,), (), Record())
+    assert bool(nested(hold, with_limits(power_W=5e-3))) == refused
+
+
+def test_the_polarity_of_a_cell_whose_range_is_positive_is_watched_by_itself() -> None:
+    assert polarity_V(CHANNEL, NARROW) == (0.0, math.inf)
+    assert polarity_V(CHANNEL, SAFETY) is None
+    assert polarity_V(CHANNEL, Safety()) is None
+    assert polarity_V(GUARDED, SAFETY) == (0.05, 2.9)
+
+
+def test_what_a_channel_limits_reaches_the_guard() -> None:
+    more = {"r_max_ohm": 50.0, "slew_max_V_s": 0.05, "temperature_slew_max_K_s": 0.1, "temperature_stuck_s": 3600.0}
+    limits = guard_limits(GUARDED.model_copy(update=more), RATINGS, NARROW)
+    assert (limits.r_max_ohm, limits.slew_max_V_s, limits.v_short_V, limits.polarity_V) == (
+        50.0,
+        0.05,
+        0.1,
+        (0.05, 2.9),
+    )
+    assert (limits.heating_K_s, limits.temperature_stuck_s) == (0.1, 3600.0)
+    assert guard_limits(with_limits(power_W=5e-3), RATINGS, NARROW).power_W == 5e-3
+    none = guard_limits(CHANNEL, RATINGS, SAFETY)
+    assert (none.r_max_ohm, none.slew_max_V_s, none.v_short_V, none.power_W) == (
+        math.inf,
+        math.inf,
+        -math.inf,
+        math.inf,
+    )
+
+
+def test_a_sensor_that_is_lost_ends_a_run_whose_slope_alone_is_limited() -> None:
+    unlimited = with_limits(temperature_degC=None)
+    sloped = unlimited.model_copy(update={"temperature_slew_max_K_s": 0.1})
+    assert guard_limits(unlimited, RATINGS, Safety()).temperature_degC is None
+    assert guard_limits(sloped, RATINGS, Safety()).temperature_degC == (-273.15, 2000.0)
