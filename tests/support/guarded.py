@@ -106,8 +106,10 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(data_dir: Path, address: str, habit: str = "steady", *options: str) -> AsyncGenerator[Watched]:
-    script, arguments = str(HERE / "fake_guardian.py"), (*options, habit, str(data_dir), address, str(LEASE_S))
+async def watched(
+    data_dir: Path, address: str, habit: str = "steady", *options: str, lease_s: float = LEASE_S
+) -> AsyncGenerator[Watched]:
+    script, arguments = str(HERE / "fake_guardian.py"), (*options, habit, str(data_dir), address, str(lease_s))
     with (data_dir / "stderr").open("wb") as stderr:
         guardian = await asyncio.create_subprocess_exec(sys.executable, script, *arguments, stderr=stderr)
     both = Watched(guardian, data_dir)

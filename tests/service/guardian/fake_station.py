@@ -19,6 +19,7 @@ from cycler_ctl.plugins import load_driver
 from cycler_ctl.register import SafeOffEntry
 
 HABIT, DATA_DIR, ADDRESS, LEASE_S = sys.argv[1], Path(sys.argv[2]), sys.argv[3], float(sys.argv[4])
+STALLS_S = {"stall": 0.5, "long stall": 1.0}
 ENTRY = SafeOffEntry("smu1", "keithley-2400", ADDRESS)
 
 
@@ -37,8 +38,8 @@ async def cycle(channel: Channel, lease: GuardianLease, over: asyncio.Event) -> 
     while not over.is_set():
         await channel.read()
         lease.renew("a1", LEASE_S)
-        if HABIT == "stall":
-            threading.Event().wait(0.5)  # the whole process stands still
+        if HABIT in STALLS_S:
+            threading.Event().wait(STALLS_S[HABIT])  # the whole process stands still
             note("stalled")
         await real_sleep(0.05)
     if HABIT == "deaf":
