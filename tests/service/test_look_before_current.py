@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import sin
 from pathlib import Path
+from re import sub
 from typing import Any
 
 import pytest
@@ -215,3 +216,37 @@ async def test_a_temperature_within_those_limits_ends_nothing(tmp_path: Path, mo
         monkeypatch.setattr(Sensing, "newest", warms)
         await lab.start(CHARGE)
         assert (await lab.ends()).state is ChannelState.FINISHED
+
+
+@pytest.mark.parametrize(("steps", "ends"), [(CHARGE, True), ("  - rest: 30 min\n", False)])
+async def test_one_overflow_while_current_flows_is_enough_and_at_rest_it_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: str, *, ends: bool
+) -> None:
+    async with open_virtual(tmp_path) as lab:
+        await lab.start(steps)
+        await lab.at(600.0)
+        overflows(lab, monkeypatch)
+        ended = await lab.ends()
+        assert lab.is_off()
+        if ends:
+            assert ended.state is ChannelState.FAULTED
+            assert "cannot be seen while current flows" in ended.reason
+            assert lab.rows()[-1].time_s < 660.0
+        else:
+            assert ended.state is ChannelState.FINISHED
+            assert len(lab.events(EventKind.RETRY)) == 1
+
+
+def overflows(lab: Virtual, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One answer of the instrument says that there is no voltage: 9.91e37, SCPI's not-a-number."""
+    instrument: Any = lab.smu.line.instrument
+    receive, said = instrument.receive, list[bytes]()
+
+    def once(data: bytes) -> bytes:
+        answer: bytes = receive(data)
+        if b"READ?" not in data or said:
+            return answer
+        said.append(answer)
+        return sub(rb"[+-][0-9.]+E[+-][0-9]+(?=,[^,;]+,)", b"+9.910000E+37", answer)
+
+    monkeypatch.setattr(instrument, "receive", once)
