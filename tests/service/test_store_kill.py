@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -53,7 +54,8 @@ def write_until_killed(data_dir: Path, mode: str) -> None:
 
     pause = threading.Event()
     choose = random.Random(os.getpid())
-    writer = create_run(data_dir, INFO, on_durable=acknowledge, options=OPTIONS)
+    options = replace(OPTIONS, commit_every_s=60.0) if mode == "early" else OPTIONS  # on a busy computer a kill is late
+    writer = create_run(data_dir, INFO, on_durable=acknowledge, options=options)
     next_seq = 1
     for _ in count():
         rows = [row(seq) for seq in range(next_seq, next_seq + choose.randint(1, 20))]
