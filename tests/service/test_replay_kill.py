@@ -20,11 +20,11 @@ import pytest
 from rig import LIMITS, open_rig, protocol, until
 
 from cycler_ctl import cellcheck
-from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.config import ChannelSettings
 from cycler_ctl.live import ChannelState
 from cycler_ctl.start import Order, checked_program, engine_settings
 from cycler_ctl.store.reader import open_run
+from cycler_ctl.testing.stepclock import StepClock
 from protocols import engine, events
 from protocols.events import Event, RecordRow
 from protocols.model import Program
@@ -39,6 +39,11 @@ STEPS = (
 )
 CHANNEL = ChannelSettings(instrument="smu1", sample_every_s=0.2, limits=LIMITS, temperature="unmonitored")
 TEXT = protocol(*STEPS, safety="safety: {current: 5 mA}\n").replace("every 0.2 s", "every 1 s or 5 mV")
+
+
+def fast_clock() -> StepClock:
+    """Of a busy machine's stalls it makes no run time: twenty times as long, they would be lost contact."""
+    return StepClock(speed=20.0)
 
 
 def program() -> Program:
@@ -56,13 +61,14 @@ async def run_until_killed(folder: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "advance", heard)
-        clock = SystemClock(speed=20.0)
+        clock = fast_clock()
         async with open_rig(folder / "data", patch, channel=CHANNEL, clock=clock) as rig:
             os.write(1, (await rig.start(TEXT)).encode() + b"\n")
             while True:
                 await rig.station.pause("a1", "ann")
                 await rig.station.resume("a1", "ann")
-                await real_sleep(0.6)  # 12 s of run time: no output goes on more than six times a minute
+                with clock.member():
+                    await clock.sleep_until(clock.now() + 12.0)  # no output goes on more than six times a minute
 
 
 def killed(folder: Path, after_s: float) -> str:
@@ -127,7 +133,7 @@ async def test_a_killed_run_goes_on_in_another_process(tmp_path: Path, monkeypat
     # The second bench has a fresh cell; whether a cell is believed to be the same is test_recovery's matter.
     monkeypatch.setattr(cellcheck, "AS_IT_WAS_V", 2.0)
     monkeypatch.setattr(cellcheck, "RELAXED_V", 2.0)
-    async with open_rig(tmp_path / "data", monkeypatch, channel=CHANNEL, clock=SystemClock(speed=20.0)) as rig:
+    async with open_rig(tmp_path / "data", monkeypatch, channel=CHANNEL, clock=fast_clock()) as rig:
         assert rig.status().state is ChannelState.INTERRUPTED
         await rig.station.resume("a1", "ann")
         await until(lambda: len(rig.rows(run)) > len(before) + 20)

@@ -20,6 +20,7 @@ from cycler_ctl.register import SafeOffEntry, write_register
 from cycler_ctl.start import Order
 from cycler_ctl.store.files import RunFiles
 from cycler_ctl.store.reader import open_run
+from cycler_ctl.testing.stepclock import StepClock
 from protocols.reading.documents import Document
 from protocols.record import EventKind, Mark, Outcome
 from sim_hardware.bench import Place
@@ -500,7 +501,7 @@ WARM = LIMITS.model_copy(update={"temperature_degC": (20.0, 140.0)})
 
 @pytest.mark.parametrize("fault", ["silent", "broken"])
 async def test_a_lost_temperature_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-    clock = SystemClock(speed=20.0)
+    clock = StepClock(speed=20.0)  # a busy machine's stalls take no run time
     settings = channel(WARM, temperature="oven1", sample_every_s=1.0)
     async with open_rig(tmp_path, monkeypatch, channel=settings, places=(*PLACES, OVEN), clock=clock) as rig:
         await rig.flowing()
