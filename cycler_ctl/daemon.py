@@ -9,13 +9,14 @@ import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.config import Config, load_config
 from cycler_ctl.errors import ConfigError, CyclerError, RefusedError, leaves
+from cycler_ctl.keep_awake import KeepAwake
 from cycler_ctl.lease import Ending, GuardianLease, take_lease_pipe, watch_guardian
 from cycler_ctl.reporting import open_reporting
 from cycler_ctl.start import Order, read_order, who
@@ -65,7 +66,9 @@ async def serve(config: Config, pipe: int, foreground: Foreground | None) -> int
         watch_guardian(end)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, asked_to_end)
+        awake = stack.enter_context(closing(KeepAwake()))
         station = await stack.enter_async_context(open_station(config, lease))
+        station.observe(awake)
         reporting = await stack.enter_async_context(open_reporting(station, os.environ.get(BROKER_URL)))
         if reporting.page is not None:
             log.info("page: %s", shown(reporting.page, config.station.data_dir))
