@@ -81,7 +81,7 @@ async def goes_off(life: Life, _output: str) -> None:
 
 Moment = Callable[[Life, str], Coroutine[object, object, None]]
 MOMENTS: dict[str, Moment] = {"reading": reads, "setting": switches, "going off": goes_off}
-STRIDE = 4
+STRIDE = 9
 FAULTS = [
     pytest.param(bench, kind, moment, id=f"{bench.name} {kind} {moment}")
     for bench in BENCHES
@@ -94,7 +94,7 @@ FAULTS = [
 def test_a_fault_at_any_exchange_makes_no_wrong_number_and_no_output_stays_on(
     bench: Bench, kind: str, moment: str, request: pytest.FixtureRequest, no_cell_is_harmed: set[str]
 ) -> None:
-    """Each fourth exchange, or each of them in a campaign, until the fault comes too late to strike."""
+    """Each ninth exchange, or each of them in a campaign, until the fault comes too late to strike."""
     stride = 1 if request.config.getoption("--campaign") else STRIDE
     at, strikes = 0, True
     while strikes:
