@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,8 @@ def _read(path: Path) -> dict[str, SafeOffEntry]:
 
 def _entry(value: Mapping[str, Any]) -> SafeOffEntry:
     """JSON knows no tuples."""
-    return SafeOffEntry(**{**value, "relay": tuple(map(str, value.get("relay", ())))})
+    entry = SafeOffEntry(**value)
+    return replace(entry, relay=tuple(map(str, entry.relay)))
 
 
 def _write(path: Path, entries: Mapping[str, SafeOffEntry]) -> None:

@@ -189,3 +189,16 @@ async def test_an_output_that_could_not_go_off_at_first_is_tried_until_it_is(tmp
             await both.said(f"smu1 at {address}: off, read back")
             assert await both.stopped() == 1
             assert read_register(tmp_path) == {}
+
+
+async def test_the_guardian_runs_the_labs_relay_for_what_it_cannot_turn_off_and_does_not_believe_it(
+    tmp_path: Path,
+) -> None:
+    async with stuck_relay() as address:
+        relay = (sys.executable, "-c", "import os, sys; sys.exit(os.environ['CYCLER_CTL_CHANNEL'] != 'a1')")
+        write_register(tmp_path, {"a1": SafeOffEntry("smu1", "keithley-2400", address, relay=relay)})
+        async with watched(tmp_path, address, "steady", "--hasty") as both:
+            await both.said("ended with status 0")
+            assert await both.stopped() == 4
+            assert read_register(tmp_path)["a1"].relay == relay
+            assert "off, read back" not in both.words()
