@@ -38,28 +38,36 @@ class LeftOpen:
 
 
 def left_open(data_dir: Path, *, on_durable: Told, utc: Utc) -> Iterator[LeftOpen]:
-    """Tells each run that never ended as interrupted; of each channel the newest one, if it waits for a person, is given."""
+    """Tells each run that never ended as interrupted; of each channel one that waits for a person, if any, is given.
+
+    The newest such one: which run was the last of all its name does not tell where the clock was set back since.
+    """
     seen: set[str] = set()
+    given: set[str] = set()
     for overview in list_runs(data_dir):
         if RUN_ID.fullmatch(overview.run) is None:
             continue
         channel = overview.run[16:-5]  # YYYYMMDD-hhmmss-<channel>-<4 random>: known even where nothing can be read
-        newest = channel not in seen
+        can_matter = overview.state is not None or channel not in seen
         seen.add(channel)
         reason = _reason(overview, on_durable, utc)
-        if reason is not None and newest:
-            yield LeftOpen(overview.run, channel, overview.info, reason)
-        elif newest and (latched := _latched(overview)) is not None:
-            yield LeftOpen(overview.run, channel, overview.info, latched[1], latched[0])
+        found = _latched(overview) if reason is None else (ChannelState.INTERRUPTED, reason)
+        if found is not None and can_matter and channel not in given:
+            given.add(channel)
+            yield LeftOpen(overview.run, channel, overview.info, found[1], found[0])
 
 
 def _latched(overview: RunOverview) -> tuple[ChannelState, str] | None:
     """A trip or fault that nobody has acknowledged is no less true for a service that was started again."""
     state = overview.state
-    if state is None or state.outcome not in LATCHING:
+    if state is None or state.outcome is None or state.outcome not in LATCHING:
         return None
-    with open_run(overview.path) as reader:
-        seen = any(event.data.get("action") == "acknowledge" for event in reader.events())
+    try:
+        with open_run(overview.path) as reader:
+            seen = any(event.data.get("action") == "acknowledge" for event in reader.events())
+    except StoreError as error:
+        log.warning("run %s: nobody can tell whether it was acknowledged: %s", overview.run, error)
+        seen = False
     return None if seen else (ChannelState(state.outcome.value), state.reason)
 
 

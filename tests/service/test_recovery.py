@@ -260,10 +260,29 @@ async def test_a_trip_stays_until_it_is_acknowledged_also_where_the_service_was_
         for _ in range(2):
             await lab.closes("another session")
             await lab.another_station()
-            assert (lab.status().state, lab.status().reason, lab.status().run) == (ChannelState.TRIPPED, reason, lab.run)
+            assert (lab.status().state, lab.status().reason, lab.status().run) == (
+                ChannelState.TRIPPED,
+                reason,
+                lab.run,
+            )
             with pytest.raises(RefusedError, match="look at the cell"):
                 await lab.start(CHARGE)
         await lab.station.acknowledge("a1", "K. Abe")
         await lab.closes("another session")
         await lab.another_station()
         assert lab.status().state is ChannelState.IDLE
+
+
+async def test_a_trip_stays_also_where_the_clock_was_set_back_before_it(tmp_path: Path) -> None:
+    """Then the run that tripped bears an earlier name than the one before it."""
+    async with open_virtual(tmp_path / "data") as lab:
+        await lab.start("  - rest: 1 min\n")
+        assert (await lab.ends()).state is ChannelState.FINISHED
+        lab.clock.utc_is_set(-3600.0)
+        await lab.start(CHARGE)
+        await lab.at(lab.clock.now() + 300.0)
+        lab.swap(Battery(4.6, 1.0))
+        assert (await lab.ends()).state is ChannelState.TRIPPED
+        await lab.closes("another session")
+        await lab.another_station()
+        assert lab.status().state is ChannelState.TRIPPED
