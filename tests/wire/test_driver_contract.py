@@ -15,6 +15,7 @@ from cycler_ctl.link.opening import open_link
 from cycler_ctl.testing.contract import Case, ContractBroken, check_contract
 from drivers import keithley_2400
 from drivers.keithley_2400 import Options, Output, SourceMeter
+from drivers.keithley_2400_wire import safe_off
 from sim_hardware.faults import Line
 from sim_hardware.keithley2400 import Keithley2400
 from sim_hardware.loads import Battery
@@ -66,7 +67,7 @@ def broken(output: type[Output], meter: type[SourceMeter] = SourceMeter) -> Driv
         async with keithley_2400.connect(link, options) as instrument:
             made = output(link, "2400", options)
             yield meter(link, instrument.identity, made)
-            await keithley_2400.safe_off(link)
+            await safe_off(link)
 
     return replace(keithley_2400.DRIVER, connect=connect)
 
