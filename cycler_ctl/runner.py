@@ -65,6 +65,7 @@ class Runner:
         self._inbox = Inbox()
         self._arming = False
         self._resuming = False
+        self._unwatched: LastSeen | None = None
         self.held_back = ""
         """Why the last pause nobody asked for was made."""
         self.going: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -125,7 +126,7 @@ class Runner:
                 self._pace.wait(self.fit.clock.now())  # paused: an open relay shows no cell
                 await real_sleep(0.0)  # virtual time may come here without ever waiting
             elif (slept_s := self._awake.slept_s()) > 0:
-                await self._hold_back(f"this computer slept for {slept_s:.0f} s")
+                await self._hold_back(f"this computer slept for {slept_s:.0f} s", unwatched=True)
             elif self.fit.clock.now() >= self._pace.due_s:
                 await self._sample()
         return End(self._end.outcome, self._end.reason, self.output.off_confirmed)
@@ -165,8 +166,9 @@ class Runner:
 
     async def _resume(self, by: str) -> None:
         """A paused run goes on where its cell is as it must be, and stays paused, with the output off, where it is not."""
-        found = await self._look()
+        found = await self._look(self._unwatched)
         if isinstance(found, AtRest):
+            self._unwatched = None
             self._watched.seen_at_rest(found.guarded)
             await self._begin(found, Resumed(*self._moment(), by))
             return
@@ -180,8 +182,8 @@ class Runner:
         try:
             self._switches.on(self.fit.clock.now())
             async with self.fit.contact.patience():
-                stopping = self._inbox.is_stopping
-                return await at_rest(self.fit, self.output, self._program, self._state, stopping, last=last)
+                run = self._program, self._state
+                return await at_rest(self.fit, self.output, *run, self._inbox.is_stopping, last=last)
         except (InstrumentError, RefusedError, StoreError, TimeoutError) as error:
             await self._turn_off()
             return error
@@ -205,11 +207,11 @@ class Runner:
         try:
             await self._read_once()
         except NotAsLeft as error:  # reset or rebooted: it goes on only when a person says so (reliability F7)
-            await self._hold_back(str(error))
+            await self._hold_back(str(error), unwatched=True)
 
-    async def _hold_back(self, why: str) -> None:
-        """Off, and paused until a person says resume."""
-        self.held_back = why
+    async def _hold_back(self, why: str, *, unwatched: bool = False) -> None:
+        """Off, and paused until a person says resume; ``unwatched``: its cell must then be as it was."""
+        self.held_back, self._unwatched = why, last_seen(self._program, self._state) if unwatched else None
         await self._handle(Paused(*self._moment(), f"the service: {why}"))
 
     async def _read_once(self) -> None:
@@ -261,13 +263,10 @@ class Runner:
         if any(not isinstance(action, RecordRow) for action in actions):
             self.fit.changed()
         for action in actions:
-            match action:
-                case Apply():
-                    await self._apply(action.setpoint)
-                case Finish():
-                    self._end = action
-                case _:
-                    pass
+            if isinstance(action, Apply):
+                await self._apply(action.setpoint)
+            elif isinstance(action, Finish):
+                self._end = action
         if isinstance(next(iter(actions), None), TurnOff) and not self.output.off_confirmed and self._end is None:
             await self._handle(Faulted(*self._moment(), "off was not confirmed"))  # the engine would go on
         if self._state.phase is Phase.RUNNING and (why := unrecorded(self.fit.recorder)) is not None:

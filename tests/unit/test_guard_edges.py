@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -123,8 +124,9 @@ def test_a_step_that_goes_on_after_a_pause_begins_with_an_edge() -> None:
 
 @pytest.mark.parametrize("name", ["power_W", "v_short_V", "r_max_ohm", "slew_max_V_s", "heating_K_s", "temperature_stuck_s", "rest_A", "stuck_s"])  # fmt: skip
 def test_no_guard_is_made_of_limits_that_are_no_numbers(name: str) -> None:
+    made: Any = {name: NAN}
     with pytest.raises(ValueError, match="numbers"):
-        replace(LIMITS, **{name: NAN})
+        replace(LIMITS, **made)
     with pytest.raises(ValueError, match="numbers"):
         replace(LIMITS, polarity_V=(0.0, NAN))
 

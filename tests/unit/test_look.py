@@ -104,7 +104,10 @@ async def look(
     last: LastSeen | None = None,
 ) -> tuple[Bench, AtRest]:
     run = run or program()
-    bench = Bench([(one, 0.0) if isinstance(one, float) else one for one in answers], degC)
+    said: list[tuple[float, float] | InstrumentError] = [
+        (one, 0.0) if isinstance(one, int | float) else one for one in answers
+    ]
+    bench = Bench(said, degC)
     output: Any = bench
     try:
         found = await at_rest(bench.fit(limits), output, run, state or engine.begin(run), stopping, last=last)
