@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -93,10 +94,13 @@ def told(folder: Path) -> list[Event]:
     return found
 
 
-def replayed(happened: list[Event], checkpoint: str) -> tuple[State, list[Row]] | None:
-    """The state that is the checkpoint and the rows up to it; None if the events never lead there."""
-    chosen, rows = program(), list[Row]()
-    state = engine.begin(chosen)
+def replayed(
+    happened: Sequence[Event], checkpoint: str, before: tuple[State, list[Row]] | None = None
+) -> tuple[State, list[Row]] | None:
+    """The state that is the checkpoint and the rows up to it; None if the events never lead there from ``before``."""
+    chosen = program()
+    state, earlier = before or (engine.begin(chosen), [])
+    rows = list(earlier)
     for event in happened:
         state, actions = engine.advance(chosen, state, event)
         rows += [action.row for action in actions if isinstance(action, RecordRow)]
@@ -123,16 +127,27 @@ def test_replaying_the_events_of_a_killed_run_gives_its_checkpoint_and_its_rows(
         assert replayed(happened[:1] + happened[2:], checkpoint) is None  # the control: without one event it is not
 
 
-async def test_a_killed_run_goes_on_in_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_killed_run_goes_on_in_another_process_and_both_their_events_give_its_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = await asyncio.to_thread(killed, tmp_path, 1.5)
     with open_run(tmp_path / "data" / "runs" / run) as reader:
         before = reader.rows()
         text = reader.checkpoint()
     assert text is not None
-    step_count = engine.from_json(text).course.step_count
+    found = replayed(told(tmp_path), text)
+    assert found is not None
+    step_count = found[0].course.step_count
     # The second bench has a fresh cell; whether a cell is believed to be the same is test_recovery's matter.
     monkeypatch.setattr(cellcheck, "AS_IT_WAS_V", 2.0)
     monkeypatch.setattr(cellcheck, "RELAXED_V", 2.0)
+    heard, advance = list[Event](), engine.advance
+
+    def hearing(chosen: Program, state: State, event: Event) -> tuple[State, tuple[events.Action, ...]]:
+        heard.append(event)
+        return advance(chosen, state, event)
+
+    monkeypatch.setattr(engine, "advance", hearing)
     async with open_rig(tmp_path / "data", monkeypatch, channel=CHANNEL, clock=fast_clock()) as rig:
         assert rig.status().state is ChannelState.INTERRUPTED
         await rig.station.resume("a1", "ann")
@@ -143,6 +158,12 @@ async def test_a_killed_run_goes_on_in_another_process(tmp_path: Path, monkeypat
         assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
         assert rows[len(before) + 1].step_count in {step_count, step_count + 1}
         assert sum(event.kind is EventKind.GAP for event in rig.events(run)) >= 1
+    with open_run(tmp_path / "data" / "runs" / run) as reader:
+        last = reader.checkpoint()
+    assert last is not None
+    happened = tuple(heard)
+    assert replayed(happened, last, found) == (engine.from_json(last), rows)
+    assert replayed([event for event in happened if not isinstance(event, events.Interrupted)], last, found) is None
 
 
 if __name__ == "__main__":
