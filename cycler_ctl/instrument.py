@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
 from math import inf
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -36,6 +36,7 @@ __all__ = [
     "Rest",
     "Sensor",
     "Setpoint",
+    "TellsIfOn",
     "VoltageAccuracy",
     "Window",
     "held_by",
@@ -229,6 +230,18 @@ class Channel(Protocol):
 
     async def turn_off(self) -> None:
         """Idempotent, legal in every state; returns only when off was read back, raises InstrumentError otherwise."""
+        ...
+
+
+@runtime_checkable
+class TellsIfOn(Protocol):
+    """A channel that can be asked what its output does while nobody uses it. One that cannot is told off again instead."""
+
+    async def is_on(self) -> bool:
+        """What the instrument says; asking changes nothing.
+
+        Raises NotAsLeft when it is off, but not as ``turn_off`` leaves it: it was reset, or lost its power.
+        """
         ...
 
 

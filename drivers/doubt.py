@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from cycler_ctl.clock import real_sleep
-from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
+from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout, NotAsLeft
 from cycler_ctl.instrument import Identity, Link
 
 WAITS_S = (0.0, 0.2, 1.0)  # before each try to get into step: answers slower than a drain's quiet stay behind
@@ -38,3 +38,18 @@ async def off_because_of(error: InstrumentError, turn_off: Callable[[], Awaitabl
         await turn_off()
     except InstrumentError as worse:
         error.add_note(f"and it could not be confirmed off: {worse}")
+
+
+def told_on(link: Link, state: Sequence[str], left: Sequence[str]) -> bool:
+    """Whether an output is on by its own word, of which the first part is on or off.
+
+    ``left``: what it says when it is as off left it. NotAsLeft for an output that is off in another way.
+    """
+    if state[0] == "1":
+        return True
+    if list(state) != list(left):
+        raise NotAsLeft(
+            f"{link.address} is not as it was left: it was reset or lost its power, or somebody was at its panel (it "
+            f"answers {', '.join(state)} and not {', '.join(left)})"
+        )
+    return False

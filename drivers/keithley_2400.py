@@ -29,7 +29,7 @@ from cycler_ctl.instrument import (
     Setpoint,
 )
 from drivers import scpi
-from drivers.doubt import expect_same, get_into_step, off_because_of
+from drivers.doubt import expect_same, get_into_step, off_because_of, told_on
 from drivers.keithley_2400_ratings import REST, SPECS, WHY_BOUNDED, WHY_CURRENT, ratings
 from drivers.keithley_2400_settings import (
     ASKING,
@@ -46,7 +46,16 @@ from drivers.keithley_2400_settings import (
     rest_drive,
     safe_settings,
 )
-from drivers.keithley_2400_wire import expect_no_errors, program, safe_off, switch_off, switch_on, tell
+from drivers.keithley_2400_wire import (
+    OFF_LEFT,
+    OFF_STATE,
+    expect_no_errors,
+    program,
+    safe_off,
+    switch_off,
+    switch_on,
+    tell,
+)
 from drivers.scpi import Setting
 
 
@@ -99,6 +108,9 @@ class Output:
     async def turn_off(self) -> None:
         await switch_off(self._link)
         self._drive = None
+
+    async def is_on(self) -> bool:
+        return told_on(self._link, await scpi.ask_all(self._link, OFF_STATE), OFF_LEFT)
 
     async def prepare(self) -> None:
         """Take every setting that must hold before the output may go on."""

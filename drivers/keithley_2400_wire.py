@@ -18,6 +18,7 @@ from drivers.scpi import Setting
 
 OFF = b":OUTP OFF;:OUTP:SMOD HIMP"
 OFF_STATE = (":OUTP", ":OUTP:SMOD")
+OFF_LEFT = ["0", "HIMP"]
 READY_S = 0.05  # two commands of 7 ms and a relay's 15 ms (SPEC-2400, p. 13-9), with room
 TRIES = 3
 TOGETHER = 3  # settings told and asked for in one message, which must fit an input queue of 256 bytes
@@ -39,7 +40,7 @@ async def switch_off(link: Link) -> None:
             await link.write(OFF)
             await real_sleep(READY_S)
             state = await scpi.ask_all(link, OFF_STATE)
-            if state == ["0", "HIMP"]:
+            if state == OFF_LEFT:
                 return
             problem = f"it answers :OUTP {state[0]}, :OUTP:SMOD {state[1]}"
         except (LinkTimeout, BadReply) as error:

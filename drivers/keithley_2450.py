@@ -30,7 +30,7 @@ from cycler_ctl.instrument import (
     Setpoint,
 )
 from drivers import scpi
-from drivers.doubt import expect_same, get_into_step, off_because_of
+from drivers.doubt import expect_same, get_into_step, off_because_of, told_on
 from drivers.keithley_2450_ratings import REST, SPECS, WHY_BOUNDED, WHY_CURRENT, ratings
 from drivers.keithley_2450_settings import (
     CURR,
@@ -44,7 +44,17 @@ from drivers.keithley_2450_settings import (
     rest_drive,
     safe_settings,
 )
-from drivers.keithley_2450_wire import ABORT, OFF, check_language, identity_in_step, safe_off, switch_off, take_errors
+from drivers.keithley_2450_wire import (
+    ABORT,
+    OFF,
+    OFF_LEFT,
+    OFF_STATE,
+    check_language,
+    identity_in_step,
+    safe_off,
+    switch_off,
+    take_errors,
+)
 from drivers.scpi import Setting
 
 
@@ -100,6 +110,9 @@ class Output:
     async def turn_off(self) -> None:
         await switch_off(self._link)
         self._drive = None
+
+    async def is_on(self) -> bool:
+        return told_on(self._link, await scpi.ask_all(self._link, OFF_STATE), OFF_LEFT)
 
     async def prepare(self) -> None:
         """Take every setting that must hold before the output may go on."""

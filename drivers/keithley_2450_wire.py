@@ -12,6 +12,7 @@ from drivers.keithley_2450_settings import parse_identity
 
 OFF = b":OUTP OFF;:OUTP:SMOD HIMP"  # without a function the mode is set for all (p. 6-32)
 OFF_STATE = (":OUTP", ":OUTP:VOLT:SMOD", ":OUTP:CURR:SMOD")
+OFF_LEFT = ["0", "HIMP", "HIMP"]
 ABORT = b":ABOR"  # a trigger model may switch the output by itself (2461 p. 6-182, 6-208)
 OFF_IN_TSP = b"smu.source.offmode = smu.OFFMODE_HIGHZ smu.source.output = smu.OFF"  # p. 2-6, 8-139
 TRIES = 3
@@ -25,7 +26,7 @@ async def switch_off(link: Link) -> None:
         try:
             await link.write(OFF)
             state = await scpi.ask_all(link, OFF_STATE)
-            if state == ["0", "HIMP", "HIMP"]:
+            if state == OFF_LEFT:
                 return
             problem = f"it answers {', '.join(map(' '.join, zip(OFF_STATE, state, strict=True)))}"
         except (LinkTimeout, BadReply) as error:

@@ -30,7 +30,7 @@ from cycler_ctl.instrument import (
     Sensor,
     Setpoint,
 )
-from drivers.doubt import get_into_step, off_because_of
+from drivers.doubt import get_into_step, off_because_of, told_on
 from drivers.keithley_2600_ratings import RECOVERY_S, REST, outputs_of, ratings, why
 from drivers.keithley_2600_settings import (
     AMPS,
@@ -42,6 +42,7 @@ from drivers.keithley_2600_settings import (
     Setting,
     check_direction,
     drive_for,
+    number,
     parse_reading,
     read_settings,
     reading_chunk,
@@ -53,6 +54,7 @@ from drivers.keithley_2600_wire import (
     ERROR_VALUES,
     ERRORS,
     FORMAT,
+    OFF_LEFT,
     Tsp,
     identify,
     outputs_off,
@@ -120,6 +122,11 @@ class Output:
         await outputs_off(self._tsp, (self._name,))
         self._drive = None
         self._tsp.live.discard(self._name)
+
+    async def is_on(self) -> bool:
+        asked = [f"{self._smu}.source.{name}" for name in ("output", "offmode")]
+        state = [f"{number(*told):g}" for told in zip(asked, await self._tsp.ask(FORMAT, asked), strict=True)]
+        return told_on(self._tsp.link, state, OFF_LEFT)
 
     async def prepare(self) -> None:
         """Take every setting that must hold before the output may go on."""

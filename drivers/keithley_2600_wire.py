@@ -20,6 +20,7 @@ from drivers import scpi
 from drivers.keithley_2600_settings import DIGITS, HIGH_Z, number, parse_identity
 
 ABORT = b"abort"
+OFF_LEFT = ["0", f"{HIGH_Z:g}"]
 TRIES = 3
 PROOF_S, BEGUN_S = 10.0, 0.02  # longer than any time-out; by then the wait has begun
 LOWEST_NONCE, NONCES = 1000, 900_000

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cycler_ctl.errors import DeviceFault, InstrumentError, NotAsLeft
 from cycler_ctl.instrument import Flag, Link, Ratings, Reading, Setpoint
 from drivers import scpi
-from drivers.doubt import off_because_of
+from drivers.doubt import off_because_of, told_on
 from drivers.keysight_b2900_ratings import ratings, usable
 from drivers.keysight_b2900_settings import (
     CURR,
@@ -25,7 +25,7 @@ from drivers.keysight_b2900_settings import (
     rest_drive,
     safe_settings,
 )
-from drivers.keysight_b2900_wire import off_state, switch_off
+from drivers.keysight_b2900_wire import OFF_LEFT, off_state, switch_off
 from drivers.scpi import Setting
 
 
@@ -91,6 +91,9 @@ class Output:
         """Waits for no other output's settings."""
         await switch_off(self._link, self._number)
         self._drive, self._is_doubted = None, False
+
+    async def is_on(self) -> bool:
+        return told_on(self._link, await scpi.ask_all(self._link, off_state(self._number)), OFF_LEFT)
 
     def doubt(self) -> None:
         """The link was out of step: what was said meanwhile may have been lost, or the instrument have rebooted."""

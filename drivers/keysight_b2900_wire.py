@@ -12,6 +12,7 @@ from drivers.keysight_b2900_settings import parse_identity
 
 TRIES = 3
 BOTH = (1, 2)
+OFF_LEFT = ["0", "HIZ", "0"]
 
 
 def off(channel: int) -> bytes:
@@ -40,7 +41,7 @@ async def switch_off(link: Link, channel: int) -> None:
         try:
             await link.write(off(channel))
             state = await scpi.ask_all(link, asked)
-            if state == ["0", "HIZ", "0"]:
+            if state == OFF_LEFT:
                 return
             problem = f"it answers {', '.join(map(' '.join, zip(asked, state, strict=True)))}"
         except (LinkTimeout, BadReply) as error:

@@ -9,7 +9,7 @@ from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, NotAsLeft
 from cycler_ctl.instrument import ConstantVoltage, Ratings, Reading, Setpoint
 from drivers import scpi
-from drivers.doubt import off_because_of
+from drivers.doubt import off_because_of, told_on
 from drivers.rs_ngu_ratings import Model, ratings
 from drivers.rs_ngu_settings import (
     Drive,
@@ -71,6 +71,15 @@ class Output:
     async def turn_off(self) -> None:
         await switch_off(self._output)
         self._drive, self._is_doubted = None, False
+
+    async def is_on(self) -> bool:
+        """No setting tells how it is off; but one that was reset has none of what was set when it was connected."""
+        left = [Setting(":OUTP", "0"), *self._safe]
+        state = await self._answers(left)
+        if told_on(self._output.link, state[:1], ["0"]):
+            return True
+        scpi.confirm_kept(left, state)
+        return False
 
     def doubt(self) -> None:
         """The link was out of step: what was said meanwhile may have been lost, or the instrument have rebooted."""

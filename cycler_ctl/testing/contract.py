@@ -24,6 +24,7 @@ from cycler_ctl.instrument import (
     Reading,
     Rest,
     Sensor,
+    TellsIfOn,
     Window,
 )
 
@@ -105,6 +106,7 @@ async def _check_off(channel: Channel, instrument: Instrument) -> None:
     await channel.turn_off()
     await channel.turn_off()
     await _check_not_reading_on(channel, instrument)
+    await _check_tells_if_on(channel, on=False)
 
 
 async def _check_not_reading_on(channel: Channel, instrument: Instrument) -> None:
@@ -122,6 +124,11 @@ async def _check_not_reading_on(channel: Channel, instrument: Instrument) -> Non
         _rule(not reading.output_on, "a channel that was turned off does not read as on")
 
 
+async def _check_tells_if_on(channel: Channel, *, on: bool) -> None:
+    if isinstance(channel, TellsIfOn):
+        _rule(await channel.is_on() == on, f"an output that is {'on' if on else 'off'} tells so when asked")
+
+
 async def _check_rest(channel: Channel, link: Link, case: Case) -> None:
     """Seeing the cell through an open switch is the best rest there is: then the output is off, and says so."""
     await channel.apply(Rest(case.window_V))
@@ -132,6 +139,7 @@ async def _check_rest(channel: Channel, link: Link, case: Case) -> None:
 async def _check_current(channel: Channel, link: Link, case: Case, current_A: float) -> None:
     await channel.apply(ConstantCurrent(current_A, case.window_V))
     reading = await _good_reading(channel, link)
+    await _check_tells_if_on(channel, on=True)
     near = abs(reading.current_A - current_A) <= case.tolerance * abs(current_A)
     _rule(near, f"{current_A} A were set, {reading.current_A} A flow: wrong sign, scale or setting")
 
