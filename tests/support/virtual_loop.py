@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple, Unpack
 
 from cycler_ctl.clock import Wake
 
 Answer = TypeVar("Answer")
-GRACE_S = 0.0005  # real: what another socket or thread has just sent is on its way
+Arguments = TypeVarTuple("Arguments")
+GRACE_S = 0.0005  # real: what another socket has just sent is on its way
+JOB_S = 10.0  # real: a thread that has something to do, on a busy machine
 
 
 class Leaping(selectors.DefaultSelector):
-    """Selects without waiting; ``at_s`` is the time it has leapt to."""
+    """Selects without waiting but for ``jobs`` of threads; ``at_s`` is the time it has leapt to."""
 
     at_s = 1000.0
+    jobs = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
             return super().select(None)
-        ready = super().select(GRACE_S if timeout > 0 else 0)
+        ready = super().select((JOB_S if self.jobs else GRACE_S) if timeout > 0 else 0)
         if not ready:
             self.at_s += max(0.0, timeout)
         return ready
@@ -35,6 +39,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self.leaping.at_s
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Arguments]], Answer], *args: *Arguments
+    ) -> asyncio.Future[Answer]:
+        """Time stands still while a thread works: the disk of a busy machine would take virtual minutes."""
+        job = super().run_in_executor(executor, func, *args)
+        self.leaping.jobs += 1
+        job.add_done_callback(self._done)
+        return job
+
+    def _done(self, _: asyncio.Future[Answer]) -> None:
+        self.leaping.jobs -= 1
 
 
 class LoopClock:
