@@ -1,0 +1,141 @@
+"""Run seeds of the simulation: ``python tests/support/simulate.py --seed 17 --trace FILE``, or ``--seeds 0-39 --jobs 2``.
+
+Each seed has a process of its own. One line of JSON a seed; with --seed, the broken invariants as text and status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+HOURS = 2.0
+PART = 5
+WITHOUT = "without "  # before a bug's name: the same hunt, and nothing to find
+LONGEST_S = 600.0
+
+
+def one(seed: int, hours: float, trace: str, bug: str) -> int:
+    """Never returns to the interpreter's own end, where the dead processes' tasks would run once more."""
+    import simulated.world
+    from simulated import bugs
+
+    logging.disable(logging.CRITICAL)
+    gc.disable()
+    base = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="simulated-", dir=base) as folder:
+        world = simulated.world.World(seed, Path(folder) / "station", keep_trace=bool(trace))
+        if bug:
+            hunted = bugs.BUGS[bug.removeprefix(WITHOUT)]
+            world.only(hunted.shown_by)
+            if not bug.startswith(WITHOUT):
+                hunted.put_in()
+        result = world.run(hours)
+    if trace:
+        Path(trace).write_text("".join(world.trace or ()), encoding="utf-8")
+    result.cpu_s = time.process_time()  # a forked child begins at nothing
+    sys.stdout.write(json.dumps(asdict(result)) + "\n")
+    if result.broken:
+        sys.stderr.write(f"{result.broken[0]}\n  {command(seed, hours, bug)}\n")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return 1 if result.broken else 0
+
+
+def command(seed: int, hours: float, bug: str) -> str:
+    more = f" --bug '{bug}'" if bug else ""
+    return f"python tests/support/simulate.py --seed {seed} --hours {hours:g}{more}"
+
+
+def in_child(seed: int, hours: float, bug: str) -> dict[str, object]:
+    arguments = [sys.executable, __file__, "--seed", str(seed), "--hours", str(hours), "--bug", bug]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, env=environment(), timeout=LONGEST_S)
+    return said(seed, done.stdout, done.stderr)
+
+
+def said(seed: int, out: str, why: str) -> dict[str, object]:
+    try:
+        found: dict[str, object] = json.loads(out.splitlines()[-1])
+    except (IndexError, ValueError):
+        found = {"seed": seed, "broken": [f"the simulation itself failed: {why[-2000:]}"], "hits": {}, "cpu_s": 0.0}
+    return found
+
+
+def forked(seed: int, hours: float, bug: str) -> None:
+    """As ``in_child``, but nothing is imported anew; the line of JSON goes to our own standard output."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        try:
+            one(seed, hours, "", bug)
+        except BaseException:  # noqa: BLE001 - whatever it is belongs to this seed, and the interpreter must not end in order
+            sys.stdout.write(json.dumps(said(seed, "", traceback.format_exc())) + "\n")
+            sys.stdout.flush()
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONHASHSEED": "0"}
+
+
+def worker(seeds: str, hours: float, bug: str) -> list[dict[str, object]]:
+    """The results of seeds with commas between them, of a process that forks for each."""
+    arguments = [sys.executable, __file__, "--worker", seeds, "--hours", str(hours), "--bug", bug]
+    done = subprocess.run(arguments, stdout=subprocess.PIPE, text=True, check=False, env=environment())
+    return [dict(json.loads(line)) for line in done.stdout.splitlines()]
+
+
+def many(seeds: Sequence[int], hours: float, jobs: int, bug: str = "") -> Iterator[dict[str, object]]:
+    with ThreadPoolExecutor(jobs) as pool:
+        if not hasattr(os, "fork"):
+            yield from pool.map(lambda seed: in_child(seed, hours, bug), seeds)
+            return
+        parts = [seeds[first : first + PART] for first in range(0, len(seeds), PART)]
+        for found in pool.map(lambda part: worker(",".join(map(str, part)), hours, bug), parts):
+            yield from found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--seeds", default="0-39", help="FIRST-LAST")
+    parser.add_argument("--hours", type=float, default=HOURS)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--trace", default="", help="the file to write everything to that happened")
+    parser.add_argument("--bug", default="")
+    parser.add_argument("--worker", default="", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.worker:
+        import simulated.world
+
+        assert simulated.world
+        for seed in map(int, asked.worker.split(",")):
+            forked(seed, asked.hours, asked.bug)
+        return 0
+    if asked.seed is not None:
+        if os.environ.get("PYTHONHASHSEED") != "0":
+            os.execve(sys.executable, [sys.executable, *sys.argv], environment())  # noqa: S606 - ourselves, hashes fixed
+        os._exit(one(asked.seed, asked.hours, asked.trace, asked.bug))
+    first, last = map(int, asked.seeds.split("-"))
+    bad = 0
+    for found in many(range(first, last + 1), asked.hours, asked.jobs, asked.bug):
+        bad += bool(found["broken"])
+        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.flush()
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""A whole station in virtual time, from one seed: everything real but time, wires, threads, disk faults and the broker."""

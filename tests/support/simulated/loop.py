@@ -1,0 +1,238 @@
+"""One thread, one time, many processes: an event loop without sockets whose time leaps, and threads that take turns.
+
+A process can be killed (nothing of it ever runs again, not even a ``finally``), or stopped and continued.
+"""
+
+from __future__ import annotations
+
+import _thread
+import asyncio
+import heapq
+from asyncio.base_events import BaseEventLoop
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context, ContextVar, copy_context
+from itertools import count
+from typing import Any, Protocol, TypeVar
+
+from cycler_ctl.clock import real_sleep
+
+Answer = TypeVar("Answer")
+START_S = 1000.0
+TICK_S = 1e-6  # a timer is always seen a little late, and time never stands still for who waits for it
+
+
+class VirtualProcess:
+    """What belongs together when it dies. Nothing of a dead one is ever freed: a ``finally`` would run then."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.alive = True
+        self.stopped = False
+        self.deferred: list[asyncio.Handle] = []
+        self.on_death: list[Callable[[], None]] = []
+        self.died: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def kill(self) -> None:
+        if self.alive:
+            self.alive = False
+            GRAVES.extend(task for task in asyncio.all_tasks() if isinstance(task, Task) and task.process is self)
+            for tell in self.on_death:
+                tell()
+            self.died.set_result(None)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Answer], name: str) -> asyncio.Task[Answer]:
+        context = copy_context()
+        context.run(PROCESS.set, self)
+        return asyncio.get_running_loop().create_task(coroutine, name=name, context=context)
+
+
+PROCESS: ContextVar[VirtualProcess | None] = ContextVar("process", default=None)
+GRAVES: list[object] = []
+
+
+class _Numbered:
+    """Iterating over a set of them must not depend on where they are in memory."""
+
+    _numbers = count(1)
+
+
+class Task(asyncio.Task[Any], _Numbered):
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        self._number = next(self._numbers)
+        context: Context | None = more.get("context")
+        self.process = PROCESS.get() if context is None else context.get(PROCESS)
+        super().__init__(*arguments, **more)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class Future(asyncio.Future[Any], _Numbered):
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._number = next(self._numbers)
+        super().__init__(loop=loop)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class Network(Protocol):
+    def connect(self, protocol: asyncio.BaseProtocol, host: str, port: int) -> asyncio.Transport: ...
+
+
+class DeadlockError(Exception):
+    """Nothing is left to do, ever."""
+
+
+class SimLoop(BaseEventLoop):
+    """``network`` and ``fresh_thread`` are what its processes see of the world."""
+
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[asyncio.TimerHandle]
+    _stopping: bool
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._at_s = START_S
+        self.network: Network | None = None
+        self.handled = 0
+
+    def time(self) -> float:
+        return self._at_s
+
+    def create_task(  # type: ignore[override]  # a task of ours is made of any coroutine, and of nothing else
+        self, coro: Coroutine[Any, Any, Answer], *, name: object = None, context: Context | None = None
+    ) -> asyncio.Task[Answer]:
+        return Task(coro, loop=self, name=name, context=context)
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return Future(self)
+
+    def _write_to_self(self) -> None:
+        """There is no other thread that could be asleep."""
+
+    def _run_once(self) -> None:
+        ready, scheduled = self._ready, self._scheduled
+        while scheduled and scheduled[0]._cancelled:
+            heapq.heappop(scheduled)._scheduled = False  # type: ignore[attr-defined]
+        if not ready and not self._stopping:
+            if not scheduled:
+                raise DeadlockError
+            self._at_s = max(self._at_s, scheduled[0].when()) + TICK_S
+        while scheduled and scheduled[0].when() <= self._at_s:
+            handle = heapq.heappop(scheduled)
+            handle._scheduled = False  # type: ignore[attr-defined]
+            ready.append(handle)
+        for _ in range(len(ready)):
+            self._handle(ready.popleft())
+
+    def _handle(self, handle: asyncio.Handle) -> None:
+        process: VirtualProcess | None = handle._context.get(PROCESS)  # type: ignore[attr-defined]
+        if handle.cancelled() or (process is not None and not process.alive):
+            return
+        if process is not None and process.stopped:
+            process.deferred.append(handle)
+            return
+        self.handled += 1
+        handle._run()
+
+    def proceed(self, process: VirtualProcess) -> None:
+        """A stopped process goes on with all that has come for it meanwhile."""
+        process.stopped = False
+        self._ready.extend(process.deferred)
+        process.deferred.clear()
+
+    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:
+        await real_sleep(0.002)
+        assert self.network is not None
+        protocol = protocol_factory()
+        return self.network.connect(protocol, str(host), int(port)), protocol
+
+    def run_in_executor(self, executor: object, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
+        del executor
+        done = self.create_future()
+
+        def work() -> None:
+            try:
+                result = func(*args)
+            except BaseException as error:  # noqa: BLE001 - handed to whoever waits, as an executor does
+                self.call_soon(_fail, done, error)
+            else:
+                self.call_soon(_succeed, done, result)
+
+        Cothread(self, work).start()
+        return done
+
+
+def _succeed(future: asyncio.Future[Any], result: object) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def living_tasks(loop: SimLoop) -> int:
+    """Those of dead processes are never over."""
+    tasks = [task for task in asyncio.all_tasks(loop) if isinstance(task, Task)]
+    return sum(task.process is None or task.process.alive for task in tasks)
+
+
+class Cothread:
+    """A real thread that runs only while the loop waits for it, so that nothing ever happens at the same time."""
+
+    running: Cothread | None = None
+
+    def __init__(self, loop: SimLoop, target: Callable[[], object]) -> None:
+        self.loop = loop
+        self.over = False
+        self._target = target
+        self._context = copy_context()
+        self._process = PROCESS.get()
+        self._go, self._back = _thread.allocate_lock(), _thread.allocate_lock()
+        self._go.acquire()
+        self._back.acquire()
+        self._started = False
+
+    def start(self) -> None:
+        self.loop.call_soon(self.resume)
+
+    def resume(self) -> None:
+        """On the loop: let it run until it waits or ends."""
+        if self.over or (self._process is not None and not self._process.alive):
+            return
+        before, Cothread.running = Cothread.running, self
+        if self._started:
+            self._go.release()
+        else:
+            self._started = True
+            _thread.start_new_thread(self._main, ())
+        self._back.acquire()
+        Cothread.running = before
+
+    def pause(self) -> None:
+        """In the thread: the loop goes on until somebody calls ``resume``."""
+        self._back.release()
+        self._go.acquire()
+
+    def sleep(self, duration_s: float) -> None:
+        until_s = self.loop.time() + duration_s
+        self.loop.call_at(until_s, self.resume)
+        while self.loop.time() < until_s:
+            self.pause()
+
+    def _main(self) -> None:
+        try:
+            self._context.run(self._target)
+        finally:
+            self.over = True
+            self._back.release()
+
+
+def pause_thread(duration_s: float) -> None:
+    """A blocking call takes that long, if it is made in a thread; the loop's own thread never waits."""
+    if Cothread.running is not None:
+        Cothread.running.sleep(duration_s)

@@ -1,0 +1,109 @@
+"""People at the station: they start, pause, resume, skip, stop and acknowledge, sometimes when they should not."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from typing import TYPE_CHECKING
+
+from cycler_ctl.clock import real_sleep
+from cycler_ctl.errors import CyclerError
+from cycler_ctl.live import ChannelState
+from cycler_ctl.start import Order
+from cycler_ctl.station import Station
+from protocols.reading.documents import Document
+
+if TYPE_CHECKING:
+    from simulated.judge import Seat
+    from simulated.world import World
+
+BY = "K. Abe"
+PATIENCE_S = 60.0
+HEAD = """
+protocol: 1
+name: {name}
+cell: {{name: GN-7, nominal_capacity: 3 mAh, discharge_means: lithiate}}
+record: every {every_s:g} s
+safety: {{voltage: 2.6 V to 4.35 V, current: 4 mA}}
+steps:
+"""
+STEPS = (
+    """  - repeat:
+      times: 20
+      steps:
+        - charge: {at: 3 mA, until: 4.2 V}
+        - rest: 5 min
+        - discharge: {at: 3 mA, until: 2.8 V}
+""",
+    """  - charge: {at: 2 mA, until: 4.2 V, then_hold_until: 0.2 mA}
+  - rest: 10 min
+  - discharge: {at: 2 mA, until: 60 min}
+  - charge: {at: 1 mA, until: 3 h}
+""",
+    """  - rest: 3 min
+  - discharge: {at: 1 mA, until: 40 min}
+  - charge: {at: 1 mA, until: 40 min}
+  - rest: 2 h
+""",
+)
+ACTS = {
+    ChannelState.RUNNING: ("", "", "", "pause", "pause", "skip", "stop", "begin", "acknowledge"),
+    ChannelState.PAUSED: ("resume", "resume", "resume", "stop", "pause", ""),
+    ChannelState.INTERRUPTED: ("resume", "resume", "acknowledge", "begin"),
+}
+LATCHED_ACTS = ("acknowledge", "acknowledge", "begin", "resume", "")
+FREE_ACTS = ("begin", "begin", "begin", "resume", "")
+LATCHED = frozenset({ChannelState.TRIPPED, ChannelState.FAULTED, ChannelState.CANNOT_DEENERGISE})
+
+
+def protocol(random: Random, every_s: float) -> str:
+    number = random.randrange(len(STEPS))
+    return HEAD.format(name=f"Trial {number}", every_s=max(every_s, 10.0)) + STEPS[number]
+
+
+class People:
+    def __init__(self, world: World, random: Random, every_s: float) -> None:
+        self._world = world
+        self._random = random
+        self.every_s = every_s
+        self.gone = False
+        self.done: dict[str, int] = {}
+
+    async def live(self) -> None:
+        while True:
+            await real_sleep(self._random.expovariate(1.0 / self.every_s))
+            if self.gone:
+                return
+            seat = self._world.any_seat(self._random)
+            if seat.live is not None:
+                await self.act(seat, self._random.choice(self._likely(seat.live().state)))
+
+    def _likely(self, state: ChannelState) -> tuple[str, ...]:
+        return ACTS.get(state, LATCHED_ACTS if state in LATCHED else FREE_ACTS)
+
+    async def act(self, seat: Seat, what: str) -> None:
+        """Carried out by the station's process: where that dies, nobody waits for the answer."""
+        station, child = self._world.service.station, self._world.service.child
+        if not what or station is None or child is None:
+            return
+        answer = child.process.spawn(self._do(station, seat, what), f"{what} {seat.channel}")
+        await asyncio.wait({answer, child.process.died}, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _do(self, station: Station, seat: Seat, what: str) -> None:
+        try:
+            match what:
+                case "begin":
+                    text = protocol(self._random, seat.sample_every_s)
+                    await station.begin(seat.channel, Order(Document("trial.yaml", text), by=BY))
+                case "acknowledge":
+                    seat.acknowledging = True
+                    await station.acknowledge(seat.channel, BY)
+                case _:
+                    await getattr(station, what)(seat.channel, BY)
+        except CyclerError as error:
+            self._world.say("person", f"{what} {seat.channel}: refused: {error}")
+        else:
+            self.done[what] = self.done.get(what, 0) + 1
+            self._world.say("person", f"{what} {seat.channel}")
+        finally:
+            seat.acknowledging = False

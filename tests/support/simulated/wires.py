@@ -1,0 +1,165 @@
+"""Wires without sockets between the service's own link layer and the simulated instruments, and what befalls them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context
+from random import Random
+from typing import Any
+
+from sim_hardware.faults import Instrument, Line
+from simulated.loop import PROCESS, VirtualProcess
+
+SENTINELS = (b"+9.910000E+37", b"+9.900000E+37", b"-9.900000E+37")
+
+
+class Moody:
+    """An instrument that ignores one setting, or answers one reading with a number that is none."""
+
+    def __init__(self, instrument: Instrument) -> None:
+        self.instrument = instrument
+        self.log = instrument.log
+        self.serial = instrument.serial
+        self.ignore = self.sentinel = 0
+        self.hits = {"setting ignored": 0, "sentinel": 0}
+
+    @property
+    def model(self) -> str:
+        return self.instrument.model
+
+    def receive(self, data: bytes) -> bytes:
+        if self.ignore and b"?" not in data and (b":SENS" in data or b":SOUR" in data):
+            self.ignore -= 1
+            self.hits["setting ignored"] += 1
+            *kept, _ = data.rstrip(b"\r\n").split(b";")
+            data = b";".join(kept) + b"\r\n"
+        answer = self.instrument.receive(data)
+        if self.sentinel and answer[:1] in {b"+", b"-"} and b"E" in answer:
+            self.sentinel -= 1
+            self.hits["sentinel"] += 1
+            sentinel = SENTINELS[self.sentinel % 3]  # the answer holds the reading twice, thirteen characters a number
+            return b";".join(sentinel + part[13:] for part in answer.split(b";"))
+        return answer
+
+    def line_lost(self) -> None:
+        self.instrument.line_lost()
+
+    def power_cycle(self) -> None:
+        self.instrument.power_cycle()
+
+    def set_fault(self, name: str, value: str | float) -> None:
+        self.instrument.set_fault(name, value)
+
+    def truth(self) -> dict[str, object]:
+        return self.instrument.truth()
+
+
+class Transport(asyncio.Transport):
+    """The host's end of one connection."""
+
+    def __init__(self, wire: Wire, protocol: asyncio.BaseProtocol) -> None:
+        super().__init__()
+        self._wire = wire
+        self._protocol: Any = protocol
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[tuple[float, bytes]] = deque()
+        self.process: VirtualProcess | None = PROCESS.get()
+        self.open = True
+
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        if self.open:
+            self._wire.take(self, bytes(data))
+
+    def is_closing(self) -> bool:
+        return not self.open
+
+    def close(self) -> None:
+        self.end(None)
+
+    def abort(self) -> None:
+        self.end(None)
+
+    def end(self, error: Exception | None) -> None:
+        if self.open:
+            self.open = False
+            self._loop.call_soon(self._protocol.connection_lost, error)
+            self._wire.left(self)
+
+    def put(self, data: bytes, after_s: float) -> None:
+        """Never one reply before an earlier one: a wire keeps its order."""
+        self._waiting.append((self._loop.time() + after_s, data))
+        if len(self._waiting) == 1:
+            self._loop.call_at(self._waiting[0][0], self._due)
+
+    def _due(self) -> None:
+        _, data = self._waiting.popleft()
+        if self.open:
+            self._protocol.data_received(data)
+        if self._waiting:
+            self._loop.call_at(max(self._waiting[0][0], self._loop.time()), self._due)
+
+
+class Wire:
+    """One instrument's port, for one host at a time. ``exchanged`` is told of all that reaches the instrument."""
+
+    def __init__(self, name: str, line: Line, random: Random, exchanged: Callable[[Wire, bytes, bytes], None]) -> None:
+        self.name = name
+        self.line = line
+        self.random = random
+        self.hanging = self.unplugged = False
+        self.owner: Transport | None = None
+        self.connections = 0
+        self.latency_s = (0.004, 0.02)
+        self._exchanged = exchanged
+        self._world = Context()
+
+    @property
+    def blocked(self) -> bool:
+        return self.hanging or self.unplugged
+
+    def connect(self, protocol: asyncio.BaseProtocol) -> Transport:
+        if self.unplugged:
+            raise ConnectionRefusedError(111, "Connection refused")
+        transport = Transport(self, protocol)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(protocol.connection_made, transport)
+        if self.owner is None:
+            self.owner = transport
+            self.connections += 1
+            if transport.process is not None:
+                transport.process.on_death.append(lambda: self.left(transport))
+        else:
+            loop.call_later(0.05, transport.end, None)
+        return transport
+
+    def left(self, transport: Transport) -> None:
+        transport.open = False
+        if self.owner is transport:
+            self.owner = None
+            self.line.instrument.line_lost()
+
+    def take(self, transport: Transport, data: bytes) -> None:
+        if self.blocked or transport is not self.owner:
+            return
+        deliveries = self.line.exchange(data)
+        self._exchanged(self, data, b"".join(one.data for one in deliveries))
+        for delivery in deliveries:
+            if delivery.close:
+                transport.end(ConnectionResetError(104, "Connection reset by peer"))
+            elif delivery.data:
+                transport.put(delivery.data, self.random.uniform(*self.latency_s) + delivery.after_s)
+
+
+class Wires:
+    """The network: one port for each instrument."""
+
+    def __init__(self) -> None:
+        self.by_port: dict[int, Wire] = {}
+
+    def connect(self, protocol: asyncio.BaseProtocol, host: str, port: int) -> Transport:
+        del host
+        if port not in self.by_port:
+            raise ConnectionRefusedError(111, "Connection refused")
+        return self.by_port[port].connect(protocol)
