@@ -5,9 +5,10 @@ The refusals come from a layer under SQLite (recorded_disk.py); those of a real 
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,12 +55,23 @@ def refuse(what: str, code: int, first: int, last: int) -> Callable[[Call], int]
     return verdict
 
 
-def written_after_failing(disk: Disk, path: Path) -> list[Call]:
-    """Calls that changed the given-up file after the next one was in place."""
+def noting(disk: Disk, verdict: Callable[[Call], int], refused: list[int]) -> Callable[[Call], int]:
+    """``refused``: how many calls had been made when one was refused."""
+
+    def noted(call: Call) -> int:
+        code = verdict(call)
+        if code != OK:
+            refused.append(len(disk.calls))
+        return code
+
+    return noted
+
+
+def written_after_failing(disk: Disk, path: Path, refused: int) -> list[Call]:
+    """Calls that changed the given-up file from the refusal on, its closing among them."""
     names = [str(path), f"{path}-wal"]
-    at = next(at for at, call in enumerate(disk.calls) if call.to.endswith("run-2.sqlite"))
     changes = {"write", "truncate", "sync", "unlink", "create"}
-    return [call for call in disk.calls[at:] if call.path in names and call.what in changes]
+    return [call for call in disk.calls[refused:] if call.path in names and call.what in changes]
 
 
 @pytest.mark.parametrize(("what", "code"), [("sync", IOERR_FSYNC), ("write", IOERR_WRITE), ("write", FULL)])
@@ -70,7 +82,8 @@ def test_after_its_first_error_a_file_is_left_alone_and_every_row_is_in_the_next
     expected = rows(40)
     with recorded(tmp_path, monkeypatch) as disk:
         with recording(tmp_path) as writer:
-            disk.verdict = refuse(what, code, nth, nth)
+            refused: list[int] = []
+            disk.verdict = noting(disk, refuse(what, code, nth, nth), refused)
             for at in range(0, 40, 5):
                 writer.append(expected[at : at + 5], checkpoint=lambda: "{}")
                 assert writer.flush(5)
@@ -79,9 +92,12 @@ def test_after_its_first_error_a_file_is_left_alone_and_every_row_is_in_the_next
             writer.finish(Outcome.FINISHED, "")
             assert writer.close()
         if moved:
-            assert written_after_failing(disk, writer.run_dir / "run.sqlite") == []
+            assert written_after_failing(disk, writer.run_dir / "run.sqlite", refused[0]) == []
     with open_run(writer.run_dir) as reader:
         assert (reader.rows(), reader.state.outcome) == (expected, Outcome.FINISHED)
+    if moved:  # what was durable before it failed stands in the next file too: nobody need believe the one that did
+        with closing(sqlite3.connect(writer.run_dir / "run-2.sqlite")) as alone:
+            assert alone.execute("SELECT min(seq), count(*) FROM samples").fetchone() == (1, 40)
 
 
 def refuse_folding(name: str, code: int) -> Callable[[Call], int]:
