@@ -211,6 +211,14 @@ async def until_off(
     tell(f"off is confirmed now, after {tries} tries to connect")
 
 
+async def take_up(channel: str, host: InstrumentHost, lease: Lease) -> None:
+    """Into the register: whoever comes after us must know; where that cannot be written the chase goes on all the same."""
+    try:
+        await lease.will_energise(channel, host.safe_off_entry(), TRYING_LEASE_S)
+    except StoreError as error:
+        log.warning("channel %s may be on, but the register does not name it: %s", channel, error)
+
+
 async def strike_out(channel: str, lease: Lease) -> None:
     """Off was read back: a register that cannot be written only costs one more safe-off, and no other run."""
     try:

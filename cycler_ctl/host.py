@@ -114,6 +114,10 @@ class InstrumentHost:
             raise RefusedError(f"instrument {self._wiring.name}: {self._message}")
         return self._contact
 
+    def answered(self) -> None:
+        """It is there, and as it was left."""
+        self._last_good_utc_s = self._clock.utc()
+
     def drop(self, why: str = "it is made anew") -> None:
         """Give the connection up and make a new one; every output on it goes off, and runs that share it are told why.
 
@@ -149,7 +153,7 @@ class InstrumentHost:
                     await self._connect(stack)
                     wait_s = FIRST_S
                     await self._dropped.wait()
-                    self._went("the connection was given up")
+                    self._went(self._contact.given_up if self._contact else "")
             except CyclerError as error:
                 self._went(str(error))
             except Exception as error:

@@ -13,7 +13,7 @@ from cycler_ctl.config import ChannelSettings
 from cycler_ctl.current import CurrentRun, latest_of, status_of, steps_of
 from cycler_ctl.doing import still
 from cycler_ctl.errors import InstrumentError, RefusedError
-from cycler_ctl.escalation import Case, alarmed, chase, strike_out
+from cycler_ctl.escalation import Case, chase, strike_out
 from cycler_ctl.fittings import End
 from cycler_ctl.host import InstrumentHost
 from cycler_ctl.lease import Lease
@@ -136,24 +136,19 @@ class Slot:
         self._base = replace(self._base, run=run)
         self._set(state, reason)
 
-    async def confirm_left_over(self, tell: Callable[[str, str], Awaitable[None]]) -> None:
-        """The register says this output may still be on: it is so until the instrument was reached, which turns it off.
+    def cannot_deenergise(self, reason: str) -> Case:
+        """The loudest alarm there is; what chases the output says more through what is returned."""
+        self._set(ChannelState.CANNOT_DEENERGISE, reason)
+        return self._case(reason, log.warning)
 
-        ``tell`` puts it into the record of the run that left it on, which a person may go on with afterwards.
-        """
-        before = self._base
-        trying = "off could not be confirmed when the service was away; trying"
-        self._set(ChannelState.CANNOT_DEENERGISE, trying)
-        self.host.hurry()
-        async with alarmed(self._case(trying, log.warning)):
-            await self.host.online()
-        await strike_out(self.name, self._lease)
-        why = "the output may have stayed on after the service ended; it is off now, read back"
+    async def was_on(self, before: ChannelStatus, why: str, tell: Callable[[str, str], Awaitable[None]]) -> None:
+        """Latched, now that it is off. ``tell``: to the record of a run that a person may go on with afterwards."""
+        reason = f"{before.reason}; {why}" if before.state in LATCHED else why
         if before.state is ChannelState.INTERRUPTED and before.run is not None:
             await tell(before.run, why)
-            self._set(ChannelState.INTERRUPTED, f"{before.reason}; {why}")
+            self._set(ChannelState.INTERRUPTED, reason)
         else:
-            self._set(ChannelState.FAULTED, why)
+            self._set(ChannelState.FAULTED, reason)
 
     def begin(self, current: CurrentRun, group: asyncio.TaskGroup) -> None:
         self._current = current

@@ -17,8 +17,10 @@ from cycler_ctl.errors import InstrumentError, RefusedError
 from cycler_ctl.fittings import Fittings
 from cycler_ctl.going_on import prepare_again, read_remains, reopen
 from cycler_ctl.host import InstrumentHost, wiring_of
+from cycler_ctl.idle import IdleLook
 from cycler_ctl.instrument import Measurement
 from cycler_ctl.lease import Lease
+from cycler_ctl.left_on import confirm_left_over
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus, Observer
 from cycler_ctl.opened import never_begun, not_gone_on, opened
 from cycler_ctl.plugins import load_driver
@@ -53,6 +55,7 @@ class Station:
             name: Slot(name, settings, self._hosts[settings.instrument], clock, lease, changed=self._tell)
             for name, settings in config.channels.items()
         }
+        self._looks = {one.instrument: self._look(one.instrument) for one in config.channels.values()}
         self._closing = False
         self._waiting: Callable[[str], int] | None = None
 
@@ -60,15 +63,19 @@ class Station:
         spec = load_driver(self.config.instruments[name].driver)
         return InstrumentHost(wiring_of(self.config, name, spec), self._clock, self._instrument_changed)
 
+    def _look(self, instrument: str) -> IdleLook:
+        slots = [slot for slot in self._slots.values() if slot.settings.instrument == instrument]
+        return IdleLook(self._hosts[instrument], slots, self._lease, self._tell_left_on)
+
     def observe(self, observer: Observer) -> None:
         self._observers.append(observer)
 
     async def open(self, group: asyncio.TaskGroup) -> None:
         """Connect everything; the first traffic to each instrument is OFF. Nothing is ever re-energised by itself."""
-        for name, host in self._hosts.items():
-            self._own.append(group.create_task(host.run(), name=f"instrument {name}"))
-        for name in self._sensing.names:
-            self._own.append(group.create_task(self._sensing.watch(name), name=f"sensor {name}"))
+        tasks = {f"instrument {name}": host.run() for name, host in self._hosts.items()}
+        tasks |= {f"sensor {name}": self._sensing.watch(name) for name in self._sensing.names}
+        tasks |= {f"idle look {name}": look.run() for name, look in self._looks.items()}
+        self._own += [group.create_task(doing, name=name) for name, doing in tasks.items()]
         for found in await asyncio.to_thread(self._left_open):
             if found.channel in self._slots:
                 slot = self._slots[found.channel]
@@ -83,7 +90,7 @@ class Station:
                     "instrument, or put it back and run 'cycler-ctl safe-off'", name, entry.name, entry.address
                 )  # fmt: skip
             else:
-                confirming = self._slots[name].confirm_left_over(self._tell_left_on)
+                confirming = confirm_left_over(self._slots[name], self._lease, self._tell_left_on)
                 self._own.append(group.create_task(confirming, name=f"left over {name}"))
         self._group = group
 
@@ -165,7 +172,7 @@ class Station:
         if any(other.host is slot.host and other.busy for other in self._slots.values() if other is not slot):
             return  # its other output is being read all the time
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with self._looks[slot.settings.instrument].turn, asyncio.timeout(ANSWER_S):
                 await slot.host.connected().resync()
         except (InstrumentError, TimeoutError) as error:
             slot.host.drop()

@@ -1,0 +1,44 @@
+"""Outputs that were on with no run of ours to use them: chased until they are off, and latched until a person has looked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from cycler_ctl.contact import Contact
+from cycler_ctl.escalation import alarmed, strike_out, take_up, until_off
+from cycler_ctl.lease import Lease
+from cycler_ctl.slot import Slot
+
+log = logging.getLogger(__name__)
+
+LEFT_OVER = "off could not be confirmed when the service was away; trying"
+WAS_LEFT_OVER = "the output may have stayed on after the service ended; it is off now, read back"
+FOUND_ON = "the output was on, though nothing here had switched it on (somebody at its panel?)"
+
+Tell = Callable[[str, str], Awaitable[None]]
+"""Puts a sentence into the record of a run."""
+
+
+async def confirm_left_over(slot: Slot, lease: Lease, tell: Tell) -> None:
+    """The register says this output may still be on: it is so until the instrument was reached, which turns it off."""
+    before = slot.status()
+    case = slot.cannot_deenergise(LEFT_OVER)
+    slot.host.hurry()
+    async with alarmed(case):
+        await slot.host.online()
+    await strike_out(slot.name, lease)
+    await slot.was_on(before, WAS_LEFT_OVER, tell)
+
+
+async def found_on(slot: Slot, lease: Lease, contact: Contact, why_not: str | None, tell: Tell) -> None:
+    """An idle output was on. ``why_not``: why it was not confirmed off at once; then it is chased as any other."""
+    before = slot.status()
+    log.error("channel %s: %s", slot.name, FOUND_ON)
+    if why_not is not None:
+        reason = f"{FOUND_ON}, and it does not go off: {why_not}. Trying every 0.5 s; disconnect the cell"
+        async with alarmed(slot.cannot_deenergise(reason)):
+            await take_up(slot.name, slot.host, lease)
+            await until_off(slot.name, slot.host, contact, lease, FOUND_ON, tell=log.warning)
+        await strike_out(slot.name, lease)
+    await slot.was_on(before, f"{FOUND_ON}; it is off now, read back", tell)

@@ -1,0 +1,278 @@
+"""An instrument that nobody uses, in virtual time: what happens to it is noticed within one look, and ends with off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rig import LIMITS, protocol
+from virtual_loop import LoopClock, leap
+
+from cycler_ctl.clock import real_sleep
+from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, StationSettings
+from cycler_ctl.errors import RefusedError
+from cycler_ctl.idle import EVERY_S, LOOK_S
+from cycler_ctl.lease import NoLease
+from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus
+from cycler_ctl.start import Order
+from cycler_ctl.station import Station
+from protocols.reading.documents import Document
+from sim_hardware.bench import BenchInstrument, Place, open_bench
+from sim_hardware.faults import LineFault
+
+NOTICED_S = EVERY_S + LOOK_S
+BACK_S = 40.0  # a lost instrument is tried at least twice a minute
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """``panel``: what somebody at its panel would do, as the message of the same effect. ``off``: begins each off."""
+
+    model: str
+    driver: str
+    outputs: tuple[str, ...]
+    panel: bytes = b""
+    off: bytes = b""
+
+
+KINDS = {
+    "2400": Kind("keithley-2400", "keithley-2400", ("1",), b":OUTP ON\r", b":OUTP OFF"),
+    "2450": Kind("keithley-2450", "keithley-2450", ("1",), b":OUTP ON\n", b":OUTP OFF"),
+    "2602B": Kind("keithley-2602b", "keithley-2600", ("a", "b"), b"smua.source.output = 1\n", b"smua.source.offmode ="),
+    "B2902A": Kind("keysight-b2902a", "keysight-b2900", ("1", "2"), b":OUTP1 ON\n", b":OUTP1 OFF"),
+    "NGU401": Kind("rs-ngu401", "rs-ngu", ("1",), b":OUTP:MODE SOUR;:OUTP 1\n", b":OUTP 0"),
+    "EmStat4": Kind("palmsens-emstat4", "palmsens-emstat4", ("1",)),
+}
+EVERY_KIND = pytest.mark.parametrize("name", KINDS)
+ASKED = pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.panel])
+"""Those that say of an idle output whether it is on. An EmStat4's cell is on by a script only, and is told off again."""
+
+
+@dataclass
+class Lab:
+    """Channels ``a1``, and ``a2`` where there are two outputs; ``told`` is every status of the instrument's link."""
+
+    kind: Kind
+    smu: BenchInstrument
+    station: Station
+    told: list[str] = field(default_factory=list)
+
+    def channel_changed(self, _status: ChannelStatus) -> None:
+        link = self.instrument().link
+        if self.told[-1:] != [link]:
+            self.told.append(link)
+
+    def durable(self, run: str) -> None:
+        """Nobody waits for rows here."""
+
+    def instrument(self) -> InstrumentStatus:
+        return self.station.instruments()[0]
+
+    def status(self, channel: str = "a1") -> ChannelStatus:
+        return next(one for one in self.station.channels() if one.channel == channel)
+
+    def is_on(self) -> bool:
+        return on_in(self.smu.truth())
+
+    async def until(self, holds: Callable[[], bool], limit_s: float) -> float:
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        while not holds():
+            assert loop.time() - began_s < limit_s, (self.station.channels(), self.instrument())
+            await real_sleep(0.05)
+        return loop.time() - began_s
+
+    async def start(self, channel: str = "a1") -> None:
+        text = protocol().replace("record: every 0.2 s", "")
+        await self.station.begin(channel, Order(Document("trial.yaml", text)))
+
+    async def flows(self, channel: str = "a1") -> None:
+        await self.start(channel)
+        await self.until(lambda: self.station.latest(channel) is not None, 30.0)
+
+    def press(self) -> None:
+        self.smu.line.instrument.receive(self.kind.panel)
+        assert self.is_on()
+
+    def messages(self) -> list[bytes]:
+        return [message for _, message in self.smu.command_log()]
+
+
+def on_in(truth: Mapping[str, Any]) -> bool:
+    """Whether any output is on; instruments with two tell of each in a part of its own."""
+    parts = [part for part in truth.values() if isinstance(part, Mapping)]
+    return bool(truth.get("output_on", False)) or any(map(on_in, parts))
+
+
+@asynccontextmanager
+async def lab(name: str, data: Path) -> AsyncGenerator[Lab]:
+    clock, kind = LoopClock(), KINDS[name]
+    async with open_bench(1, clock.now, [Place("smu1", kind.model, "c", serial="1")]) as bench:
+        smu = bench["smu1"]
+        plain = ChannelSettings(instrument="smu1", sample_every_s=1.0, limits=LIMITS, temperature="unmonitored")
+        config = Config(
+            station=StationSettings(name="rig", data_dir=data),
+            http=HttpSettings(enabled=False),
+            instruments={"smu1": InstrumentSettings(driver=kind.driver, address=smu.address)},
+            channels={
+                f"a{number}": plain.model_copy(update={"output": output})
+                for number, output in enumerate(kind.outputs, start=1)
+            },
+        )
+        async with asyncio.TaskGroup() as group:
+            station = Station(config, clock, NoLease())
+            await station.open(group)
+            await station.first_tries()
+            opened = Lab(kind, smu, station)
+            station.observe(opened)
+            try:
+                yield opened
+            finally:
+                smu.line.clear_faults()
+                await station.close("the end of the test")
+        assert not opened.is_on()
+
+
+def scene(name: str, data: Path, act: Callable[[Lab], Coroutine[object, object, None]]) -> None:
+    async def played() -> None:
+        async with lab(name, data) as one:
+            await act(one)
+
+    leap(played())
+
+
+@EVERY_KIND
+def test_an_idle_instrument_whose_cable_is_pulled_is_said_to_be_lost_and_is_back_by_itself(
+    name: str, tmp_path: Path
+) -> None:
+    async def act(one: Lab) -> None:
+        assert (one.instrument().link, one.status().energised) == ("connected", False)
+        one.smu.line.inject(LineFault("silence", None))
+        await one.until(lambda: one.instrument().link == "lost", NOTICED_S)
+        assert one.status().energised is None  # nobody can know
+        await one.until(lambda: one.instrument().message not in {"connected", ""}, NOTICED_S)
+        one.smu.line.clear_faults()
+        await one.until(lambda: one.instrument().link == "connected", BACK_S)
+        assert (one.status().state, one.status().energised, one.is_on()) == (ChannelState.IDLE, False, False)
+        await one.flows()
+
+    scene(name, tmp_path, act)
+
+
+@ASKED
+def test_an_idle_instrument_that_lost_its_power_is_connected_anew_and_off_as_it_was_left(
+    name: str, tmp_path: Path
+) -> None:
+    """As a serial line does not show: its settings are lost, the high impedance of off with them."""
+
+    async def act(one: Lab) -> None:
+        before = len(one.messages())
+        one.smu.line.instrument.power_cycle()
+        await one.until(lambda: one.told[:1] == ["lost"], NOTICED_S)
+        await one.until(lambda: one.instrument().link == "connected", BACK_S)
+        assert any(message.startswith(one.kind.off) or one.kind.off in message for message in one.messages()[before:])
+        seen = len(one.told)
+        await real_sleep(3 * EVERY_S)
+        assert len(one.told) == seen  # as it was left again: each look finds it so
+        await one.flows()
+
+    scene(name, tmp_path, act)
+
+
+@ASKED
+def test_an_idle_output_that_somebody_switches_on_is_off_at_the_next_look_and_waits_for_a_person(
+    name: str, tmp_path: Path
+) -> None:
+    async def act(one: Lab) -> None:
+        one.press()
+        await one.until(lambda: one.status().state is ChannelState.FAULTED, NOTICED_S)
+        assert not one.is_on()
+        assert "nothing here had switched it on" in one.status().reason
+        assert one.instrument().link == "connected"
+        with pytest.raises(RefusedError, match="look at the cell"):
+            await one.start()
+        await one.station.acknowledge("a1", by="K. Abe")
+        assert one.status().state is ChannelState.IDLE
+        await one.flows()
+
+    scene(name, tmp_path, act)
+
+
+@ASKED
+def test_an_idle_output_that_is_on_and_does_not_go_off_is_the_loudest_alarm_until_it_does(
+    name: str, tmp_path: Path
+) -> None:
+    async def act(one: Lab) -> None:
+        one.smu.line.inject(LineFault("lose", None, one.kind.off))
+        one.press()
+        await one.until(lambda: one.status().state is ChannelState.CANNOT_DEENERGISE, NOTICED_S)
+        assert one.status().energised is None
+        assert "disconnect the cell" in one.status().reason
+        assert one.is_on()
+        await real_sleep(20.0)
+        assert one.status().state is ChannelState.CANNOT_DEENERGISE
+        one.smu.line.clear_faults()
+        await one.until(lambda: one.status().state is ChannelState.FAULTED, 5.0)
+        assert not one.is_on()
+
+    scene(name, tmp_path, act)
+
+
+@EVERY_KIND
+def test_looks_keep_an_idle_instrument_as_it_is_and_say_when_it_last_answered(name: str, tmp_path: Path) -> None:
+    async def act(one: Lab) -> None:
+        good_s = one.instrument().last_good_utc_s
+        before = len(one.messages())
+        await real_sleep(3.5 * EVERY_S)
+        assert one.told == []
+        assert len(one.messages()) > before
+        assert not one.is_on()
+        assert good_s is not None
+        assert (one.instrument().last_good_utc_s or 0.0) >= good_s + 2 * EVERY_S
+
+    scene(name, tmp_path, act)
+
+
+@EVERY_KIND
+def test_nobody_looks_while_a_run_has_an_output_of_the_instrument(name: str, tmp_path: Path) -> None:
+    async def act(one: Lab) -> None:
+        looks: list[bool] = []
+        instrument = one.station._hosts["smu1"].connected()
+        resync = type(instrument).resync
+
+        async def noted(self: Any) -> None:
+            looks.append(one.is_on())
+            await resync(self)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(instrument), "resync", noted)
+            await one.flows()
+            looks.clear()
+            await real_sleep(4 * EVERY_S)
+            assert one.status().state is ChannelState.RUNNING
+            assert looks == []
+            await one.station.stop("a1", by="K. Abe")
+            await real_sleep(2 * EVERY_S)
+            assert looks
+            assert not any(looks)
+
+    scene(name, tmp_path, act)
+
+
+@pytest.mark.parametrize("name", ["2400", "2602B"])
+@pytest.mark.parametrize("after_s", [0.0, 0.1, 0.4])
+def test_a_start_in_the_middle_of_a_look_waits_for_its_end(name: str, after_s: float, tmp_path: Path) -> None:
+    async def act(one: Lab) -> None:
+        looking = asyncio.create_task(one.station._looks["smu1"].look())
+        await real_sleep(after_s)
+        await one.flows()
+        await looking
+        assert one.status().state is ChannelState.RUNNING
+        assert one.told.count("lost") == 0
+
+    scene(name, tmp_path, act)
