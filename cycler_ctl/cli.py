@@ -153,8 +153,8 @@ def skip(channel: ChannelArgument, *, config: ConfigOption = None) -> None:
 
 
 @app.command()
-def acknowledge(channel: ChannelArgument, *, config: ConfigOption = None) -> None:
-    """Say that you have looked at a tripped or faulted channel; an interrupted run is closed by it."""
+def acknowledge(channel: ChannelArgument = "", *, config: ConfigOption = None) -> None:
+    """Say that you have looked at a tripped, faulted or interrupted channel; without one, at a station not started again."""
     _act("acknowledge", channel, config)
 
 

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from cycler_ctl.config import Config
 from cycler_ctl.errors import CyclerError, RefusedError
+from cycler_ctl.latch import latched
 
 Answer = Mapping[str, object]
 ANSWER: TypeAdapter[Answer] = TypeAdapter(Mapping[str, object])
@@ -34,6 +35,7 @@ class Client:
     def __init__(self, config: Config) -> None:
         http = config.http
         self._base = f"{'https' if http.tls_cert else 'http'}://{http.listen}"
+        self._data_dir = config.station.data_dir
         self._token_file = http.token_file or config.station.data_dir / "http-token"
         tls = ssl.create_default_context(cafile=str(http.tls_cert)) if http.tls_cert else None
         # never through a proxy of the environment: it would get the token, and cannot reach this computer
@@ -69,9 +71,13 @@ class Client:
                 raise NotOffError(detail) from error
             raise RefusedError(detail) from error
         except (OSError, ValueError) as error:
-            raise UnreachableError(
-                f"no service answers at {self._base} ({error}): is 'cycler-ctl serve' running with this station.toml?"
-            ) from error
+            raise UnreachableError(f"no service answers at {self._base} ({error}): {self._why()}") from error
+
+    def _why(self) -> str:
+        held = latched(self._data_dir)
+        if held is not None:
+            return f"its station is not started again ({held}): find the cause, then 'cycler-ctl acknowledge'"
+        return "is 'cycler-ctl serve' running with this station.toml?"
 
 
 def _detail(error: urllib.error.HTTPError) -> str:

@@ -63,6 +63,8 @@ async def serve(config: Config, pipe: int, foreground: Foreground | None) -> int
 
     async with AsyncExitStack() as stack:
         lease = await stack.enter_async_context(GuardianLease(config.station.data_dir, pipe))
+        beating = asyncio.create_task(lease.beat(), name="sign of life")
+        stack.callback(beating.cancel)
         watch_guardian(end)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, asked_to_end)

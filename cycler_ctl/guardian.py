@@ -11,17 +11,17 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
 
 from filelock import FileLock, Timeout
 
 from cycler_ctl.child import kill_child, start_child
 from cycler_ctl.clock import SystemClock, real_sleep
-from cycler_ctl.errors import CyclerError, StoreError
+from cycler_ctl.errors import StoreError
+from cycler_ctl.kept_broker import KeptBroker, OwnedBroker
+from cycler_ctl.latch import TOO_OFTEN, Restarts, hold_back, latched
 from cycler_ctl.lease import LONGEST_LINE, STOP, Leases
 from cycler_ctl.manager import VARIABLE as NOTIFY_SOCKET
 from cycler_ctl.manager import Watchdog, notify
@@ -33,22 +33,11 @@ from cycler_ctl.signals import asked_to_end
 
 DONE, FAILED, USAGE, UNCONFIRMED = 0, 1, 2, 4
 KILLED = -9  # by us, with every output read back as off: an orderly end all the same
-RESTARTS, RESTARTS_WITHIN_S = 3, 60.0
 STOP_S = 10.0  # for every output off, read back and the record closed; then it is done from here
 RETRY_S = 5.0  # while an output could not be confirmed off
 RELAY_AGAIN_S = 60.0
 TICK_S = 0.1
 LOCK_FILE = "guardian.lock"
-
-
-class OwnedBroker(Protocol):
-    """The bundled broker; its calls may block and raise CyclerError."""
-
-    @property
-    def url(self) -> str: ...
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
-    def alive(self) -> bool: ...
 
 
 class Ending(StrEnum):
@@ -65,10 +54,10 @@ class Guardian:
     def __init__(self, command: Sequence[str], data_dir: Path, broker: OwnedBroker | None) -> None:
         self._command = command
         self._data_dir = data_dir
-        self._broker = broker
+        self._broker = KeptBroker(broker, say)
         self._asked = asyncio.Event()
         self._over = asyncio.Event()
-        self._restarts_s: deque[float] = deque(maxlen=RESTARTS)
+        self._restarts = Restarts()
         self._code = DONE
         self._status = DONE
         self._watchdog = Watchdog()
@@ -86,25 +75,32 @@ class Guardian:
         await self._all_off()
         notify("READY=1")
         async with asyncio.TaskGroup() as group:
-            await self._on_broker("start")
-            group.create_task(self._keep_broker(), name="broker")
+            await self._broker.start()
+            group.create_task(self._broker.keep(self._over), name="broker")
             try:
                 await self._lives()
             finally:
                 off = await self._all_off()
                 self._over.set()
-        await self._on_broker("stop")
+        await self._broker.stop()
         return self._status if off else UNCONFIRMED
 
     async def _lives(self) -> None:
+        """The station, again and again within bounds; one that is held back, also by an earlier guardian, is not begun."""
+        held = latched(self._data_dir)
         while not self._asked.is_set():
+            if held is not None:
+                held = await self._held_back(held)
+                continue
             ending = await self._one_life()
-            off = await self._all_off()
+            await self._all_off()
             if ending is Ending.STOPPED or self._code in {DONE, USAGE}:
                 self._status = FAILED if self._code not in {DONE, USAGE, KILLED} else max(self._code, DONE)
                 return
-            if not self._may_restart():
-                await self._latched(off=off)
+            if not self._restarts.one_more(now_s()):
+                held = TOO_OFTEN
+            elif not self._asked.is_set():
+                say("starting the station again")
 
     async def _one_life(self) -> Ending:
         station = await start_child(self._command, self._environment())
@@ -129,11 +125,11 @@ class Guardian:
         while not (hearing.done() or exiting.done()):
             if self._asked.is_set():
                 return Ending.STOPPED
-            if leases.lapsed(now_s()):
+            if leases.overdue(now_s()):
                 await real_sleep(TICK_S)  # were we the one who slept? then its lines wait in the pipe
-                late = leases.lapsed(now_s())
+                late = leases.overdue(now_s())
                 if late:
-                    say(f"no reading was handled in time on {', '.join(late)}: taking over")
+                    say(f"{late}: taking over")
                     return Ending.LAPSED
             self._watchdog.fed(now_s())  # it lives, and whatever is on has been looked at in time
             await asyncio.wait({hearing, exiting}, timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
@@ -146,38 +142,50 @@ class Guardian:
                 station.stdin.write(STOP)
             station.stdin.close()
         until_s = now_s() + STOP_S
-        while not exiting.done() and now_s() < until_s and not leases.lapsed(now_s()):
+        while not exiting.done() and now_s() < until_s and not leases.overdue(now_s()):
             await asyncio.wait({exiting}, timeout=TICK_S)
         if not exiting.done():
             say("the station did not end in time: taking over")
 
     def _environment(self) -> dict[str, str]:
         ours = {name: value for name, value in os.environ.items() if name != NOTIFY_SOCKET}  # we speak for the service
-        if self._broker is None or not self._broker.alive():
-            return ours
-        return {**ours, "CYCLER_CTL_BROKER_URL": self._broker.url}
+        url = self._broker.url()
+        return ours if url is None else {**ours, "CYCLER_CTL_BROKER_URL": url}
 
-    def _may_restart(self) -> bool:
-        recent = [at_s for at_s in self._restarts_s if now_s() - at_s < RESTARTS_WITHIN_S]
-        if len(recent) >= RESTARTS:
-            return False
-        self._restarts_s.append(now_s())
-        say("starting the station again")
-        return True
+    def _keep(self, reason: str) -> bool:
+        """Whether it is on disk that the station is held back."""
+        if latched(self._data_dir) is None:
+            with contextlib.suppress(StoreError):  # tried again while we wait
+                hold_back(self._data_dir, reason, SystemClock().utc())
+        return latched(self._data_dir) is not None
 
-    async def _latched(self, *, off: bool) -> None:
-        """The station is not started again; what is not confirmed off is tried until it is."""
+    async def _held_back(self, why: str) -> str | None:
+        """Until a person has acknowledged it, or wants the end; what is not confirmed off is tried until it is."""
+        kept = self._keep(why)
+        off = await self._all_off()
         say(
-            f"THE STATION FAILED AFTER {RESTARTS} RESTARTS IN {RESTARTS_WITHIN_S:.0f} s AND IS NOT STARTED AGAIN. "
+            f"THE STATION IS NOT STARTED AGAIN. "
             f"{'Every output is off, read back.' if off else 'NOT EVERY OUTPUT IS CONFIRMED OFF.'} "
-            "Find the cause in the messages above, then end this program and start it again."
+            f"The reason: {why}. Find the cause, then 'cycler-ctl acknowledge' lets it start."
         )
         self._status = FAILED
         notify("STATUS=the station failed too often and is not started again")
-        while not self._asked.is_set():
+        held: str | None = why
+        while held is not None and not self._asked.is_set():
             self._watchdog.fed(now_s())  # or the manager would start what was latched
             await _first_of(self._asked, RETRY_S)
             off = off or await self._all_off()
+            kept = kept or self._keep(why)
+            held = latched(self._data_dir) if kept else why
+        if held is None:
+            self._acknowledged()
+        return held
+
+    def _acknowledged(self) -> None:
+        say("acknowledged: starting the station again")
+        notify("STATUS=")
+        self._restarts.begin_anew()
+        self._status = DONE
 
     async def _all_off(self) -> bool:
         """Turn off what the register names and strike out what was read back as off; True when nothing is left."""
@@ -212,24 +220,6 @@ class Guardian:
         except StoreError as error:
             say(f"{error}: run 'cycler-ctl safe-off --config FILE'")
             return {}, False
-
-    async def _on_broker(self, what: str) -> None:
-        if self._broker is None:
-            return
-        try:
-            await asyncio.to_thread(self._broker.start if what == "start" else self._broker.stop)
-        except (CyclerError, OSError) as error:
-            say(f"the broker did not {what}: {error}")
-
-    async def _keep_broker(self) -> None:
-        """Bring a dead broker back, a few times; control never waits for it."""
-        left = RESTARTS
-        while self._broker is not None and left and not self._over.is_set():
-            await _first_of(self._over, RETRY_S)
-            if not self._over.is_set() and not self._broker.alive():
-                left -= 1
-                say("the broker is gone: starting it again")
-                await self._on_broker("start")
 
 
 async def _first_of(event: asyncio.Event, timeout_s: float) -> None:

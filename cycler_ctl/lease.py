@@ -1,7 +1,8 @@
 """Between station and guardian: a lease renewed by work done, a register written before any output goes on.
 
 The station's standard output is the lease pipe, its standard input ends when the guardian does. A lease line is
-``lease SEQ CHANNEL MILLISECONDS``, a release ``release SEQ CHANNEL``; SEQ grows with every reading handled.
+``lease SEQ CHANNEL MILLISECONDS``, a release ``release SEQ CHANNEL``; SEQ grows with every reading handled. ``alive SEQ``
+says that the loop turned, which is all there is to say while nothing is energised; it holds no lease.
 """
 
 from __future__ import annotations
@@ -14,16 +15,20 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from cycler_ctl.clock import real_sleep
 from cycler_ctl.register import SafeOffEntry, read_register, write_register
 
 EVERY_S = 0.25  # at most four lease lines a second and channel
 SHORTEST_S = 3.0
 LONGEST_S = 3600.0
 LONGEST_LINE = 200
+ALIVE_EVERY_S = 2.0
+ALIVE_S = 30.0  # a loop that stands still so long answers nobody and starts nothing; the leases are far stricter
 STOP = b"stop\n"
 
 
@@ -116,6 +121,13 @@ class GuardianLease:
         self._sent.pop(channel, None)
         self._send(f"release {self._sequence} {channel}\n")
 
+    async def beat(self) -> None:
+        """For ever, on the loop that control runs on: where it stands still this does too."""
+        while True:
+            self._sequence += 1
+            self._send(f"alive {self._sequence}\n")
+            await real_sleep(ALIVE_EVERY_S)
+
     async def is_off(self, channel: str) -> None:
         if self._energised.pop(channel, None) is not None:
             await self._save()
@@ -147,6 +159,7 @@ class Leases:
     def __init__(self) -> None:
         self._sequence = 0
         self._until_s: dict[str, float] = {}
+        self._alive_until_s = inf  # a station that has never said so is only beginning
 
     def hear(self, line: bytes, now_s: float) -> bool:
         """Take one line from the station; False when it is none of ours."""
@@ -159,6 +172,10 @@ class Leases:
                 if self._grows(int(sequence)):
                     self._until_s.pop(channel.decode("ascii", "replace"), None)
                 return True
+            case [b"alive", sequence] if sequence.isdigit():
+                if self._grows(int(sequence)):
+                    self._alive_until_s = now_s + ALIVE_S
+                return True
             case _:
                 return False
 
@@ -169,6 +186,13 @@ class Leases:
 
     def lapsed(self, now_s: float) -> list[str]:
         return [channel for channel, until_s in self._until_s.items() if not (now_s <= until_s)]
+
+    def overdue(self, now_s: float) -> str | None:
+        """In words what should have been heard by now."""
+        late = self.lapsed(now_s)
+        if late:
+            return f"no reading was handled in time on {', '.join(late)}"
+        return None if now_s <= self._alive_until_s else "the station stands still"
 
 
 class Ending(StrEnum):

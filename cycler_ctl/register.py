@@ -69,11 +69,16 @@ def _entry(value: Mapping[str, Any]) -> SafeOffEntry:
 
 def _write(path: Path, entries: Mapping[str, SafeOffEntry]) -> None:
     text = json.dumps({"version": 1, "entries": {key: asdict(entry) for key, entry in entries.items()}}, indent=1)
+    replace_file(path, text + "\n")
+
+
+def replace_file(path: Path, text: str) -> None:
+    """The whole file or the one before it, whenever the power goes; StoreError: it is not on disk."""
     fresh = path.with_suffix(".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with fresh.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text + "\n")
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 
+from cycler_ctl import latch
 from cycler_ctl.client import Answer, Client
+from cycler_ctl.clock import SystemClock
 from cycler_ctl.config import find_config, load_config
+from cycler_ctl.errors import RefusedError
 from cycler_ctl.folding import columns, folded
 from cycler_ctl.start import overrides_of, read_order, who
 
@@ -42,9 +45,22 @@ def start_run(
 
 
 def act(action: str, channel: str, config: Path | None) -> int:
+    if not channel:
+        return acknowledge_station(config)
     client_of(config).post(f"/api/v1/channels/{channel}/{action}", {"by": who()})
     said = "off, read back" if action == "stop" else "done"
     sys.stderr.write(f"channel {channel}: {action}: {said}\n")
+    return 0
+
+
+def acknowledge_station(config: Path | None) -> int:
+    """A station that failed too often: its guardian, if one waits, starts it again; it has no other way to be told."""
+    data_dir = load_config(find_config(config)).station.data_dir
+    why = latch.latched(data_dir)
+    if why is None:
+        raise RefusedError("the station is not held back: name the channel that you have looked at")
+    latch.acknowledge(data_dir, who(), SystemClock().utc())
+    sys.stderr.write(f"acknowledged ({why}): a service that waits starts its station again within seconds\n")
     return 0
 
 

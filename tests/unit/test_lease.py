@@ -66,6 +66,27 @@ def test_a_line_that_is_no_lease_is_no_renewal(line: bytes) -> None:
     assert leases.lapsed(3.5) == ["a1"]
 
 
+def test_a_station_that_said_once_that_it_lives_must_go_on_saying_so() -> None:
+    leases = heard(b"alive 1", at_s=5.0)
+    assert leases.overdue(35.0) is None
+    assert leases.overdue(35.001) == "the station stands still"
+    assert leases.hear(b"alive 2", 35.0)
+    assert leases.overdue(65.0) is None
+    assert leases.hear(b"alive 2", 65.0)  # an old one is no news
+    assert leases.overdue(65.1) is not None
+    assert leases.lapsed(1e9) == []
+
+
+def test_a_sign_of_life_is_no_lease() -> None:
+    leases = heard(b"lease 1 a1 3000", b"alive 2")
+    leases.hear(b"alive 3", 3.0)
+    assert leases.overdue(3.001) == "no reading was handled in time on a1"
+
+
+def test_a_station_that_has_only_begun_owes_no_sign_of_life() -> None:
+    assert heard().overdue(1e9) is None
+
+
 @given(st.binary(max_size=300))
 def test_no_bytes_from_the_station_disturb_the_guardian(line: bytes) -> None:
     leases = heard(b"lease 1 a1 3000", line)

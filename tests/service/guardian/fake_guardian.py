@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cycler_ctl import guardian
+from cycler_ctl import guardian, lease
 from cycler_ctl.guardian import run_guardian
 from cycler_ctl.lease import Leases
 from cycler_ctl.register import SafeOffEntry
@@ -17,6 +17,7 @@ if arguments[0] == "--ignore-leases":
 if arguments[0] == "--hasty":
     arguments.pop(0)
     guardian.RETRY_S = 0.2
+    lease.ALIVE_S = 3.0
 _, data_dir, address, _ = arguments
 station = [sys.executable, str(Path(__file__).with_name("fake_station.py")), *arguments]
 sys.exit(run_guardian(station, data_dir=Path(data_dir), entries=[SafeOffEntry("smu1", "keithley-2400", address)]))

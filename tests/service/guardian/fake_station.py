@@ -11,6 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
+from cycler_ctl import lease as lease_module
 from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.instrument import Channel, ConstantCurrent
 from cycler_ctl.lease import Ending, GuardianLease, take_lease_pipe, watch_guardian
@@ -19,6 +20,7 @@ from cycler_ctl.plugins import load_driver
 from cycler_ctl.register import SafeOffEntry
 
 HABIT, DATA_DIR, ADDRESS, LEASE_S = sys.argv[1], Path(sys.argv[2]), sys.argv[3], float(sys.argv[4])
+lease_module.ALIVE_EVERY_S = 0.2
 STALLS_S = {"stall": 0.5, "long stall": 1.0}
 ENTRY = SafeOffEntry("smu1", "keithley-2400", ADDRESS)
 
@@ -50,6 +52,13 @@ async def cycle(channel: Channel, lease: GuardianLease, over: asyncio.Event) -> 
     note("off")
 
 
+async def idle(lease: GuardianLease, over: asyncio.Event) -> None:
+    beating = asyncio.create_task(lease.beat())
+    note(f"idle {os.getpid()}")
+    await over.wait()
+    beating.cancel()
+
+
 async def main() -> int:
     ended: list[Ending] = []
     over = asyncio.Event()
@@ -67,7 +76,7 @@ async def main() -> int:
         open_link(ADDRESS, spec.link, SystemClock()) as link,
         spec.connect(link, spec.options()) as instrument,
     ):
-        await cycle(instrument.channels["1"], lease, over)
+        await (idle(lease, over) if HABIT == "idle" else cycle(instrument.channels["1"], lease, over))
     note(ended[0].value)
     return 0
 

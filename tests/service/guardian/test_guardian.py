@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 from guarded import HERE, LEASE_S, Smu, simulated, watched
 
-from cycler_ctl.clock import SystemClock
+from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.instrument import ConstantCurrent
+from cycler_ctl.latch import acknowledge, latched
 from cycler_ctl.link.opening import open_link
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.register import SafeOffEntry, read_register, write_register
@@ -103,6 +105,37 @@ async def test_after_three_restarts_the_station_stays_down_with_its_output_off(s
         assert read_register(tmp_path) == {}
         assert both.guardian.returncode is None
         assert await both.stopped() == 1
+
+
+async def test_a_station_held_back_stays_so_for_the_next_guardian_until_a_person_has_looked(
+    smu: Smu, tmp_path: Path
+) -> None:
+    async with watched(tmp_path, smu.address, "crash") as both:
+        await both.said("IS NOT STARTED AGAIN")
+        assert await both.stopped() == 1
+    begun = both.lives()
+    async with watched(tmp_path, smu.address, "steady", "--hasty") as both:
+        await both.said("IS NOT STARTED AGAIN. Every output is off, read back. The reason: it failed after 3 restarts")
+        await real_sleep(0.5)
+        assert both.lives() == begun
+        acknowledge(tmp_path, "K. Abe", 1764000000.0)
+        await both.energised(5)
+        assert latched(tmp_path) is None
+        assert await both.stopped() == 0
+    kept = [json.loads(line) for line in (tmp_path / "latch.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [one["what"] for one in kept] == ["latched", "acknowledged"]
+    assert (kept[1]["by"], kept[1]["utc"]) == ("K. Abe", "2025-11-24T16:00:00+00:00")
+
+
+async def test_a_station_that_stands_still_while_nothing_is_on_is_started_again(smu: Smu, tmp_path: Path) -> None:
+    async with watched(tmp_path, smu.address, "idle", "--hasty") as both:
+        await both.until(lambda lives: len(lives) == 2)
+        await real_sleep(3.5)  # longer than it may be silent: one that lives is left alone
+        assert len(both.lives()) == 2
+        os.kill(int(both.lives()[-1].split()[1]), signal.SIGSTOP)
+        await both.said("the station stands still: taking over")
+        await both.until(lambda lives: len(lives) == 4)
+        assert await both.stopped() == 0
 
 
 async def test_the_first_act_is_off_for_what_an_earlier_life_left_on(smu: Smu, tmp_path: Path) -> None:

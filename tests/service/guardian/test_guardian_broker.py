@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from cycler_ctl import guardian as guardian_module
+from cycler_ctl import kept_broker
 from cycler_ctl.broker import Broker, BrokerError
 from cycler_ctl.clock import real_sleep
-from cycler_ctl.guardian import Guardian, OwnedBroker
+from cycler_ctl.guardian import Guardian
+from cycler_ctl.kept_broker import OwnedBroker
 
 STATION = (
     "import os, pathlib, sys\n"
@@ -66,7 +67,7 @@ async def test_the_station_is_told_the_brokers_address(tmp_path: Path) -> None:
 
 
 async def test_a_dead_broker_is_brought_back_a_few_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guardian_module, "RETRY_S", 0.02)
+    monkeypatch.setattr(kept_broker, "EVERY_S", 0.02)
 
     class Mortal(FakeBroker):
         def alive(self) -> bool:
