@@ -214,6 +214,18 @@ def test_lost_readings_and_clocks_that_disagree_are_deviations(tmp_path: Path) -
     assert second["description"].startswith("row 6: the clocks part by +60.0 s")
 
 
+def test_a_reading_that_was_asked_for_again_is_told_and_leaves_the_run_conformant(tmp_path: Path) -> None:
+    lost = EventRecord(14.0, START_UTC_S + 14.0, EventKind.RETRY, {"step_count": 1, "count": 1, "text": "no answer"})
+    pause = EventRecord(16.0, START_UTC_S + 16.5, EventKind.OPERATOR, {"action": "pause", "by": "ann"})
+    other = replace(INFO, run="20261122-101501-a1-7f3k")
+    found = [
+        sidecar(export_bdf_csv(record(tmp_path, info, events=events)))["battinfo_test"]["test"]["conformance"]
+        for info, events in ((INFO, [lost]), (other, [lost, pause]))
+    ]
+    assert [one["status"] for one in found] == ["conformant", "non-conformant"]
+    assert [one["deviations"][0]["impact"] for one in found] == ["minor", "minor"]
+
+
 def test_where_the_sign_is_turned_the_metadata_say_so(tmp_path: Path) -> None:
     path = export_bdf_csv(record(tmp_path, replace(INFO, discharge_means=Verb.DELITHIATE)))
     assert "opposite sign" in sidecar(path)["extras"]["cycler_ctl"]["sign_convention"]

@@ -22,6 +22,7 @@ _CATEGORIES = {
     EventKind.OPERATOR: "operator_intervention",
     EventKind.RETRY: "communication_loss",
 }
+_MINOR = "minor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,8 @@ def _status(state: RunState) -> str:
 
 
 def _conformance(state: RunState, deviations: list[JSON]) -> str:
-    if deviations:
+    """A reading that was lost and came when it was asked for again is told, and is none of these: the protocol was kept."""
+    if any(isinstance(one, Mapping) and one.get("impact") != _MINOR for one in deviations):
         return "non-conformant"
     return "conformant" if state.outcome is Outcome.FINISHED else "unknown"
 
@@ -145,6 +147,7 @@ def _deviation(event: EventRecord) -> JSON:
         "description": _described(event.data, duration_s),
         "occurred_at": int(event.utc_s - (duration_s or 0.0)),
         "duration_s": None if duration_s is None else round(duration_s),
+        **({"impact": _MINOR} if event.kind is EventKind.RETRY else {}),
     }
 
 
