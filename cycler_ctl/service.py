@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -18,6 +18,7 @@ from cycler_ctl.errors import ConfigError
 from cycler_ctl.guardian import LOCK_FILE, run_guardian
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.register import SafeOffEntry
+from cycler_ctl.relay import switch_off
 from cycler_ctl.safeoff import safe_off_all
 from cycler_ctl.start import overrides_of, read_order
 from cycler_ctl.store.info import new_run_id
@@ -96,13 +97,31 @@ def safe_off_station(config_path: Path | None) -> int:
     results = asyncio.run(safe_off_all(entries_of(config), SystemClock()))
     for result in results:
         sys.stdout.write(result.message + "\n")
-    if all(result.confirmed for result in results):
+    left = {result.instrument for result in results if not result.confirmed}
+    if not left:
         return 0
     if is_guarded(config.station.data_dir):
         sys.stderr.write(
             "the service is running and holds its instruments: 'cycler-ctl stop CHANNEL', or end it first\n"
         )
+    else:
+        asyncio.run(cut(config, left))
     return NOT_OFF
+
+
+async def cut(config: Config, left: Set[str]) -> None:
+    """The lab's own relay for what is not confirmed off. Confirmed it is not by that: the exit status stays."""
+    entries = safe_off_entries(config)
+    async with asyncio.TaskGroup() as group:
+        for channel, settings in config.channels.items():
+            entry = entries[settings.instrument]
+            if entry.name in left and entry.relay:
+                group.create_task(_cut(channel, entry), name=f"relay {channel}")
+
+
+async def _cut(channel: str, entry: SafeOffEntry) -> None:
+    _, said = await switch_off(channel, entry)
+    sys.stderr.write(f"{channel}: {said}; look whether the output is off\n")
 
 
 def is_guarded(data_dir: Path) -> bool:

@@ -12,14 +12,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from guarded import HERE, LEASE_S, Smu, simulated, watched
 
 from cycler_ctl.clock import SystemClock, real_sleep
+from cycler_ctl.guardian import LOCK_FILE
 from cycler_ctl.instrument import ConstantCurrent
 from cycler_ctl.latch import acknowledge, latched
 from cycler_ctl.link.opening import open_link
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.register import SafeOffEntry, read_register, write_register
+from cycler_ctl.service import safe_off_station
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="kill -9 and SIGSTOP are POSIX; T18 needs its own runner"
@@ -235,3 +238,50 @@ async def test_the_guardian_runs_the_labs_relay_for_what_it_cannot_turn_off_and_
             assert await both.stopped() == 4
             assert read_register(tmp_path)["a1"].relay == relay
             assert "off, read back" not in both.words()
+
+
+STATION = """
+[station]
+name = "lab-3"
+data_dir = "data"
+[escalation]
+command = [{command}]
+[instruments.smu1]
+driver = "keithley-2400"
+address = "{address}"
+[channels.a1]
+instrument = "smu1"
+temperature = "unmonitored"
+limits = {{ voltage = "-0.5 V to 5 V", current = "10 mA" }}
+"""
+
+
+async def test_safe_off_by_hand_runs_the_labs_relay_too_and_still_says_that_off_is_not_confirmed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    relay = (sys.executable, "-c", "import os, sys; sys.exit(os.environ['CYCLER_CTL_CHANNEL'] != 'a1')")
+    async with stuck_relay() as address:
+        file = tmp_path / "station.toml"
+        file.write_text(STATION.format(command=", ".join(map(json.dumps, relay)), address=address), encoding="utf-8")
+        assert await asyncio.to_thread(safe_off_station, file) == 4
+        out, err = capfd.readouterr()
+        assert "OFF NOT CONFIRMED" in out
+        assert "a1: the escalation command" in err
+        assert "ended with status 0; look whether the output is off" in err
+        StuckRelay.mended = True
+        assert await asyncio.to_thread(safe_off_station, file) == 0
+        assert capfd.readouterr().err == ""  # what is off needs no relay
+
+
+async def test_safe_off_by_hand_cuts_nothing_under_a_service_that_holds_the_instrument(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with stuck_relay() as address:
+        file = tmp_path / "station.toml"
+        file.write_text(STATION.format(command=json.dumps(sys.executable), address=address), encoding="utf-8")
+        (tmp_path / "data").mkdir()
+        with FileLock(tmp_path / "data" / LOCK_FILE):
+            assert await asyncio.to_thread(safe_off_station, file) == 4
+        err = capfd.readouterr().err
+        assert "the service is running" in err
+        assert "escalation" not in err

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from lab import Bench, Lab, end, make_lab, open_bench, until
 
+from cycler_ctl.latch import TOO_OFTEN, hold_back, latched
 from cycler_ctl.store.reader import open_run
 from protocols.record import EventKind
 
@@ -240,6 +241,19 @@ async def test_safe_off_says_when_it_is_the_service_that_holds_the_instrument(la
     assert refused.returncode == 4
     assert "the service is running" in refused.stderr
     assert lab.channel()["state"] == "running"
+
+
+def test_a_station_that_is_held_back_is_said_to_be_so_until_somebody_says_that_they_looked(lab: Lab) -> None:
+    hold_back(lab.data, TOO_OFTEN, 1764000000.0)
+    asked = lab.command("status")
+    assert asked.returncode == 3
+    assert "it failed after 3 restarts in 60 s, at 2025-11-24T16:00:00+00:00" in asked.stderr
+    assert "'cycler-ctl acknowledge'" in asked.stderr
+    assert lab.command("acknowledge").returncode == 0
+    assert latched(lab.data) is None
+    again = lab.command("acknowledge")
+    assert again.returncode == 1
+    assert "name the channel" in again.stderr
 
 
 def test_no_service_is_exit_status_3(lab: Lab) -> None:
