@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
+from cycler_ctl import sensing
 from cycler_ctl.bdf import Columns, bdf_columns, bdf_values
 from cycler_ctl.broker import Broker
 from cycler_ctl.demo import DemoOptions, cycle_five
@@ -22,8 +24,16 @@ from protocols.record import Row
 
 pytestmark = pytest.mark.timeout(400)  # the first test waits for 526 hours of run time
 
-# The demo samples every 5 s of run time; every 60 s is the same code in a tenth of the time.
-QUICK = DemoOptions(once=True, speed=None, seed=1, data_dir=Path(), port=0, web=False, sample_every_s=60.0)
+# The demo samples every 5 s of run time, and its oven every 14 s; more seldom is the same code in much less time.
+QUICK = DemoOptions(once=True, speed=None, seed=1, data_dir=Path(), port=0, web=False, sample_every_s=240.0)
+OVEN_EVERY_S = 28.0  # a temperature of more than 30 s ago is none
+
+
+@pytest.fixture(scope="module", autouse=True)
+def seldom_looked_at_oven() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sensing, "EVERY_S", OVEN_EVERY_S)
+        yield
 
 
 class Subscriber:
