@@ -20,7 +20,9 @@ from drivers.rs_ngu_ratings import HEADROOM, HIGHEST_V, MODELS, MOST_A, NO_SINK,
 from drivers.scpi import Setting
 
 SOURCE, SINK = "SOUR", "SINK"
-TRIP_MARGIN_V = 1.0  # over-voltage protection lies so far beyond what may be at the terminals
+# Over-voltage protection lies so far beyond what may be at the terminals, whichever way: its level goes from 0 V up only
+# (RsNgx 3.1.0, VOLTage:PROTection:LEVel), and no page at hand says whether a negative voltage is held against it.
+TRIP_MARGIN_V = 1.0
 VOLTAGE_STEP = 1e-3
 SAME_V = 20e-3  # nearer than this the side of a held voltage the cell is on is not told by its reading
 SMALLEST_WINDOW_V = 1e-3
@@ -193,7 +195,7 @@ def _drive(mode: str, levels_V: tuple[float, float, float], limit_A: float, mode
         raise DeviceFault(f"{limit_A} A cannot be set: a {model.name} does {model.smallest_A:g} to {MOST_A:g} A here")
     range_A = next(row[0] for row in model.rows if held_by(row[0], limit_A, HEADROOM) or row[0] >= MOST_A)
     range_V = _first(model.measure_V, max(abs(level_V), abs(away_V)))
-    trip_V = max(levels_V) + TRIP_MARGIN_V
+    trip_V = max(map(abs, levels_V)) + TRIP_MARGIN_V
     return Drive(mode, level_V, limit_A, away_V, trip_V, range_A, range_V)
 
 

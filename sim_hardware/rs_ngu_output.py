@@ -51,7 +51,11 @@ class Output:
             self.terminals.drive(source)
 
     def protect(self, *, master: bool) -> None:
-        """Over-voltage at the terminals opens the output, and it stays so."""
+        """Over-voltage at the terminals opens the output, and it stays so.
+
+        Its level goes from 0 V up only (RsNgx 3.1.0); that a negative voltage is held against it too is assumed, for no
+        page at hand says so: a driver must be right either way.
+        """
         settings = self.settings
         if not (self.is_on and settings.switches["ovp"]):
             return

@@ -287,6 +287,20 @@ async def test_a_discharge_that_ends_below_0_V_is_for_the_four_quadrants_of_an_n
         assert (await b.channel.read()).current_A == pytest.approx(-200e-6, rel=0.02)
 
 
+@pytest.mark.parametrize("volts", [-4.1, -3.9])
+async def test_a_cell_wired_the_other_way_round_is_driven_and_held_below_0_V_without_a_trip(volts: float) -> None:
+    """Over-voltage protection may be held against a voltage of either sign; its own level goes from 0 V up."""
+    window_V = (-4.3, -2.5)
+    settings = [ConstantVoltage(-3.97, 1e-3), *(ConstantCurrent(way * 200e-6, window_V) for way in (1, -1))]
+    async with bench(Battery(volts, 50.0), model="ngu401") as b:
+        for setpoint in (*settings, Rest(window_V), settings[0]):
+            await b.channel.apply(setpoint)
+            assert (await b.channel.read()).output_on
+        told = [m for m in b.sent() if b":VOLT:PROT:LEV " in m]
+        assert told
+        assert not any(b":VOLT:PROT:LEV -" in m for m in told)
+
+
 @pytest.mark.parametrize("setpoint", [ConstantCurrent(-20e-3, WINDOW_V), ConstantVoltage(3.0, 20e-3)])
 async def test_an_ngm_never_sinks_for_no_page_says_what_limits_it(setpoint: Setpoint) -> None:
     async with bench(model="ngm202") as b:
@@ -331,6 +345,7 @@ async def test_a_selection_that_was_not_taken_never_reaches_the_other_output(
         with pytest.raises(InstrumentError):
             await b.instrument.channels[number].apply(BIG_CHARGE)
         assert str(b.sim.frame.outputs[int(other) - 1].settings) == kept or b.is_off()
+        assert abs(b.sim.frame.outputs[int(other) - 1].charge_C) < 1e-9
         assert not b.sim.frame.outputs[int(number) - 1].is_on
         monkeypatch.undo()  # leaving must be able to confirm both off
 
