@@ -74,6 +74,7 @@ STATION = Table(
         "site": Field("site", slug),
         "data_dir": Field("data_dir", file_path),
         "visa_backend": Field("visa_backend", text),
+        "may_sleep": Field("may_sleep", flag),
     }
 )
 INSTRUMENT = Table(

@@ -21,6 +21,7 @@ from cycler_ctl.lease import Ending, GuardianLease, take_lease_pipe, watch_guard
 from cycler_ctl.reporting import open_reporting
 from cycler_ctl.start import Order, read_order, who
 from cycler_ctl.station import Station
+from cycler_ctl.wakeful import refuse_sleepy
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,8 @@ async def serve(config: Config, pipe: int, foreground: Foreground | None) -> int
         awake = stack.enter_context(closing(KeepAwake()))
         station = await stack.enter_async_context(open_station(config, lease))
         station.observe(awake)
+        if not config.station.may_sleep:
+            station.before_start(refuse_sleepy)
         reporting = await stack.enter_async_context(open_reporting(station, os.environ.get(BROKER_URL)))
         if reporting.page is not None:
             log.info("page: %s", shown(reporting.page, config.station.data_dir))

@@ -18,6 +18,8 @@ class StationSettings(Settings):
     site: str = "lab"
     data_dir: Path = Path("data")
     visa_backend: str = "@py"
+    may_sleep: bool = False
+    """Runs begin also on a computer that runs on its battery or may go to sleep."""
 
 
 class MqttSettings(Settings):

@@ -13,7 +13,7 @@ from cycler_ctl.auto_resume import by_itself
 from cycler_ctl.clock import Clock, real_sleep
 from cycler_ctl.config import Config
 from cycler_ctl.current import CurrentRun
-from cycler_ctl.errors import InstrumentError, RefusedError
+from cycler_ctl.errors import RefusedError
 from cycler_ctl.fittings import Fittings
 from cycler_ctl.going_on import prepare_again, read_remains, reopen
 from cycler_ctl.host import InstrumentHost, wiring_of
@@ -24,6 +24,7 @@ from cycler_ctl.left_on import confirm_left_over
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus, Observer
 from cycler_ctl.opened import never_begun, not_gone_on, opened
 from cycler_ctl.plugins import load_driver
+from cycler_ctl.readiness import prove_it_answers, refuse_blind
 from cycler_ctl.recovery import LeftOpen, acknowledge_run, left_open, tell_left_on
 from cycler_ctl.runner import Runner
 from cycler_ctl.sensing import Sensing
@@ -35,7 +36,6 @@ from protocols.record import JSON, Row
 log = logging.getLogger(__name__)
 
 STOP_S = 7.0  # at the end of the service: less than the guardian's patience
-ANSWER_S = 3.0  # for an instrument to prove, before a run, that it is there and set as it was left
 
 
 class Station:
@@ -58,6 +58,7 @@ class Station:
         self._looks = {one.instrument: self._look(one.instrument) for one in config.channels.values()}
         self._closing = False
         self._waiting: Callable[[str], int] | None = None
+        self._before_start: Callable[[], None] | None = None
 
     def _host(self, name: str) -> InstrumentHost:
         spec = load_driver(self.config.instruments[name].driver)
@@ -69,6 +70,10 @@ class Station:
 
     def observe(self, observer: Observer) -> None:
         self._observers.append(observer)
+
+    def before_start(self, look: Callable[[], None]) -> None:
+        """What else may refuse a run, in a thread, whenever one begins or goes on: it raises RefusedError."""
+        self._before_start = look
 
     async def open(self, group: asyncio.TaskGroup) -> None:
         """Connect everything; the first traffic to each instrument is OFF. Nothing is ever re-energised by itself."""
@@ -162,25 +167,12 @@ class Station:
         return spot_of(slot.name, self.config, slot.host.spec, slot.host.connected())
 
     async def _ready(self, slot: Slot, prepared: Prepared) -> None:
-        """The sensor sees and the instrument answers, or RefusedError."""
-        if prepared.guard.limits.temperature_degC is not None and slot.settings.temperature in self._sensing.names:
-            await self._sensing.refuse_blind(slot.settings.temperature)
-        await self._prove_it_answers(slot)
-
-    async def _prove_it_answers(self, slot: Slot) -> None:
-        """A cable pulled since it was last used is a refusal now, and would be the loudest alarm a moment later."""
-        if any(other.host is slot.host and other.busy for other in self._slots.values() if other is not slot):
-            return  # its other output is being read all the time
-        try:
-            async with self._looks[slot.settings.instrument].turn, asyncio.timeout(ANSWER_S):
-                await slot.host.connected().resync()
-        except (InstrumentError, TimeoutError) as error:
-            slot.host.drop()
-            why = str(error) or f"no proof of its identity within {ANSWER_S:.0f} s"
-            raise RefusedError(
-                f"instrument {slot.settings.instrument} is not as it was left ({why}): it is connected anew, "
-                "try again in a moment"
-            ) from error
+        """The computer stays awake, the sensor sees and the instrument answers, or RefusedError."""
+        if self._before_start is not None:
+            await asyncio.to_thread(self._before_start)
+        await refuse_blind(slot, prepared, self._sensing)
+        if not any(other.host is slot.host and other.busy for other in self._slots.values() if other is not slot):
+            await prove_it_answers(slot, self._looks[slot.settings.instrument].turn)  # else it is read all the time
 
     def _open_group(self) -> asyncio.TaskGroup:
         if self._group is None or self._closing:

@@ -109,6 +109,11 @@ KEYS: Mapping[str, Mapping[str, JsonObject]] = {
         "site": _value(SLUG, "Where it stands: the first part of its topics.", "kasuga"),
         "data_dir": _value(TEXT, "Folder of the run files, relative to this file.", "data"),
         "visa_backend": _value(TEXT, "The VISA library: @py, or the vendor's @ivi.", "@py"),
+        "may_sleep": _value(
+            FLAG,
+            "true: runs begin also where this computer runs on its battery or may go to sleep.",
+            False,  # noqa: FBT003 - an example
+        ),
     },
     "mqtt": {
         "url": _value(URLS, "One or several brokers, tried in turn.", "mqtts://broker-1.lab:8883"),

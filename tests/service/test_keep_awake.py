@@ -9,8 +9,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from rig import until
+from rig import open_rig, until
 
+from cycler_ctl.errors import RefusedError
 from cycler_ctl.keep_awake import KeepAwake
 from cycler_ctl.live import ChannelState, ChannelStatus
 
@@ -72,3 +73,17 @@ def test_a_computer_without_such_a_service_is_told_of_and_runs(
     awake.channel_changed(replace(STATUS, state=ChannelState.RUNNING))
     assert "nothing keeps this computer from going to sleep" in caplog.text
     awake.close()
+
+
+async def test_a_computer_that_may_fall_asleep_gets_no_run_and_nothing_is_energised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise RefusedError("this computer runs on its battery: plug it in")
+
+    async with open_rig(tmp_path, monkeypatch) as rig:
+        rig.station.before_start(refuse)
+        with pytest.raises(RefusedError, match="plug it in"):
+            await rig.start()
+        assert rig.is_off()
+        assert not (tmp_path / "runs").exists()

@@ -226,6 +226,28 @@ async def test_a_data_folder_that_cannot_be_written_refuses_the_start(lab: Lab) 
     assert lab.bench.truth()["output_on"] is False
 
 
+async def test_on_a_battery_no_run_begins_unless_station_toml_says_that_it_may(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (lab.folder / "supplies" / "BAT0").mkdir(parents=True)
+    (lab.folder / "supplies" / "BAT0" / "type").write_text("Battery", encoding="ascii")
+    (lab.folder / "supplies" / "BAT0" / "status").write_text("Discharging", encoding="ascii")
+    patch = f"from pathlib import Path; from cycler_ctl import wakeful; wakeful.SUPPLIES = Path({str(lab.folder / 'supplies')!r})"
+    (lab.folder / "sitecustomize.py").write_text(patch, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(lab.folder))
+    service = await lab.serve()
+    refused = lab.command("start", "quick.yaml", "--channel", "a1")
+    assert refused.returncode == 1
+    assert "battery" in refused.stderr
+    assert not (lab.data / "runs").exists()
+    service.terminate()
+    await until(lambda: service.poll() is not None)
+    file = lab.folder / "station.toml"
+    file.write_text(file.read_text(encoding="utf-8").replace("[station]", "[station]\nmay_sleep = true"))
+    await lab.serve()
+    start(lab)
+
+
 async def test_a_second_service_on_the_same_data_is_refused(lab: Lab) -> None:
     await lab.serve()
     second = lab.command("serve")
