@@ -146,7 +146,7 @@ def check_direction(setpoint: Setpoint, drive: Drive, seen_V: float) -> None:
 def _rest(window_V: Window, model: Model, before: Drive | None) -> Drive:
     mode = before.mode if before else SOURCE
     away_V, edge_V = _edges(mode, window_V, model)
-    drive = _drive(mode, (away_V, away_V, max(away_V, edge_V)), model.smallest_A, model)
+    drive = _drive(mode, (away_V, away_V, max(abs(away_V), abs(edge_V))), model.smallest_A, model)
     if before is None or abs(away_V) > before.range_V:
         return drive
     return replace(drive, range_A=before.range_A, range_V=before.range_V)
