@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from guarded import simulated, watched
@@ -22,6 +23,14 @@ from cycler_ctl.manager import Watchdog, notify
 from cycler_ctl.signals import CLOSED, LOGGED_OFF, SHUT_DOWN, asked_to_end, on_console
 
 UNIT = Path(__file__).resolve().parents[3] / "deploy" / "cycler-ctl.service"
+TASK = UNIT.with_name("cycler-ctl-task.xml")
+TASKS = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
+SETTINGS = {
+    "AllowStartOnDemand", "RestartOnFailure", "MultipleInstancesPolicy", "DisallowStartIfOnBatteries",
+    "StopIfGoingOnBatteries", "AllowHardTerminate", "StartWhenAvailable", "NetworkProfileName",
+    "RunOnlyIfNetworkAvailable", "WakeToRun", "Enabled", "Hidden", "DeleteExpiredTaskAfter", "IdleSettings",
+    "NetworkSettings", "ExecutionTimeLimit", "Priority", "RunOnlyIfIdle",
+}  # fmt: skip
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="systemd's socket is POSIX")
 
 
@@ -127,6 +136,27 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
     trial.write_text(lines.replace("WatchdogSec=60", "WatchdogSec=soon"), encoding="utf-8")
     control = subprocess.run([tool, "verify", str(trial)], capture_output=True, text=True, timeout=30, check=False)
     assert "cycler-ctl.service:" in control.stderr
+
+
+def test_the_task_for_windows_runs_without_a_log_on_and_on_battery_and_is_started_again_after_a_failure() -> None:
+    """The names are those of the Task Scheduler schema (MS-TSCH 2.5); that Windows takes it is unproven without one."""
+    root = ElementTree.parse(TASK).getroot()  # noqa: S314 - a file of ours
+    said = {one.tag.removeprefix(TASKS): (one.text or "").strip() for one in root.iter()}
+    assert [one.tag.removeprefix(TASKS) for one in root] == [
+        "RegistrationInfo", "Triggers", "Principals", "Settings", "Actions"
+    ]  # fmt: skip
+    settings = root.find(f"{TASKS}Settings")
+    assert settings is not None
+    names = [one.tag.removeprefix(TASKS) for one in settings]
+    assert set(names) <= SETTINGS
+    assert len(set(names)) == len(names)
+    wanted = {
+        "LogonType": "Password", "DisallowStartIfOnBatteries": "false", "StopIfGoingOnBatteries": "false",
+        "ExecutionTimeLimit": "PT0S", "AllowHardTerminate": "false", "MultipleInstancesPolicy": "IgnoreNew",
+        "Interval": "PT1M", "Count": "3", "RunOnlyIfIdle": "false", "StopOnIdleEnd": "false",
+    }  # fmt: skip
+    assert {name: said[name] for name in wanted} == wanted
+    assert said["Arguments"].startswith("serve --config ")
 
 
 async def test_a_window_that_is_closed_waits_until_everything_is_off() -> None:
