@@ -141,6 +141,30 @@ async def test_what_someone_measured_before_does_not_choose_the_source(left: byt
         assert sim.smu.settings.functions == {"VOLT", "CURR"}
 
 
+@pytest.mark.parametrize(
+    ("left", "asked", "held"),
+    [
+        (b":SENS:AVER:COUN 100;:SENS:AVER ON", b":SENS:AVER?", b"0"),  # a hundred readings ago is no reading of now
+        (b":SOUR:CLE:AUTO ON", b":SOUR:CLE:AUTO?", b"0"),
+        (b":SYST:RSEN OFF", b":SYST:RSEN?", b"1"),
+        (b":SYST:AZER OFF", b":SYST:AZER?", b"1"),
+    ],
+)
+async def test_what_someone_set_before_is_undone_before_the_output_goes_on(
+    left: bytes, asked: bytes, held: bytes
+) -> None:
+    clock = SystemClock()
+    sim = Keithley2400(Battery(3.7, 50.0), clock.now)
+    sim.receive(left + b"\n")
+    assert sim.receive(asked + b"\n").strip() != held
+    async with (
+        serve_tcp(Line(sim)) as endpoint,
+        open_link(endpoint.address, WIRE, clock) as link,
+        DRIVER.connect(link, Options()),
+    ):
+        assert sim.receive(asked + b"\n").strip() == held
+
+
 async def test_ohms_chosen_at_the_front_panel_show_in_the_next_reading(provokes: Provokes) -> None:
     provokes("on with a source of the instrument's choice")
     async with bench() as b:

@@ -169,6 +169,36 @@ async def test_a_voltage_is_held_and_its_current_never_passes_the_limit(
         assert (Flag.COMPLIANCE in reading.flags) is (abs(current_A) == 1e-3)
 
 
+class Sags(Battery):
+    """A cell whose voltage can be moved while it is held."""
+
+    sag_V = 0.0
+
+    def voltage(self, current_A: float) -> float:
+        return super().voltage(current_A) - self.sag_V
+
+
+@pytest.mark.parametrize(("sag_V", "is_let_go"), [(0.0, False), (0.045, False), (0.06, True)])
+async def test_a_hold_that_takes_more_than_its_limit_is_let_go_by_the_instrument(
+    sag_V: float, *, is_let_go: bool
+) -> None:
+    """Held, a potentiostat has no limit of its own: at 1 mA, 1.05 mA goes on and 1.3 mA does not."""
+    cell = Sags(3.7, 50.0)
+    async with bench(cell, Options(interval_s=0.05)) as b:
+        await b.channel.apply(ConstantVoltage(3.7075, 1e-3))
+        async with asyncio.timeout(10):
+            while Flag.COMPLIANCE in (await b.channel.read()).flags:
+                await real_sleep(0.01)
+        cell.sag_V = sag_V
+        await real_sleep(0.3)
+        if is_let_go:
+            with pytest.raises(DeviceFault, match="could not be held within the limit"):
+                await b.channel.read()
+        else:
+            await b.channel.read()
+        assert b.sim.truth()["output_on"] is not is_let_go
+
+
 @pytest.mark.parametrize(("start", "edge_V"), [(CHARGE, 4.2), (DISCHARGE, 2.5)])
 async def test_a_cell_at_the_windows_edge_is_held_there_by_the_instrument(
     start: ConstantCurrent, edge_V: float
