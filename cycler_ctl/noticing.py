@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cycler_ctl.errors import BadReply, InstrumentError
 from cycler_ctl.fittings import Fittings
-from cycler_ctl.instrument import Accuracy, Reading
+from cycler_ctl.instrument import Ratings, Reading
 from cycler_ctl.retries import Retries
 from protocols.events import Sampled
 from protocols.model import ConstantCurrent, ConstantVoltage, Setpoint
@@ -50,7 +50,7 @@ class Notices:
         self._retries = Retries()
 
     def of(self, before: State, after: State, reading: Reading, setpoint: Setpoint | None) -> Iterator[Notice]:
-        yield from edge(before, after, reading, setpoint, self._fit.channel.ratings.ranges)
+        yield from edge(before, after, reading, setpoint, self._fit.channel.ratings)
         yield from self._clocks.look(self._fit.clock.now(), self._fit.clock.utc())
         yield from self._retries.over(after.course.step_count)
 
@@ -66,7 +66,7 @@ def escaped(raw: bytes) -> str:
 
 
 def edge(
-    before: State, after: State, reading: Reading, setpoint: Setpoint | None, ranges: Sequence[Accuracy]
+    before: State, after: State, reading: Reading, setpoint: Setpoint | None, ratings: Ratings
 ) -> Iterator[Notice]:
     """At the first sample of a step: the change of voltage over that of the current, and how the instrument measures."""
     first, last = after.live.sample, before.live.sample
@@ -83,7 +83,7 @@ def edge(
             "to_V": first.voltage_V,
             "to_A": first.current_A,
             "after_s": None if last is None else first.at_s - last.at_s,
-            "range_A": range_A(setpoint, ranges),
+            "range_A": range_A(setpoint, ratings),
             "flags": list[JSON](sorted(flag.value for flag in reading.flags)),
         },
     )
@@ -97,8 +97,8 @@ def _resistance_ohm(last: Sampled, first: Sampled) -> float | None:
     return (first.voltage_V - last.voltage_V) / change_A
 
 
-def range_A(setpoint: Setpoint | None, ranges: Sequence[Accuracy]) -> float | None:
-    """Full scale of the smallest range that holds the setpoint; it stays the same through a step. None: not known."""
+def range_A(setpoint: Setpoint | None, ratings: Ratings) -> float | None:
+    """Full scale of the range that the driver takes for the setpoint; it stays the same through a step. None: not known."""
     match setpoint:
         case ConstantCurrent(current_A=current_A):
             most_A = abs(current_A)
@@ -106,4 +106,5 @@ def range_A(setpoint: Setpoint | None, ranges: Sequence[Accuracy]) -> float | No
             most_A = current_limit_A
         case _:
             return None
-    return next((one.range_A for one in ranges if most_A <= one.range_A), None)
+    held = ratings.range_for(most_A)
+    return None if held is None else held.range_A

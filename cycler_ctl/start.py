@@ -147,7 +147,7 @@ def prepare(order: Order, spot: Spot, utc_s: float, run: str | None = None) -> P
     }
     info = replace(info, settings={**info.settings, **asked})
     guard = Guard(guard_limits(spot.settings, spot.ratings, program.safety))
-    most_A = hold_limit_A(spot.settings, program.safety)
+    most_A = spot.ratings.limit_within(hold_limit_A(spot.settings, program.safety))
     return Prepared(program, info, guard, ceilings_by_path(program, spot.settings), most_A, order.by)
 
 

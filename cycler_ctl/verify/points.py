@@ -109,15 +109,12 @@ def _voltages(resistor: Resistor, limits: Limits, ratings: Ratings, window_V: Wi
         for direction in DIRECTIONS:
             edge_V = abs(window_V[1] if direction > 0 else window_V[0])
             voltage_V = level * min(edge_V, highest_V)
-            limit_A = ROOM_FOR_HOLD * voltage_V / resistor.resistance_ohm
+            limit_A = ratings.limit_within(ROOM_FOR_HOLD * voltage_V / resistor.resistance_ohm)
             if voltage_V > 10 * VOLTAGE_OFFSET_V:
                 setpoint = ConstantVoltage(direction * voltage_V, limit_A)
-                yield Point(Kind.VOLTAGE, direction * voltage_V, setpoint, range_for(ratings, limit_A))
-
-
-def range_for(ratings: Ratings, current_A: float) -> Accuracy:
-    """The smallest range that carries it."""
-    return next((row for row in ratings.ranges if current_A <= row.range_A), ratings.ranges[-1])
+                yield Point(
+                    Kind.VOLTAGE, direction * voltage_V, setpoint, ratings.range_for(limit_A) or ratings.ranges[-1]
+                )
 
 
 def rest_room_V(resistor: Resistor, ratings: Ratings) -> float:

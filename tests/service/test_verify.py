@@ -47,7 +47,6 @@ from sim_hardware.server import serve_tcp
 CLOCK = SystemClock()
 TEN_KOHM = Resistor(1e4, 1e-3)
 LIMITS = Limits(voltage_V=(-0.5, 4.5), current_A=1e-3)
-NEAR = Limits(voltage_V=(-0.5, 1.2), current_A=1e-3)  # an NGU401's protection takes 2 V of either sign for too much
 SIMULATED: dict[str, Callable[[Load], Instrument]] = {
     "keithley-2400": lambda load: Keithley2400(load, CLOCK.now),
     "keithley-2450": lambda load: Keithley2450(load, CLOCK.now),
@@ -66,13 +65,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def station(data: Path, sim: Instrument | Line, driver: str = "keithley-2400") -> AsyncGenerator[Config]:
     output = "a" if driver == "keithley-2600" else "1"
-    limits = NEAR if driver == "rs-ngu" else LIMITS
     async with serve_tcp(sim) as there:
         yield Config(
             station=StationSettings(name="lab", data_dir=data),
             instruments={"smu1": InstrumentSettings(driver=driver, address=there.address)},
             channels={
-                "a1": ChannelSettings(instrument="smu1", output=output, limits=limits, temperature="unmonitored")
+                "a1": ChannelSettings(instrument="smu1", output=output, limits=LIMITS, temperature="unmonitored")
             },
         )
 

@@ -17,6 +17,9 @@ from cycler_ctl.instrument import Identity, Protection, Ratings
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.settings import Acceptance
 from cycler_ctl.start import Order, Spot, overrides_of, prepare, read_order, spot_of
+from drivers.keithley_2450_ratings import SPECS
+from drivers.keithley_2450_settings import drive_for
+from protocols.model import ConstantVoltage
 from protocols.reading.documents import Document
 from protocols.shipped import library
 
@@ -25,6 +28,15 @@ CHANNEL = ChannelSettings(instrument="smu1", limits=LIMITS, temperature="unmonit
 TEXT = library()["fig_s3_c"].read_text(encoding="utf-8")
 ORDER = Order(Document("c.yaml", TEXT))
 IDENTITY = Identity("KEITHLEY", "2400", "1234567", "C34")
+
+
+HOLD = """
+protocol: 1
+name: Hold
+cell: {name: GN-7, nominal_capacity: 3 mAh, discharge_means: lithiate}
+steps:
+  - hold: {at: 4 V, until: current <= 0.1 mA, for: 1 h}
+"""
 
 
 def ratings(**changes: Any) -> Ratings:
@@ -214,6 +226,20 @@ steps:
         assert math.isfinite(one.time_s), path
         assert path == "1.2.r" or math.isfinite(one.charge_Ah), path
     assert prepared.hold_limit_A == pytest.approx(0.98 * 4e-3)
+
+
+@pytest.mark.parametrize(("channel_A", "limit_A"), [(10.8e-3, 10.4e-3), (10.6e-3, 10.388e-3), (11e-3, 10.78e-3)])
+def test_a_hold_without_a_limit_of_its_own_takes_one_that_a_2450_can_set(channel_A: float, limit_A: float) -> None:
+    """Its 100 mA range limits from 10.7 mA on, its 10 mA range up to 10.4 mA: 0.98 of 10.8 mA lies between."""
+    spec = load_driver("keithley-2450")
+    assert spec.ratings is not None
+    rated = spec.ratings(spec.options())
+    prepared = prepare(Order(Document("h.yaml", HOLD)), spot(limited(current_A=channel_A), rated), 1.8e9)
+    assert prepared.hold_limit_A == pytest.approx(limit_A)
+    assert (
+        drive_for(ConstantVoltage(4.0, prepared.hold_limit_A), "bounded", SPECS["2450"], 3.9).limit
+        == prepared.hold_limit_A
+    )
 
 
 def test_an_output_the_instrument_does_not_have_is_refused_with_those_it_has() -> None:
