@@ -12,19 +12,21 @@ from pathlib import Path
 from cycler_ctl.errors import StoreError
 from cycler_ctl.store.compact import RowEncoder
 from cycler_ctl.store.info import RunInfo
-from cycler_ctl.store.place import MINIMUM_FREE_BYTES, release_reserve
+from cycler_ctl.store.place import MINIMUM_FREE_BYTES, is_set_aside, release_reserve, set_aside
 from cycler_ctl.store.segment import (
     Batch,
     Connect,
-    Found,
     Numbers,
     after,
     build_segment,
     encoder_for,
+    examine,
     give_up,
     make_single_file,
+    open_for_reading,
     open_for_writing,
     segment_path,
+    segment_paths,
     write_batches,
 )
 
@@ -118,16 +120,19 @@ class RunFiles:
         try:
             write()
         except (sqlite3.Error, OSError, StoreError, ValueError, TypeError) as error:
-            self._abandon()
+            self._abandon(f"{error}")
             self.hopeless = not isinstance(error, sqlite3.OperationalError | OSError)
             self.last_error = StoreError(f"{self._run_dir}: {error}")
             return self.last_error
         return None
 
-    def _abandon(self) -> None:
+    def _abandon(self, why: str) -> None:
+        path = segment_path(self._run_dir, self.segment)
+        if self._usable:
+            set_aside(path, why)
         self._usable = False
         if self._connection is not None:
-            give_up(self._connection, segment_path(self._run_dir, self.segment))
+            give_up(self._connection, path)
             self._connection = None
 
     def _write_here(self) -> None:
@@ -167,16 +172,12 @@ def _first(batches: Sequence[Batch], durable: Numbers) -> Numbers:
     )
 
 
-def continued(  # noqa: PLR0917
-    run_dir: Path,
-    info: RunInfo,
-    number: int,
-    found: Found,
-    utc_s: float,
-    new_epoch: bool,  # noqa: FBT001
-) -> Position:
-    """In the last segment, or in a new one after one of an older program or epoch: what is written stays as it is."""
-    if found.older or new_epoch:
+def continued(run_dir: Path, info: RunInfo, utc_s: float, *, new_epoch: bool) -> Position:
+    """In the last segment, or in a new one after one that failed, or is of an older program or epoch: it stays as it is."""
+    paths = segment_paths(run_dir)
+    number, failed = len(paths), is_set_aside(paths[-1])
+    found = examine(paths[-1], open_for_reading if failed else open_for_writing)
+    if failed or found.older or new_epoch:
         number += 1
         build_segment(segment_path(run_dir, number), info, number, found.next, (), utc_s)
     return Position(run_dir, number, found.next)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
@@ -137,6 +138,20 @@ def release_reserve(run_dir: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def set_aside(path: Path, why: str) -> None:
+    """Whoever opens the run in this boot must not write to that file again; said as well as a failing disk lets us."""
+    with suppress(OSError):
+        _aside(path).write_text(f"{why}\n", encoding="utf-8")
+
+
+def is_set_aside(path: Path) -> bool:
+    return _aside(path).exists()
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.failed")
 
 
 def locked(run_dir: Path) -> BaseFileLock:

@@ -237,9 +237,9 @@ class Found:
     older: bool
 
 
-def examine(path: Path) -> Found:
+def examine(path: Path, connect: Connect = open_for_writing) -> Found:
     """What a writer finds; the file is checked first, because nobody must build on a broken one."""
-    connection = open_for_writing(path)
+    connection = connect(path)
     try:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":

@@ -27,9 +27,7 @@ from cycler_ctl.store.segment import (
     Ending,
     Numbers,
     build_segment,
-    examine,
     segment_path,
-    segment_paths,
 )
 from cycler_ctl.store.waiting import Waiting
 from protocols.record import CycleSummary, EventKind, EventRecord, Outcome, Row, StepSummary
@@ -287,10 +285,9 @@ def reopen_run(
     try:
         with open_run(run_dir) as reader:
             info, alive = replace(reader.info, epoch=epoch or reader.epochs[-1].epoch), reader.alive
-        paths = segment_paths(run_dir)
         with suppress(OSError):  # a run that cannot have a reserve any more must be told as interrupted all the same
             make_reserve(run_dir, options.reserve_bytes)
-        at = continued(run_dir, info, len(paths), examine(paths[-1]), utc(), epoch is not None)
+        at = continued(run_dir, info, utc(), new_epoch=epoch is not None)
     except (sqlite3.Error, OSError) as error:
         lock.release()
         raise StoreError(f"cannot go on in {run_dir}: {error}") from error
