@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import wraps
 from math import isclose
 from pathlib import Path
+from typing import ParamSpec
 
 import pytest
 from rig import until
 from virtual import open_virtual
+from virtual_loop import LoopClock, leap
 
-from cycler_ctl.clock import SystemClock
 from cycler_ctl.config import ChannelSettings, Config, InstrumentSettings, Limits, StationSettings
 from cycler_ctl.errors import ConfigError, InstrumentError, RefusedError, StoreError
 from cycler_ctl.instrument import Accuracy, Identity, Protection, Ratings, VoltageAccuracy
@@ -44,22 +46,32 @@ from sim_hardware.palmsens_emstat4 import EmStat4
 from sim_hardware.rs_ngu import RsNgu
 from sim_hardware.server import serve_tcp
 
-CLOCK = SystemClock()
+Parameters = ParamSpec("Parameters")
 TEN_KOHM = Resistor(1e4, 1e-3)
 LIMITS = Limits(voltage_V=(-0.5, 4.5), current_A=1e-3)
 SIMULATED: dict[str, Callable[[Load], Instrument]] = {
-    "keithley-2400": lambda load: Keithley2400(load, CLOCK.now),
-    "keithley-2450": lambda load: Keithley2450(load, CLOCK.now),
-    "keithley-2600": lambda load: Keithley2600([load, open_lead()], CLOCK.now),
-    "keysight-b2900": lambda load: KeysightB2900(load, CLOCK.now),
-    "rs-ngu": lambda load: RsNgu(load, CLOCK.now, model="ngu401"),
-    "palmsens-emstat4": lambda load: EmStat4(load, CLOCK.now),
+    "keithley-2400": lambda load: Keithley2400(load, LoopClock().now),
+    "keithley-2450": lambda load: Keithley2450(load, LoopClock().now),
+    "keithley-2600": lambda load: Keithley2600([load, open_lead()], LoopClock().now),
+    "keysight-b2900": lambda load: KeysightB2900(load, LoopClock().now),
+    "rs-ngu": lambda load: RsNgu(load, LoopClock().now, model="ngu401"),
+    "palmsens-emstat4": lambda load: EmStat4(load, LoopClock().now),
 }
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "READINGS", 1)
+
+
+def in_virtual_time(test: Callable[Parameters, Coroutine[object, object, None]]) -> Callable[Parameters, None]:
+    """A check takes a quarter of a minute, in which hardly anything is done."""
+
+    @wraps(test)
+    def leaping(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        leap(test(*args, **kwargs))
+
+    return leaping
 
 
 @asynccontextmanager
@@ -80,10 +92,11 @@ def task(known: Resistor = TEN_KOHM) -> Task:
 
 
 @pytest.mark.parametrize("driver", SIMULATED)
+@in_virtual_time
 async def test_a_true_output_passes_and_the_result_is_kept(driver: str, tmp_path: Path) -> None:
     sim = SIMULATED[driver](resistor(1e4))
     async with station(tmp_path, sim, driver) as config, asyncio.timeout(60):
-        made = await verify(config, task(), NoLease(), CLOCK)
+        made = await verify(config, task(), NoLease(), LoopClock())
     assert made.passed
     assert 0 < made.worst < 1
     assert {row.what for row in made.rows} == {"current set", "voltage set", "current through it"}
@@ -92,10 +105,11 @@ async def test_a_true_output_passes_and_the_result_is_kept(driver: str, tmp_path
     assert in_words(tmp_path, "a1") == made.date
 
 
+@in_virtual_time
 async def test_an_output_that_is_off_by_more_than_is_stated_fails(tmp_path: Path) -> None:
     """The negative control: the resistor is 3 % off what is said, as a meter might be."""
     async with station(tmp_path, SIMULATED["keithley-2400"](resistor(1.03e4))) as config, asyncio.timeout(60):
-        made = await verify(config, task(), NoLease(), CLOCK)
+        made = await verify(config, task(), NoLease(), LoopClock())
     assert not made.passed
     assert in_words(tmp_path, "a1").startswith("FAILED ")
 
@@ -110,18 +124,20 @@ async def test_an_output_that_is_off_by_more_than_is_stated_fails(tmp_path: Path
         (open_lead(), "a lead is open|open lead"),
     ],
 )
+@in_virtual_time
 async def test_what_is_no_resistor_is_refused_and_off(load: Battery, why: str, tmp_path: Path) -> None:
-    sim = Keithley2400(load, CLOCK.now)
+    sim = Keithley2400(load, LoopClock().now)
     async with station(tmp_path, sim) as config, asyncio.timeout(60):
         with pytest.raises((RefusedError, InstrumentError), match=why):
-            await verify(config, task(), NoLease(), CLOCK)
+            await verify(config, task(), NoLease(), LoopClock())
         assert not sim.truth()["output_on"]
     assert abs(load.truth()["charge_C"]) < 1e-4
     assert in_words(tmp_path, "a1") == "never"
 
 
+@in_virtual_time
 async def test_a_check_that_is_stopped_leaves_the_output_off_and_no_result(tmp_path: Path) -> None:
-    sim, asked = Keithley2400(resistor(1e4), CLOCK.now), asyncio.Event()
+    sim, asked = Keithley2400(resistor(1e4), LoopClock().now), asyncio.Event()
 
     class Stops(NoLease):
         def renew(self, _channel: str, _lease_s: float, /) -> None:
@@ -129,13 +145,14 @@ async def test_a_check_that_is_stopped_leaves_the_output_off_and_no_result(tmp_p
 
     async with station(tmp_path, sim) as config, asyncio.timeout(60):
         with pytest.raises(RefusedError, match="stopped before it was done"):
-            await until_asked(asked, verify(config, task(), Stops(), CLOCK))
+            await until_asked(asked, verify(config, task(), Stops(), LoopClock()))
         assert not sim.truth()["output_on"]
     assert last_verification(tmp_path, "a1") is None
 
 
+@in_virtual_time
 async def test_an_instrument_that_falls_silent_is_off_in_the_end(tmp_path: Path) -> None:
-    sim = Keithley2400(resistor(1e4), CLOCK.now)
+    sim = Keithley2400(resistor(1e4), LoopClock().now)
     line = Line(sim)
 
     class Silences(NoLease):
@@ -148,11 +165,12 @@ async def test_an_instrument_that_falls_silent_is_off_in_the_end(tmp_path: Path)
 
     async with station(tmp_path, line) as config, asyncio.timeout(60):
         with pytest.raises(InstrumentError):
-            await verify(config, task(), Silences(), CLOCK)
+            await verify(config, task(), Silences(), LoopClock())
         assert not sim.truth()["output_on"]
 
 
 @pytest.mark.parametrize("driver", ["keithley-2400", "palmsens-emstat4"])
+@in_virtual_time
 async def test_an_instrument_that_says_nothing_more_is_an_alarm_and_off_once_it_speaks_again(
     driver: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -168,7 +186,7 @@ async def test_an_instrument_that_says_nothing_more_is_an_alarm_and_off_once_it_
                 line.inject(LineFault("silence", None))
 
     async with station(tmp_path, line, driver) as config, asyncio.timeout(60):
-        checking = asyncio.create_task(verify(config, task(), Falls(), CLOCK), name="verify")
+        checking = asyncio.create_task(verify(config, task(), Falls(), LoopClock()), name="verify")
         await until(lambda: bool(line.hits.get("silence")))
         assert await until(lambda: "OFF IS NOT CONFIRMED" in caplog.text) <= 5.0
         assert sim.truth()["output_on"]
@@ -259,11 +277,12 @@ def test_not_a_number_is_no_resistor() -> None:
     assert no_resistor(seen_at(9e-5, 9e-5, 0.9 * 1.3 + LEAST_V), TEN_KOHM)
 
 
+@in_virtual_time
 async def test_a_run_tells_when_its_output_was_verified_and_whether_it_was_this_instrument(tmp_path: Path) -> None:
     identity = Identity("K", "2400", "1000001", "C33")
     assert told_of(tmp_path, "a1", identity) is None
     async with station(tmp_path, SIMULATED["keithley-2400"](resistor(1e4))) as config, asyncio.timeout(60):
-        made = await verify(config, task(), NoLease(), CLOCK)
+        made = await verify(config, task(), NoLease(), LoopClock())
     told, other = told_of(tmp_path, "a1", made.identity), told_of(tmp_path, "a1", replace(made.identity, serial="2"))
     assert isinstance(told, dict)
     assert isinstance(other, dict)
