@@ -7,7 +7,7 @@ import random
 import re
 import sys
 from collections.abc import Callable
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -210,10 +210,10 @@ def peak_kB() -> int:
 )
 def test_a_hostile_file_is_refused_soon_and_in_little_memory(importer: Importer, file: str, text: str) -> None:
     before = peak_kB()
-    began = perf_counter()
+    began = process_time()
     with pytest.raises(Refused):
         importer(Request(Document(file, text)))
-    assert perf_counter() - began < SOON_S
+    assert process_time() - began < SOON_S
     assert peak_kB() - before < 300_000
 
 
