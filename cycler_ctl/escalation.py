@@ -46,7 +46,7 @@ class Case:
 async def chase(case: Case, host: InstrumentHost, fit: Fittings, output: Output, why: str) -> None:
     """Return when off was read back, however long it takes; every try is told."""
     async with alarmed(case) as hopeless:
-        if await _in_place(case, host, fit, output):
+        if await _in_place_despite_bugs(case, host, fit, output):
             case.tell("off is confirmed now")
             return
         if not _gone(fit.contact):
@@ -100,6 +100,16 @@ async def _first_of(event: asyncio.Event, at_most_s: float) -> None:
 def _gone(contact: Contact) -> bool:
     """A lost link is lost for all outputs of an instrument: then nothing is gained on this connection."""
     return bool(contact.given_up or contact.silent_s)
+
+
+async def _in_place_despite_bugs(case: Case, host: InstrumentHost, fit: Fittings, output: Output) -> bool:
+    """A driver that fails in a way nobody foresaw must not end the chase: it is given a new connection."""
+    try:
+        return await _in_place(case, host, fit, output)
+    except Exception as error:
+        log.exception("channel %s", case.channel)
+        case.tell(f"error in the driver: {error!r}")
+        return False
 
 
 async def _in_place(case: Case, host: InstrumentHost, fit: Fittings, output: Output) -> bool:
