@@ -29,4 +29,10 @@ def export_run_as(
     """Export a run; ``out`` is a file or a folder, None: ``exports`` beside ``runs``. Returns the file's path."""
     if kind not in FORMATS:
         raise StoreError(f"there is no format {kind!r}; there are {', '.join(FORMATS)}")
-    return FORMATS[kind](run_dir, out, columns, overwriting)
+    try:
+        return FORMATS[kind](run_dir, out, columns, overwriting)
+    except OSError as error:
+        why = error.strerror or error
+        raise StoreError(
+            f"the export of {run_dir.name} cannot be written: {why}; what was there before is as it was"
+        ) from error
