@@ -154,7 +154,7 @@ def whole(data_dir: Path, acked: int) -> str | None:
 
 @pytest.fixture
 def trials(request: pytest.FixtureRequest) -> int:
-    return 10_000 if request.config.getoption("--campaign") else 200
+    return 10_000 if request.config.getoption("--campaign") else 300
 
 
 @pytest.mark.timeout(1800)
