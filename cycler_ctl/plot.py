@@ -219,9 +219,9 @@ def _result_lines(letter: str, table: Sequence[CycleCapacity]) -> list[str]:
     """First and last completed cycle."""
     chosen = table if len(table) < 2 else (table[0], table[-1])
     return [
-        f"{letter} {line.cycle:4d} {_figure_of(line.lithiation_mAh)} {_figure_of(line.delithiation_mAh)}  "
-        + ("    -" if line.efficiency is None else f"{line.efficiency:5.0%}")
-        + (" mAh/g" if line.per_gram else " mAh")
+        f"{letter} {line.cycle:4d} {_figure_of(line.lithiation_mAh)} {_figure_of(line.delithiation_mAh)}"
+        + f" {'mAh/g' if line.per_gram else 'mAh':5} "
+        + (f"{'-':>6}" if line.efficiency is None else f"{line.efficiency:6.1%}")
         for line in chosen
     ]
 
@@ -247,5 +247,5 @@ def _fill_last(axes: Axes, first: Axes, results: Sequence[str]) -> None:
         handlelength=1.6,
         handletextpad=0.4,
     )
-    table = "\n".join(("  cycle   lith.  delith.  eff.", *results))
+    table = "\n".join(("  cycle   lith.  delith.           CE", *results))
     axes.text(0.0, 0.86, table, transform=axes.transAxes, va="top", family="monospace", fontsize=6.5)
