@@ -11,6 +11,29 @@ from judged import NOT_OUR_DRIVER, judge, no_cell_is_harmed, provokes
 __all__ = ["judge", "no_cell_is_harmed", "provokes"]
 
 GONE_WITHIN_S = 5.0
+# Each takes a worker for long: they begin first, so that no worker is left alone with one of them at the end.
+LONGEST = (
+    "test_whole.py",
+    "test_wheel.py",
+    "test_runner.py",
+    "test_demo.py",
+    "test_verify.py",
+    "test_guardian.py",
+    "test_all_drivers.py",
+    "test_alarm_in_time.py",
+    "test_names.py",
+    "test_store_every_call.py",
+    "test_store_kill.py",
+    "test_library.py",
+    "test_guide.py",
+    "test_whole_holds.py",
+    "test_resume_hazards.py",
+    "test_keithley_2400.py",
+    "test_whole_mqtt.py",
+    "test_verify_process.py",
+    "test_no_skips.py",
+    "test_five_protocols_palmsens_emstat4.py",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,6 +45,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{NOT_OUR_DRIVER}: the test itself or another program drives the simulator")
+    config.option.loadscopereorder = False  # xdist's own order, most tests first, leaves few but long ones to the end
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(autouse=True, scope="session")
