@@ -31,7 +31,7 @@ Check = Callable[[], Finding]
 
 def surroundings(config: Config | None) -> Iterator[Finding]:
     checks: list[tuple[str, Check]] = [
-        ("visa", visa_libraries),
+        ("visa", partial(visa_libraries, config)),
         ("usb", usb_access),
         ("gpib", gpib_access),
         ("serial ports", serial_access),
@@ -55,8 +55,13 @@ def bounded(what: str, check: Check) -> Finding:
         return Finding(OK, what, f"could not be looked at: {error}", look=True)
 
 
-def visa_libraries() -> Finding:
+def visa_libraries(config: Config | None) -> Finding:
     vendor = visa.vendor_library()
+    if config is not None and config.station.visa_backend.endswith(visa.VENDOR) and vendor is None:
+        cure = "install NI-VISA or another vendor's VISA, or take that line out"
+        return Finding(
+            MEND, "visa", f'station.toml says visa_backend = "{config.station.visa_backend}", and there is none: {cure}'
+        )
     found = f'also a vendor\'s at {vendor} (visa_backend = "@ivi")' if vendor else "no vendor's library, none is needed"
     return Finding(OK, "visa", f"the Python library pyvisa-py; {found}")
 
@@ -92,9 +97,11 @@ def serial_access() -> Finding:
 
 def port_of(name: str, address: str) -> Finding:
     """A serial port of station.toml: that it is there and may be opened; other addresses are for 'scan'."""
-    from cycler_ctl.link.address import SerialAddress, parse_address
+    from cycler_ctl.link.address import SerialAddress, VisaAddress, parse_address
 
     what, parsed = f"port of {name}", parse_address(address)
+    if isinstance(parsed, VisaAddress) and (lacking := _lacking(parsed.resource)):
+        return Finding(MEND, what, f"{address} cannot be reached: {lacking}")
     if not isinstance(parsed, SerialAddress) or sys.platform == "win32":
         return Finding(OK, what, f"{address}: 'cycler-ctl scan' asks who is there")
     if not Path(parsed.port).exists():
@@ -107,6 +114,17 @@ def port_of(name: str, address: str) -> Finding:
     unstable = re.fullmatch(r"/dev/tty(USB|ACM)\d+", parsed.port) is not None
     hint = "; it may be another one after a reboot: write its name under /dev/serial/by-id" if unstable else ""
     return Finding(OK, what, f"{parsed.port} may be opened{hint}", look=unstable)
+
+
+def _lacking(resource: str) -> str | None:
+    """What VISA has not got for this instrument; a vendor's library has all of it."""
+    if visa.vendor_library() is not None:
+        return None
+    if resource.upper().startswith("USB") and (why := visa.missing("USB INSTR") or visa.no_libusb()):
+        return f"{why}: pip install 'cycler-ctl[usb]' installs pyusb and libusb"
+    if resource.upper().startswith("GPIB") and visa.missing("GPIB INTFC"):
+        return "no GPIB library; install linux-gpib or a vendor's VISA"
+    return None
 
 
 def clock() -> Finding:

@@ -14,6 +14,7 @@ from cycler_ctl.errors import ConfigError
 from cycler_ctl.plugins import driver_names, load_driver
 from cycler_ctl.scan.asking import Enquiry, Found, State
 from cycler_ctl.scan.places import Place, Wanted, places
+from cycler_ctl.scan.progress import Say, progress
 
 DONE, FAILED = 0, 1
 
@@ -21,9 +22,10 @@ DONE, FAILED = 0, 1
 def show_scan(wanted: Wanted, config_path: Path | None, timeout_s: float, *, as_json: bool) -> int:
     """1 where an address that was named did not tell who it is."""
     config = station_if_any(config_path)
-    listed = places(config, wanted, _say)
-    _say(f"asking at {sum(place.ask for place in listed)} of {len(listed)} places")
-    found = asyncio.run(_ask_all(listed, timeout_s))
+    with progress() as say:
+        listed = places(config, wanted, say)
+        say(f"asking at {sum(place.ask for place in listed)} of {len(listed)} places")
+        found = asyncio.run(_ask_all(listed, timeout_s, say))
     taken = frozenset(config.instruments) if config else frozenset[str]()
     sys.stdout.write(json.dumps([_json(one, taken) for one in found]) + "\n" if as_json else render(found, taken))
     named = len(wanted.addresses) + len(wanted.ask)  # these stand first
@@ -41,20 +43,15 @@ def station_if_any(config_path: Path | None) -> Config | None:
     return load_config(path)
 
 
-async def _ask_all(listed: Sequence[Place], timeout_s: float) -> list[Found]:
+async def _ask_all(listed: Sequence[Place], timeout_s: float, say: Say) -> list[Found]:
     specs = {name: load_driver(name) for name in driver_names()}
     done: list[Found] = []
 
     def told(found: Found) -> None:
         done.append(found)
-        _say(f"{len(done)}/{len(listed)} {found.place.address}: {found.state.value}")
+        say(f"{len(done)}/{len(listed)} {found.place.address}: {found.state.value}")
 
     return await Enquiry(specs, SystemClock(), timeout_s).all(listed, told)
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"scan: {text}\n")
-    sys.stderr.flush()
 
 
 def _json(found: Found, taken: frozenset[str]) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -13,6 +13,7 @@ from cycler_ctl.link.visa import FAILURES
 from cycler_ctl.owning import address_key
 from cycler_ctl.scan import visa
 from cycler_ctl.scan.ports import serial_ports, usb_instruments
+from cycler_ctl.scan.progress import Say, trouble
 from cycler_ctl.within import within
 
 LIST_S = 8.0  # a broadcast on each network and a walk over each bus take a second or two
@@ -41,7 +42,7 @@ class Wanted:
     ask: Sequence[str] = ()
 
 
-def places(config: Config | None, wanted: Wanted, say: Callable[[str], None]) -> list[Place]:
+def places(config: Config | None, wanted: Wanted, say: Say) -> list[Place]:
     """Each place once, however many lists have it; ConfigError for an address that is none."""
     found: dict[str, Place] = {}
     for one in (*_named(wanted), *_of_station(config), *_listed(config, say)):
@@ -88,7 +89,7 @@ def _of_station(config: Config | None) -> Iterator[Place]:
         )  # fmt: skip
 
 
-def _listed(config: Config | None, say: Callable[[str], None]) -> Iterator[Place]:
+def _listed(config: Config | None, say: Say) -> Iterator[Place]:
     say("serial ports")
     for port in within(LIST_S, serial_ports):
         yield Place(f"serial://{port.device}", port.what, trouble=port.trouble)
@@ -96,18 +97,18 @@ def _listed(config: Config | None, say: Callable[[str], None]) -> Iterator[Place
     listed: set[str] = set()
     for backend in visa.backends(chosen):
         say(f"VISA resources ({backend})")
-        for resource in _resources(backend, say):
+        for resource in _resources(backend):
             listed.add(resource.upper())
             if _may_be_asked(resource):
                 yield Place(resource, ask="???" not in resource, visa_backend=backend, trouble=_unreadable(resource))
     yield from _unreached(listed)
 
 
-def _resources(backend: str, say: Callable[[str], None]) -> tuple[str, ...]:
+def _resources(backend: str) -> tuple[str, ...]:
     try:
         return within(LIST_S, partial(visa.listed, backend), FAILURES)
     except (*FAILURES, TimeoutError) as error:
-        say(f"VISA ({backend}) lists nothing: {error}")
+        trouble(f"VISA ({backend}) lists nothing: {error}")
         return ()
 
 

@@ -14,6 +14,7 @@ import pytest
 from cycler_ctl import surroundings as looked
 from cycler_ctl.config import check_config_text
 from cycler_ctl.finding import Finding
+from cycler_ctl.scan import visa
 from cycler_ctl.scan.ports import SerialPort, UsbInstrument
 from cycler_ctl.within import within
 
@@ -126,6 +127,40 @@ def test_a_port_of_the_station_that_is_absent_or_forbidden_is_to_be_mended(
     assert not forbidden.ok
     assert "usermod" in forbidden.message
     assert "scan" in looked.port_of("smu1", "TCPIP0::10.0.0.5::5025::SOCKET").message
+
+
+def test_a_vendors_visa_that_station_toml_wants_and_that_is_not_there_is_to_be_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = STATION.replace('data_dir = "data"', 'data_dir = "data"\nvisa_backend = "@ivi"') % "GPIB0::24::INSTR"
+    config, wrong = check_config_text(text, str(tmp_path / "station.toml"))
+    assert config is not None, wrong
+    monkeypatch.setattr(visa, "vendor_library", lambda: None)
+    assert not looked.visa_libraries(config).ok
+    assert "install NI-VISA" in looked.visa_libraries(config).message
+    assert looked.visa_libraries(None).ok  # nobody asks for one
+    monkeypatch.setattr(visa, "vendor_library", lambda: "/usr/lib/libvisa.so")
+    assert looked.visa_libraries(config).ok
+
+
+@pytest.mark.parametrize(
+    ("address", "lacks", "cure"),
+    [
+        ("USB0::0x05E6::0x2450::04024567::INSTR", "pyusb is not installed", "pip install 'cycler-ctl[usb]'"),
+        ("USB0::0x05E6::0x2450::04024567::INSTR", None, "libusb is not there"),
+        ("GPIB0::24::INSTR", "no library", "install linux-gpib"),
+    ],
+)
+def test_an_instrument_of_the_station_that_visa_cannot_reach_is_to_be_mended(
+    address: str, lacks: str | None, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visa, "vendor_library", lambda: None)
+    monkeypatch.setattr(visa, "missing", lambda _: lacks)
+    monkeypatch.setattr(visa, "no_libusb", lambda: "libusb is not there")
+    found = looked.port_of("smu1", address)
+    assert (found.ok, cure in found.message) == (False, True), found
+    monkeypatch.setattr(visa, "vendor_library", lambda: "/usr/lib/libvisa.so")
+    assert looked.port_of("smu1", address).ok
 
 
 @pytest.mark.parametrize(("synchronised", "look"), [(True, False), (False, True), (None, True)])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -237,3 +240,29 @@ async def test_what_is_pasted_is_a_station_file(listed: Callable[..., None]) -> 
     assert config.instruments["smu2"].serial == "04024567"
     assert pasted.splitlines()[0] in render([found], frozenset({"smu1"}))
     assert json.dumps(found.as_json())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
+async def test_progress_is_shown_on_a_terminal_and_nothing_of_it_to_a_program(tmp_path: Path) -> None:
+    """As a person calls it: standard error is a terminal, or the other end of a pipe."""
+    async with serve_tcp(Keithley2450(cell(), CLOCK.now)) as there:
+        command = [sys.executable, "-P", "-m", "cycler_ctl.cli", "scan", there.address]
+        master, terminal = os.openpty()
+        try:
+            shown = await asyncio.create_subprocess_exec(
+                *command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal
+            )
+            quiet = await asyncio.create_subprocess_exec(
+                *command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            (found, _), (same, errors) = await asyncio.gather(shown.communicate(), quiet.communicate())
+            said = os.read(master, 65536).decode()
+        finally:
+            os.close(master)
+            os.close(terminal)
+    assert b"serial number 04024567" in found
+    assert b"serial number 04024567" in same
+    assert errors == b""
+    assert f"scan: 1/1 {there.address}: identified" in said
+    assert "\n" not in said  # one line, written over
+    assert said.endswith(" \r")
