@@ -190,6 +190,8 @@ class Slot:
         except Exception as error:
             log.exception("run %s", current.run)
             end = End(Outcome.FAULTED, f"internal error: {error!r}", off_confirmed=not current.runner.energised)
+            if current.runner.end is None:
+                current.runner.tell(EventKind.RUN_ENDED, outcome=Outcome.FAULTED.value, reason=end.reason)
         if not end.off_confirmed:
             end = replace(end, outcome=Outcome.FAULTED, reason=f"{end.reason}; off could not be confirmed")
         if end.outcome is None:
