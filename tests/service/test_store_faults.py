@@ -100,6 +100,31 @@ def test_after_its_first_error_a_file_is_left_alone_and_every_row_is_in_the_next
             assert alone.execute("SELECT min(seq), count(*) FROM samples").fetchone() == (1, 40)
 
 
+def test_two_failed_files_and_a_third_that_overlap_are_one_run_with_every_row_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, failing = rows(80), {"run.sqlite-wal": 4, "run-2.sqlite-wal": 3}
+    seen = dict.fromkeys(failing, 0)
+
+    def verdict(call: Call) -> int:
+        name = Path(call.path).name
+        if call.what == "sync" and name in seen:
+            seen[name] += 1
+            return IOERR_FSYNC if seen[name] == failing[name] else OK
+        return OK
+
+    with recorded(tmp_path, monkeypatch) as disk, recording(tmp_path, replace(QUICK, keep_rows=10)) as writer:
+        disk.verdict = verdict
+        for at in range(0, 80, 5):
+            writer.append(expected[at : at + 5])
+            assert writer.flush(5)
+        assert writer.moves == 2
+    assert [path.name for path in segment_paths(writer.run_dir)] == ["run.sqlite", "run-2.sqlite", "run-3.sqlite"]
+    with open_run(writer.run_dir) as reader:
+        assert reader.rows() == expected
+        assert reader.rows(after_seq=3, limit=40) == expected[3:43]
+
+
 def refuse_folding(name: str, code: int) -> Callable[[Call], int]:
     """Once, where a new file's write-ahead log is folded into it: SQLite says nothing of it when that is on closing."""
     refused = False
