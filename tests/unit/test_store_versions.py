@@ -44,6 +44,13 @@ def run_dir(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return folder
 
 
+def test_its_quick_check_is_a_whole_one_because_no_table_has_an_index_beside_it(run_dir: Path) -> None:
+    """What quick_check leaves out are the entries of indexes (SQLite, PRAGMA quick_check); docs/decisions/0010."""
+    with closing(sqlite3.connect(run_dir / "run.sqlite")) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'").fetchall() == []
+        assert connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
+
+
 def stored(run_dir: Path) -> list[tuple[Any, ...]]:
     """The samples as SQLite itself gives them."""
     with closing(sqlite3.connect(run_dir / "run.sqlite")) as connection:
