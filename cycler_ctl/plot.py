@@ -220,7 +220,7 @@ def _result_lines(letter: str, table: Sequence[CycleCapacity]) -> list[str]:
     chosen = table if len(table) < 2 else (table[0], table[-1])
     return [
         f"{letter} {line.cycle:4d} {_figure_of(line.lithiation_mAh)} {_figure_of(line.delithiation_mAh)}"
-        + f" {'mAh/g' if line.per_gram else 'mAh':5} "
+        f" {'mAh/g' if line.per_gram else 'mAh':5} "
         + (f"{'-':>6}" if line.efficiency is None else f"{line.efficiency:6.1%}")
         for line in chosen
     ]
