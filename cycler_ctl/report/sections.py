@@ -151,6 +151,10 @@ def _step_lines(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "± mAh", f"uncertainty of the charge. {DEFINITION} {CYCLE_DEFINITION}"
     else:
         yield "uncertainty", "not stated: the instrument's accuracy on its ranges is not in the record"
+    yield (
+        "mAh",
+        "from the step's first sample on; what passed between the setting and it counts in the cycle alone (see Edge)",
+    )
     yield "edge Ω", "change of voltage over change of current from the last sample before to the step's first"
     yield (
         "past mV",

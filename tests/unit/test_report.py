@@ -237,6 +237,7 @@ def test_each_step_s_charge_has_its_uncertainty_and_what_it_is_made_of(tmp_path:
     assert "retries 2 readings lost and asked for again" in said
     assert "2026-11-22 10:15:11 UTC (11 s): no. 2 of step 2: READ?: no answer" in said
     assert any("root of the sum of squares" in line for line in said)
+    assert any(line.startswith("mAh from the step's first sample on") for line in said)
     each = report_json(facts)["each_step"]
     assert isinstance(each, list)
     assert each[1]["uncertainty_Ah"] == pytest.approx(4.81e-5, rel=0.01)  # type: ignore[index,call-overload]
