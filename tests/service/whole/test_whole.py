@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -108,15 +109,6 @@ async def test_a_killed_station_goes_on_with_its_run_when_a_person_says_resume(l
     assert float(str(gap)) + float(str(more)) == pytest.approx(hole_s, abs=2.0)
 
 
-async def test_a_stopped_station_loses_its_lease_and_its_output_goes_off(lab: Lab) -> None:
-    guardian = await lab.serve()
-    start(lab)
-    await current_flows(lab)
-    os.kill(lab.station_pid(guardian), signal.SIGSTOP)
-    took_s = await until(lambda: lab.bench.truth()["output_on"] is False)
-    assert took_s <= LEASE_S + 1.0
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_ctrl_c_and_sigterm_turn_off_before_the_service_ends(lab: Lab, number: signal.Signals) -> None:
     guardian = await lab.serve()
@@ -131,14 +123,33 @@ async def test_ctrl_c_and_sigterm_turn_off_before_the_service_ends(lab: Lab, num
         assert reader.state.outcome.value == "stopped"
 
 
-async def test_a_killed_guardian_takes_the_station_and_its_current_down(lab: Lab) -> None:
-    guardian = await lab.serve()
+def serve_on_a_terminal(lab: Lab) -> tuple[subprocess.Popen[bytes], int]:
+    """The service, in front on a terminal of its own, and our end of that."""
+    ours, theirs = os.openpty()
+    become = "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from cycler_ctl.cli import main; main()"
+    command = [sys.executable, "-c", become, "serve"]
+    service = subprocess.Popen(
+        command, cwd=lab.folder, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    lab.processes.append(service)
+    return service, ours
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
+async def test_a_terminal_that_is_closed_turns_off_before_the_service_ends(lab: Lab) -> None:
+    """Nothing that is said on a terminal that is gone may stop anything."""
+    service, ours = serve_on_a_terminal(lab)
+    await until(lab.ready)
     start(lab)
     await current_flows(lab)
-    guardian.kill()
-    guardian.wait()
-    took_s = await until(lambda: lab.bench.truth()["output_on"] is False)
-    assert took_s <= LEASE_S + 1.0
+    os.close(ours)
+    await until(lambda: service.poll() is not None)
+    assert service.returncode == 0
+    assert lab.bench.truth()["output_on"] is False
+    with open_run(lab.run_dir()) as reader:
+        assert reader.state.outcome is not None
+        assert reader.state.outcome.value == "stopped"
 
 
 async def test_safe_off_works_without_the_service(lab: Lab) -> None:

@@ -1,0 +1,127 @@
+"""Every death of a process of the real service, judged by the simulated instrument: 2 lives here, 200 with --campaign.
+
+In the campaign the limits are those that are promised; here they leave room for a machine that is busy with other tests.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+
+import pytest
+from lab import Lab, until
+
+from cycler_ctl.clock import real_sleep
+from cycler_ctl.remote import act, start_run
+
+LEASE_S, STALL_S = 3.0, 1.0
+KILLED_S, STOPPED_S = 1.0, LEASE_S + 0.5
+TRIALS, CAMPAIGN, ROOM_S = 2, 200, 3.0
+STALE_S = 1.9  # a machine that makes more than this of a second's stall has had a longer one
+OFF = "OUTP OFF"
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 and SIGSTOP are POSIX")
+
+
+def now_s(lab: Lab) -> float:
+    return float(lab.bench.ask(do="time")["at_s"])
+
+
+def heard(lab: Lab, since_s: float = 0.0) -> list[tuple[float, str]]:
+    """What the instrument was told, and when by its own clock."""
+    log = lab.bench.ask(do="log", name="smu1", last=400)["log"]
+    return [(float(at_s), str(text)) for at_s, text in log if at_s >= since_s]
+
+
+async def flowing(lab: Lab) -> None:
+    """A run of the channel, whose last setting has been followed by readings: the longer lease of a setting is over."""
+    await until(lambda: lab.answers() and lab.ready())
+    config = lab.folder / "station.toml"
+    if lab.channel()["state"] == "interrupted":
+        act("acknowledge", "a1", config)
+    start_run(lab.folder / "quick.yaml", "a1", config, None, [], as_json=False)
+    await until(lambda: abs(lab.bench.truth()["current_A"]) > 1e-4)
+    since_s = now_s(lab)
+    await until(lambda: len(heard(lab, since_s)) >= 5)
+
+
+async def off_after_s(lab: Lab, since_s: float) -> float:
+    await until(lambda: lab.bench.truth()["output_on"] is False)
+    return next(at_s for at_s, text in heard(lab, since_s) if OFF in text) - since_s
+
+
+async def killed_station(lab: Lab, service: subprocess.Popen[bytes]) -> float:
+    since_s = now_s(lab)
+    os.kill(lab.station_pid(service), signal.SIGKILL)
+    return await off_after_s(lab, since_s)
+
+
+async def stopped_station(lab: Lab, service: subprocess.Popen[bytes]) -> float:
+    since_s = now_s(lab)
+    os.kill(lab.station_pid(service), signal.SIGSTOP)
+    return await off_after_s(lab, since_s)
+
+
+async def killed_guardian(lab: Lab, service: subprocess.Popen[bytes]) -> float:
+    since_s = now_s(lab)
+    service.kill()
+    took_s = await off_after_s(lab, since_s)
+    service.wait()
+    await until(lambda: not lab.answers())
+    return took_s
+
+
+async def a_stall_harms_nothing(lab: Lab, service: subprocess.Popen[bytes]) -> None:
+    station, since_s = lab.station_pid(service), now_s(lab)
+    os.kill(station, signal.SIGSTOP)
+    await real_sleep(STALL_S)
+    os.kill(station, signal.SIGCONT)
+    again_s = now_s(lab)
+    await until(lambda: len(heard(lab, again_s)) >= 5)
+    longest_s = heard(lab, again_s)[0][0] - since_s
+    assert lab.channel()["state"] == "running" or longest_s > STALE_S, lab.log()
+    assert lab.station_pid(service) == station or longest_s > STALE_S
+
+
+async def killed_both(lab: Lab, service: subprocess.Popen[bytes]) -> None:
+    """Nobody is left to turn it off; the first traffic of the next service does."""
+    station = lab.station_pid(service)
+    service.send_signal(signal.SIGSTOP)  # or one of the two would turn off before it is killed
+    os.kill(station, signal.SIGKILL)
+    service.kill()
+    service.wait()
+    assert lab.bench.truth()["output_on"] is True
+    since_s = now_s(lab)
+    again = await lab.serve()
+    first_s, first = heard(lab, since_s)[0]
+    assert OFF in first, (first_s, first)
+    assert lab.bench.truth()["output_on"] is False
+    again.terminate()
+    await until(lambda: again.poll() is not None)
+
+
+async def test_whoever_dies_the_output_of_the_real_service_is_off_in_time(
+    lab: Lab, request: pytest.FixtureRequest
+) -> None:
+    campaign = bool(request.config.getoption("--campaign"))
+    took_s: dict[str, list[float]] = defaultdict(list)
+    for _ in range(CAMPAIGN if campaign else TRIALS):
+        service = await lab.serve()
+        for death in (killed_station, stopped_station):
+            await flowing(lab)
+            took_s[death.__name__].append(await death(lab, service))
+            await until(lambda: lab.answers() and lab.channel()["state"] == "interrupted")
+        await flowing(lab)
+        await a_stall_harms_nothing(lab, service)
+        took_s["killed_guardian"].append(await killed_guardian(lab, service))
+        service = await lab.serve()
+        await flowing(lab)
+        await killed_both(lab, service)
+    for name, all_s in took_s.items():
+        sys.stderr.write(f"{name}: {len(all_s)} trials, off after {max(all_s):.3f} s at most\n")
+    room_s = 0.0 if campaign else ROOM_S
+    assert max(took_s["killed_station"]) <= KILLED_S + room_s
+    assert max(took_s["stopped_station"]) <= STOPPED_S + room_s
+    assert max(took_s["killed_guardian"]) <= KILLED_S + room_s
