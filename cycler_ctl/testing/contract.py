@@ -7,7 +7,7 @@ The cell must allow ``current_A`` in both directions inside ``window_V`` for a f
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ from cycler_ctl.errors import InstrumentError, LinkTimeout
 from cycler_ctl.instrument import (
     Channel,
     ConstantCurrent,
+    ConstantVoltage,
     DriverSpec,
     Instrument,
     Link,
@@ -27,6 +28,7 @@ from cycler_ctl.instrument import (
     TellsIfOn,
     Window,
 )
+from cycler_ctl.testing.late_link import LateLink
 
 
 class ContractBroken(AssertionError):  # noqa: N818 - an assertion of a test, named for what happened
@@ -35,13 +37,18 @@ class ContractBroken(AssertionError):  # noqa: N818 - an assertion of a test, na
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What to try. ``rest_A``: more than this at rest is a drain."""
+    """What to try. ``rest_A``: more than this at rest is a drain. ``hold_V``: so near to a voltage it is held.
+
+    ``lost``: before which answers to an ``apply`` so many others come, and it is lost; each of them, if not told.
+    """
 
     options: BaseModel
     current_A: float
     window_V: Window
     tolerance: float = 0.05
     rest_A: float = 1e-6
+    hold_V: float = 0.05
+    lost: Iterable[int] = range(100)
 
 
 Open = Callable[[], AbstractAsyncContextManager[Link]]
@@ -59,7 +66,17 @@ async def check_contract(spec: DriverSpec, open_it: Open, case: Case) -> None:
             for sensor in instrument.sensors.values():
                 await _check_sensor(sensor, instrument, late)
     if spec.outputs:
+        await _check_off_first(spec, open_it, late.first)
         await check_safe_off(spec, open_it, case)
+
+
+async def _check_off_first(spec: DriverSpec, open_it: Open, said_first: bytes) -> None:
+    _rule(spec.safe_off is not None, "an instrument with outputs has a safe_off")
+    async with open_it() as link:
+        off = LateLink(link)
+        if spec.safe_off is not None:
+            await spec.safe_off(off)
+    _rule(said_first == off.first, f"connecting begins with off, as safe_off does, and not with {said_first!r}")
 
 
 async def check_safe_off(spec: DriverSpec, open_it: Open, case: Case) -> None:
@@ -81,6 +98,12 @@ async def _check_channel(channel: Channel, instrument: Instrument, link: LateLin
     for current_A in (case.current_A, -case.current_A):
         await _check_current(channel, link, case, current_A)
         await _check_off(channel, instrument)
+    for voltage_V in case.window_V:
+        await _check_hold(channel, link, case, voltage_V)
+    for answers in case.lost:
+        await _check_doubt(channel, instrument, link, case, answers)
+        if not link.has_lost:
+            break
     await _check_late_answer(channel, instrument, link, case)
     await _check_refusal(channel, instrument, case)
     await _check_off(channel, instrument)
@@ -144,6 +167,38 @@ async def _check_current(channel: Channel, link: Link, case: Case, current_A: fl
     _rule(near, f"{current_A} A were set, {reading.current_A} A flow: wrong sign, scale or setting")
 
 
+async def _check_hold(channel: Channel, link: Link, case: Case, voltage_V: float) -> None:
+    """At the window's edge the cell is held there, or taken towards it by the limit of the current and no more."""
+    await channel.apply(ConstantVoltage(voltage_V, case.current_A))
+    reading = await _good_reading(channel, link)
+    flows = (
+        f"held at {voltage_V} V with at most {case.current_A} A, {reading.current_A} A flow at {reading.voltage_V} V"
+    )
+    _rule(abs(reading.current_A) <= (1 + case.tolerance) * case.current_A, f"{flows}: beyond the limit")
+    is_held = abs(reading.voltage_V - voltage_V) <= case.hold_V
+    _rule(is_held or (voltage_V - reading.voltage_V) * reading.current_A > 0, f"{flows}: the wrong way")
+
+
+async def _check_doubt(channel: Channel, instrument: Instrument, link: LateLink, case: Case, answers: int) -> None:
+    """Whichever answer is lost while a current is set: in the end it is set, or the output is off."""
+    await _check_off(channel, instrument)
+    link.be_late(answers)
+    try:
+        await channel.apply(ConstantCurrent(case.current_A, case.window_V))
+    except InstrumentError:
+        await link.clear()
+        await _check_left_off(channel, instrument)
+    link.be_on_time()
+
+
+async def _check_left_off(channel: Channel, instrument: Instrument) -> None:
+    try:
+        await _check_not_reading_on(channel, instrument)
+        await _check_tells_if_on(channel, on=False)
+    except ContractBroken as broken:
+        raise ContractBroken("a setting that fails leaves the output off") from broken
+
+
 async def _good_reading(channel: Channel, link: Link) -> Reading:
     reading = await _sound_reading(channel, link)
     _rule(reading.output_on, "an output that was set reads as on")
@@ -197,47 +252,6 @@ async def _check_sensor(sensor: Sensor, instrument: Instrument, link: LateLink) 
     _rule(not link.is_out_of_step, "resync clears the link")
     again = await sensor.read()
     _rule(again.at_s >= measurement.at_s, "measurements carry the link's time")
-
-
-class LateLink:
-    """Passes everything through; once asked ``be_late``, answers come one question late until ``clear``."""
-
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self._late = False
-        self._held: list[bytes] = []
-
-    @property
-    def address(self) -> str:
-        return self._link.address
-
-    @property
-    def is_out_of_step(self) -> bool:
-        return bool(self._held)
-
-    def be_late(self) -> None:
-        self._late = True
-
-    def now(self) -> float:
-        return self._link.now()
-
-    async def write(self, message: bytes) -> None:
-        await self._link.write(message)
-
-    async def query(self, message: bytes) -> bytes:
-        answer = await self._link.query(message)
-        if self._late:
-            self._late = False
-            self._held.append(answer)
-            raise LinkTimeout("held back by the contract kit")
-        if not self._held:
-            return answer
-        self._held.append(answer)
-        return self._held.pop(0)
-
-    async def clear(self) -> None:
-        await self._link.clear()
-        self._held.clear()
 
 
 def _rule(holds: bool, rule: str) -> None:  # noqa: FBT001 - reads as an assertion

@@ -140,13 +140,16 @@ class Output:
         return Reading(voltage_V, current_A, output_on=parts[2] == "ON", flags=frozenset(), at_s=at_s)
 
     async def apply(self, setpoint: Setpoint) -> None:
-        """Set, then read back: what the instrument says it does is what counts."""
-        wanted = command(setpoint)
-        answer = await ask(self.link, wanted)
-        state = await ask(self.link, "STATE?")
-        if answer != "OK" or state != wanted:
+        """Set, then read back: what the instrument says it does is what counts. Any doubt ends with the output off."""
+        try:
+            wanted = command(setpoint)
+            answer = await ask(self.link, wanted)
+            state = await ask(self.link, "STATE?")
+            if answer != "OK" or state != wanted:
+                raise DeviceFault(f"{self.link.address} was told {wanted!r}, answered {answer!r} and does {state!r}")
+        except InstrumentError:
             await self.turn_off()
-            raise DeviceFault(f"{self.link.address} was told {wanted!r}, answered {answer!r} and does {state!r}")
+            raise
 
     async def turn_off(self) -> None:
         await switch_off(self.link)

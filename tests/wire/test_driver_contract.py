@@ -10,7 +10,7 @@ import pytest
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import InstrumentError
-from cycler_ctl.instrument import DriverSpec, Instrument, Link, Reading, Setpoint
+from cycler_ctl.instrument import ConstantVoltage, DriverSpec, Instrument, Link, Reading, Setpoint
 from cycler_ctl.link.opening import open_link
 from cycler_ctl.testing.contract import Case, ContractBroken, check_contract
 from drivers import keithley_2400
@@ -21,7 +21,7 @@ from sim_hardware.keithley2400 import Keithley2400
 from sim_hardware.loads import Battery
 from sim_hardware.server import serve_tcp
 
-CASE = Case(Options(), current_A=200e-6, window_V=(2.5, 4.2))
+CASE = Case(Options(), current_A=200e-6, window_V=(2.5, 4.2), lost=(0, 13, 15))
 
 
 @asynccontextmanager
@@ -55,6 +55,20 @@ class TakesAnything(Output):
             return False
 
 
+class StaysOn(Output):
+    """Leaves the output as it is when it does not know what became of a setting."""
+
+    async def apply(self, setpoint: Setpoint) -> bool:
+        return await self._apply(setpoint)
+
+
+class TenTimesTheLimit(Output):
+    async def apply(self, setpoint: Setpoint) -> bool:
+        if isinstance(setpoint, ConstantVoltage):
+            setpoint = replace(setpoint, current_limit_A=10 * setpoint.current_limit_A)
+        return await super().apply(setpoint)
+
+
 @dataclass(frozen=True, slots=True)
 class NoResync(SourceMeter):
     async def resync(self) -> None:
@@ -72,6 +86,18 @@ def broken(output: type[Output], meter: type[SourceMeter] = SourceMeter) -> Driv
     return replace(keithley_2400.DRIVER, connect=connect)
 
 
+def asks_first() -> DriverSpec:
+    """Wants to know who is there before it says off."""
+
+    @asynccontextmanager
+    async def connect(link: Link, options: Options) -> AsyncGenerator[Instrument]:
+        await link.query(b"*IDN?")
+        async with keithley_2400.connect(link, options) as instrument:
+            yield instrument
+
+    return replace(keithley_2400.DRIVER, connect=connect)
+
+
 @pytest.mark.parametrize(
     ("spec", "rule"),
     [
@@ -79,6 +105,9 @@ def broken(output: type[Output], meter: type[SourceMeter] = SourceMeter) -> Driv
         (broken(NeverOff), "turned off does not read as on"),
         (broken(StaleTime), "time of its arrival"),
         (broken(TakesAnything), "is refused"),
+        (broken(StaysOn), "leaves the output off"),
+        (broken(TenTimesTheLimit), "beyond the limit"),
+        (asks_first(), "begins with off"),
         (broken(Output, NoResync), "resync clears the link"),
         (replace(keithley_2400.DRIVER, safe_off=None), "has a safe_off"),
     ],
