@@ -142,6 +142,7 @@ class Runner:
             self._watched.seen_at_rest(found.guarded)
             await self._begin(found, Started(*self._moment()))
         elif self._inbox.is_stopping():
+            await self._turn_off()
             await self._carry_out(self._inbox.take())
         else:
             ends = Tripped if isinstance(found, RefusedError) else Faulted
@@ -159,6 +160,7 @@ class Runner:
         by, now = self.fit.started_by, progress(self._program, self._state)
         found = await self._look(last_seen(self._program, self._state))
         if not isinstance(found, AtRest):
+            await self._turn_off()
             return said(found)
         self._watched.counts_from(recounted(found.guarded, self._state, ceilings_of(self.fit, now.path)), now.step_id)
         await self._begin(found, Resumed(*self._moment(), by))
@@ -172,20 +174,20 @@ class Runner:
             self._watched.seen_at_rest(found.guarded)
             await self._begin(found, Resumed(*self._moment(), by))
             return
+        await self._turn_off()
         self.held_back = f"not gone on with: {said(found)}"
         self.tell(EventKind.NOTE, text=self.held_back)
         if not self.output.off_confirmed:
             await self._handle(Faulted(*self._moment(), "off was not confirmed"))
 
     async def _look(self, last: LastSeen | None = None) -> AtRest | Exception:
-        """The one way for an output to go on: at 0 A, and off again where that shows why it must not stay on."""
+        """The one way to go on: at 0 A. The caller turns off what must not stay on, once: a second try is a late alarm."""
         try:
             self._switches.on(self.fit.clock.now())
             async with self.fit.contact.patience():
                 run = self._program, self._state
                 return await at_rest(self.fit, self.output, *run, self._inbox.is_stopping, last=last)
         except (InstrumentError, RefusedError, StoreError, TimeoutError) as error:
-            await self._turn_off()
             return error
 
     async def _begin(self, found: AtRest, coming: Started | Resumed) -> None:
