@@ -202,12 +202,12 @@ class Guardian:
         return not left
 
     async def _cut(self, unconfirmed: Mapping[str, SafeOffEntry]) -> None:
-        """Last of all the lab's own relay; what it says confirms nothing."""
-        for channel, entry in unconfirmed.items():
-            if entry.relay and now_s() - self._relays_s.get(channel, -RELAY_AGAIN_S) >= RELAY_AGAIN_S:
-                self._relays_s[channel] = now_s()
-                _, said = await switch_off(channel, entry)
-                say(f"{channel}: {said}")
+        """Last of all the lab's own relay; what it says confirms nothing. All at once: the manager waits for us."""
+        async with asyncio.TaskGroup() as group:
+            for channel, entry in unconfirmed.items():
+                if entry.relay and now_s() - self._relays_s.get(channel, -RELAY_AGAIN_S) >= RELAY_AGAIN_S:
+                    self._relays_s[channel] = now_s()
+                    group.create_task(cut(channel, entry), name=f"relay {channel}")
 
     def _energised(self) -> tuple[Mapping[str, SafeOffEntry], bool]:
         """The register, or every instrument when it cannot be read."""
@@ -225,6 +225,11 @@ class Guardian:
 async def _first_of(event: asyncio.Event, timeout_s: float) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), timeout_s)
+
+
+async def cut(channel: str, entry: SafeOffEntry) -> None:
+    _, said = await switch_off(channel, entry)
+    say(f"{channel}: {said}")
 
 
 async def _hear(station: asyncio.subprocess.Process, leases: Leases) -> None:

@@ -240,6 +240,25 @@ async def test_the_guardian_runs_the_labs_relay_for_what_it_cannot_turn_off_and_
             assert "off, read back" not in both.words()
 
 
+async def test_relays_of_several_channels_are_run_at_once_or_a_manager_would_lose_patience(tmp_path: Path) -> None:
+    """Each waits for the other: one after the other neither would end with status 0."""
+    wait = (
+        "import os, pathlib, sys; folder = pathlib.Path(sys.argv[1]); name = os.environ['CYCLER_CTL_CHANNEL']; "
+        "(folder / ('here-' + name)).touch()\n"
+        "while len(list(folder.glob('here-*'))) < 2: pass"
+    )
+    relay = (sys.executable, "-c", wait, str(tmp_path))
+    async with stuck_relay() as address:
+        names = {"a1": "smu1", "a2": "smu2"}
+        entries = {one: SafeOffEntry(smu, "keithley-2400", address, relay=relay) for one, smu in names.items()}
+        write_register(tmp_path, entries)
+        async with watched(tmp_path, address, "steady", "--hasty") as both:
+            await both.said("a1: the escalation command")
+            await both.said("a2: the escalation command")
+            assert both.words().count("ended with status 0") == 2
+            assert await both.stopped() == 4
+
+
 STATION = """
 [station]
 name = "lab-3"
