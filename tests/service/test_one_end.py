@@ -18,7 +18,7 @@ from cycler_ctl.store.reader import open_run
 from protocols.record import EventKind
 from sim_hardware.faults import LineFault
 
-SEEDS, CAMPAIGN = 10, 300
+SEEDS, CAMPAIGN = 10, 150
 STEPS = "  - charge: {at: 1 mA, for: 10 min, until: voltage >= 4.2 V}\n  - rest: 2 min\n  - discharge: {at: 1 mA, for: 5 min}\n"
 LINES = ("drop", "garble", "truncate", "disconnect", "reboot", "lose")
 Act = Callable[[Virtual, Random], Awaitable[None]]
@@ -78,6 +78,7 @@ async def looked_at(lab: Virtual) -> None:
     assert len(lab.events(EventKind.RUN_ENDED)) == 1
 
 
+@pytest.mark.timeout(1800)
 async def test_random_faults_and_people_leave_exactly_one_end_with_one_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:

@@ -13,7 +13,10 @@ from guarded import LEASE_S, Smu, Watched, simulated, watched
 
 KILLED_S, STALLED_S = 1.0, LEASE_S + 0.5
 TRIALS, CAMPAIGN = 2, 200
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 and SIGSTOP are POSIX")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="kill -9 and SIGSTOP are POSIX"),
+    pytest.mark.timeout(3600),  # of the campaign; every wait has its own limit
+]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import psutil
 import pytest
 from lab import Bench, Lab, end, make_lab, open_bench, until
 
@@ -237,25 +238,34 @@ async def test_a_data_folder_that_cannot_be_written_refuses_the_start(lab: Lab) 
     assert lab.bench.truth()["output_on"] is False
 
 
+PATCH = """from pathlib import Path
+from cycler_ctl import lease, wakeful
+wakeful.SUPPLIES, lease.ALIVE_S = Path({supplies!r}), 4.0
+"""
+
+
 async def test_on_a_battery_no_run_begins_unless_station_toml_says_that_it_may(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (lab.folder / "supplies" / "BAT0").mkdir(parents=True)
-    (lab.folder / "supplies" / "BAT0" / "type").write_text("Battery", encoding="ascii")
-    (lab.folder / "supplies" / "BAT0" / "status").write_text("Discharging", encoding="ascii")
-    patch = f"from pathlib import Path; from cycler_ctl import wakeful; wakeful.SUPPLIES = Path({str(lab.folder / 'supplies')!r})"
-    (lab.folder / "sitecustomize.py").write_text(patch, encoding="utf-8")
+    """It says so for a station that is started anew: this one because it stood still, with nothing on."""
+    supplies = lab.folder / "supplies"
+    (supplies / "BAT0").mkdir(parents=True)
+    (supplies / "BAT0" / "type").write_text("Battery", encoding="ascii")
+    (supplies / "BAT0" / "status").write_text("Discharging", encoding="ascii")
+    (lab.folder / "sitecustomize.py").write_text(PATCH.format(supplies=str(supplies)), encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(lab.folder))
     service = await lab.serve()
     refused = lab.command("start", "quick.yaml", "--channel", "a1")
     assert refused.returncode == 1
     assert "battery" in refused.stderr
     assert not (lab.data / "runs").exists()
-    service.terminate()
-    await until(lambda: service.poll() is not None)
-    file = lab.folder / "station.toml"
+
+    file, station = lab.folder / "station.toml", lab.station_pid(service)
     file.write_text(file.read_text(encoding="utf-8").replace("[station]", "[station]\nmay_sleep = true"))
-    await lab.serve()
+    os.kill(station, signal.SIGSTOP)
+    await until(lambda: not psutil.pid_exists(station))
+    assert "the station stands still: taking over" in lab.log()
+    await until(lambda: lab.answers() and lab.ready())
     start(lab)
 
 

@@ -102,6 +102,7 @@ async def killed_both(lab: Lab, service: subprocess.Popen[bytes]) -> None:
     await until(lambda: again.poll() is not None)
 
 
+@pytest.mark.timeout(10800)  # every wait in it has its own limit
 async def test_whoever_dies_the_output_of_the_real_service_is_off_in_time(
     lab: Lab, request: pytest.FixtureRequest
 ) -> None:
