@@ -51,14 +51,15 @@ class GuardStep:
 
     setpoint: Setpoint | None
     ceilings: Ceilings
-    set_A: float
+    set_A: float = 0.0
     """Magnitude of the largest current the setpoint allows."""
-    direction: int
-    edge_V: Window
+    high_A: float = inf
+    direction: int = 0
+    """Of a constant current; what follows is looked at only where there is one."""
+    edge_V: Window = (-inf, inf)
     """At or beyond these voltages bounded constant current stands at its window's edge."""
-    low_A: float
-    high_A: float
-    open_A: float
+    low_A: float = 0.0
+    open_A: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,9 @@ class Guard:
 
     def turned_off(self, state: GuardState, now_s: float) -> GuardState:
         """The output was turned off within the step: its counts stand still."""
-        return replace(state, step=_off(state.step), at_s=now_s, current_A=0.0, low=0, same=guard_stuck.NEW)
+        return replace(
+            state, step=GuardStep(None, state.step.ceilings), at_s=now_s, current_A=0.0, low=0, same=guard_stuck.NEW
+        )
 
     def turned_on(self, state: GuardState, setpoint: Setpoint, now_s: float) -> GuardState:
         """The same step goes on: its counts go on too."""
@@ -148,12 +151,10 @@ class Guard:
         return (after, None) if trip is None else (replace(after, trip=trip), trip)
 
     def _untrusted(self, state: GuardState, reading: Reading, now_s: float) -> Trip | None:
-        stale_s = self.limits.stale_s
-        if -FUTURE_S <= now_s - reading.at_s <= stale_s and 0.0 <= reading.at_s - state.at_s <= stale_s:
-            return None
-        if reading.at_s < state.at_s or reading.at_s - now_s > FUTURE_S:
+        age_s, passed_s = now_s - reading.at_s, reading.at_s - state.at_s
+        if age_s < -FUTURE_S or passed_s < 0.0:
             return Trip(Severity.FAULTED, "clock", "the readings' times run backwards, so none of them can be believed")
-        return _stale(max(now_s - reading.at_s, reading.at_s - state.at_s), stale_s)
+        return _stale(age_s, self.limits.stale_s) or _stale(passed_s, self.limits.stale_s)
 
     def wrong_temperature(self, setpoint: Setpoint, temperature: Measurement | None, now_s: float) -> Trip | None:
         """Why this must not be set, or go on, at the newest value of the sensor."""
@@ -171,21 +172,16 @@ class Guard:
 
 
 def _step(setpoint: Setpoint, ceilings: Ceilings, limits: GuardLimits) -> GuardStep:
-    everywhere = (-inf, inf)
     match setpoint:
         case ConstantCurrent(current_A, (low_V, high_V)):
             set_A, direction = abs(current_A), (current_A > 0) - (current_A < 0)
             edge_V = (low_V + AT_EDGE_V if direction < 0 else -inf, high_V - AT_EDGE_V if direction > 0 else inf)
             low_A, high_A = LOW_FRACTION * set_A, HIGH_FACTOR * set_A + HIGH_A
-            return GuardStep(setpoint, ceilings, set_A, direction, edge_V, low_A, high_A, OPEN_FRACTION * set_A)
+            return GuardStep(setpoint, ceilings, set_A, high_A, direction, edge_V, low_A, OPEN_FRACTION * set_A)
         case ConstantVoltage(_, limit_A):
-            return GuardStep(setpoint, ceilings, limit_A, 0, everywhere, 0.0, inf, 0.0)
+            return GuardStep(setpoint, ceilings, limit_A)
         case rest:
-            return GuardStep(rest, ceilings, 0.0, 0, everywhere, 0.0, limits.rest_A, 0.0)
-
-
-def _off(step: GuardStep) -> GuardStep:
-    return GuardStep(None, step.ceilings, 0.0, 0, (-inf, inf), 0.0, inf, 0.0)
+            return GuardStep(rest, ceilings, high_A=limits.rest_A)
 
 
 def _counted(limits: GuardLimits, state: GuardState, reading: Reading, warmth: Warmth) -> GuardState:

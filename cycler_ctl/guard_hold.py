@@ -104,8 +104,8 @@ def _is_held(setpoint: ConstantVoltage, reading: Reading) -> bool:
 
 def _limits(setpoint: ConstantVoltage, reading: Reading) -> bool:
     """The limit flows towards the voltage: the cell is on its way there."""
-    towards = 1.0 if reading.voltage_V < setpoint.voltage_V else -1.0
-    return reading.current_A * towards >= AT_LIMIT * setpoint.current_limit_A
+    towards_A = reading.current_A if reading.voltage_V < setpoint.voltage_V else -reading.current_A
+    return towards_A >= AT_LIMIT * setpoint.current_limit_A
 
 
 def _now(reading: Reading) -> str:
