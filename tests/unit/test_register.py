@@ -1,0 +1,51 @@
+"""The register on disk: whole or not there, and durable before anything relies on it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from cycler_ctl.errors import StoreError
+from cycler_ctl.register import SafeOffEntry, read_register, write_register
+
+SMU = SafeOffEntry("smu1", "keithley-2400", "nowhere", relay=("power-off", "3"))
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was synced, and the name the register had then."""
+    told: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def noted_fsync(handle: int) -> None:
+        told.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else f"file of {os.fstat(handle).st_size} bytes")
+        fsync(handle)
+
+    def noted_replace(path: Path, target: Path) -> Path:
+        told.append(f"{path.name} -> {target.name}")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    return told
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are not synced there")
+def test_a_register_is_on_the_disk_before_it_takes_its_name(tmp_path: Path, synced: list[str]) -> None:
+    write_register(tmp_path / "new", {"a1": SMU})
+    size = (tmp_path / "new" / "energised.json").stat().st_size
+    assert synced == [f"file of {size} bytes", "energised.new -> energised.json", "folder"]
+    assert read_register(tmp_path / "new") == {"a1": SMU}
+
+
+def test_a_register_that_cannot_be_made_durable_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StoreError, match="cannot be written"):
+        write_register(tmp_path, {"a1": SMU})
