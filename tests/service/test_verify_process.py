@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from lab import end, make_lab, open_bench
 from rig import until
 
 from cycler_ctl.clock import SystemClock
@@ -90,3 +91,20 @@ async def test_what_another_process_has_is_refused_and_hears_nothing(tmp_path: P
         assert "is in use by process" in err.decode()
         assert not sim.log
     assert in_words(tmp_path / "data", "a1") == "never"
+
+
+async def test_what_the_service_has_is_refused_and_the_service_goes_on(tmp_path: Path) -> None:
+    """With the real one: guardian, station and all."""
+    with open_bench(tmp_path, cell="c") as instruments:
+        lab = make_lab(tmp_path, instruments)
+        try:
+            service = await lab.serve()
+            done = await asyncio.to_thread(lab.command, "verify", "a1", "--resistor", "100 kohm")
+            assert (done.returncode, done.stdout) == (1, "")
+            assert "another cycler-ctl serves" in done.stderr
+            assert service.poll() is None
+            assert lab.channel()["energised"] is False
+            assert not instruments.truth()["output_on"]
+        finally:
+            end(lab)
+    assert in_words(lab.data, "a1") == "never"
