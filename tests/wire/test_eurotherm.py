@@ -20,7 +20,7 @@ from sim_hardware.faults import Line
 from sim_hardware.oven import Oven
 from sim_hardware.server import serve_pty, serve_tcp
 
-WIRE = replace(DRIVER.link, timeout_s=0.2)
+WIRE = replace(DRIVER.link, timeout_s=2.0)  # the simulated instrument answers at once, but this machine may be busy
 
 
 @asynccontextmanager

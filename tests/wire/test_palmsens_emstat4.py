@@ -26,7 +26,7 @@ WINDOW_V = (2.5, 4.2)
 CHARGE = ConstantCurrent(200e-6, WINDOW_V)
 DISCHARGE = ConstantCurrent(-200e-6, WINDOW_V)
 REST = Rest(WINDOW_V)
-WIRE = replace(DRIVER.link, timeout_s=0.2)  # the simulated instrument answers at once, but this machine may be busy
+WIRE = replace(DRIVER.link, timeout_s=0.5)  # the simulated instrument answers at once, but this machine may be busy
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ CHARGE_MA = ConstantCurrent(5e-3, WINDOW_V)
 DISCHARGE = ConstantCurrent(-200e-6, WINDOW_V)
 BIG_CHARGE = ConstantCurrent(5e-3, WINDOW_V)
 REST = Rest(WINDOW_V)
-WIRE = replace(DRIVER.link, timeout_s=0.2)  # the simulated instrument answers at once, but this machine may be busy
+WIRE = replace(DRIVER.link, timeout_s=0.5)  # the simulated instrument answers at once, but this machine may be busy
 NGUS = pytest.mark.parametrize("model", ["ngu201", "ngu401"])
 
 
