@@ -128,7 +128,7 @@ async def test_a_clock_that_went_back_takes_nothing_from_the_run(tmp_path: Path,
 async def test_a_record_on_a_disk_that_cannot_be_written_keeps_the_output_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_only(*_: object) -> None:
+    def read_only(*_: object, **_more: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
     async with open_virtual(tmp_path) as lab:
