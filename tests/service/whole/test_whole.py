@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +13,6 @@ import psutil
 import pytest
 from lab import Bench, Lab, end, make_lab, open_bench, until
 
-from cycler_ctl.latch import TOO_OFTEN, hold_back, latched
 from cycler_ctl.store.reader import open_run
 from protocols.record import EventKind
 
@@ -108,49 +106,6 @@ async def test_a_killed_station_goes_on_with_its_run_when_a_person_says_resume(l
         (gap, more) = [event.data["gap_s"] for event in reader.events() if event.kind is EventKind.GAP]
     hole_s = max(after.time_s - row.time_s for row, after in pairwise(rows))
     assert float(str(gap)) + float(str(more)) == pytest.approx(hole_s, abs=2.0)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_ctrl_c_and_sigterm_turn_off_before_the_service_ends(lab: Lab, number: signal.Signals) -> None:
-    guardian = await lab.serve()
-    start(lab)
-    await current_flows(lab)
-    guardian.send_signal(number)
-    await until(lambda: guardian.poll() is not None)
-    assert guardian.returncode == 0, lab.log()
-    assert lab.bench.truth()["output_on"] is False
-    with open_run(lab.run_dir()) as reader:
-        assert reader.state.outcome is not None
-        assert reader.state.outcome.value == "stopped"
-
-
-def serve_on_a_terminal(lab: Lab) -> tuple[subprocess.Popen[bytes], int]:
-    """The service, in front on a terminal of its own, and our end of that."""
-    ours, theirs = os.openpty()
-    become = "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from cycler_ctl.cli import main; main()"
-    command = [sys.executable, "-c", become, "serve"]
-    service = subprocess.Popen(
-        command, cwd=lab.folder, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
-    )
-    os.close(theirs)
-    lab.processes.append(service)
-    return service, ours
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
-async def test_a_terminal_that_is_closed_turns_off_before_the_service_ends(lab: Lab) -> None:
-    """Nothing that is said on a terminal that is gone may stop anything."""
-    service, ours = serve_on_a_terminal(lab)
-    await until(lab.ready)
-    start(lab)
-    await current_flows(lab)
-    os.close(ours)
-    await until(lambda: service.poll() is not None)
-    assert service.returncode == 0
-    assert lab.bench.truth()["output_on"] is False
-    with open_run(lab.run_dir()) as reader:
-        assert reader.state.outcome is not None
-        assert reader.state.outcome.value == "stopped"
 
 
 async def test_safe_off_works_without_the_service(lab: Lab) -> None:
@@ -284,19 +239,6 @@ async def test_safe_off_says_when_it_is_the_service_that_holds_the_instrument(la
     assert refused.returncode == 4
     assert "the service is running" in refused.stderr
     assert lab.channel()["state"] == "running"
-
-
-def test_a_station_that_is_held_back_is_said_to_be_so_until_somebody_says_that_they_looked(lab: Lab) -> None:
-    hold_back(lab.data, TOO_OFTEN, 1764000000.0)
-    asked = lab.command("status")
-    assert asked.returncode == 3
-    assert "it failed after 3 restarts in 60 s, at 2025-11-24T16:00:00+00:00" in asked.stderr
-    assert "'cycler-ctl acknowledge'" in asked.stderr
-    assert lab.command("acknowledge").returncode == 0
-    assert latched(lab.data) is None
-    again = lab.command("acknowledge")
-    assert again.returncode == 1
-    assert "name the channel" in again.stderr
 
 
 def test_no_service_is_exit_status_3(lab: Lab) -> None:
