@@ -26,7 +26,7 @@ def show_report(
     json_wanted: bool,
     overwriting: Overwriting = Overwriting.REFUSED,
 ) -> int:
-    """1 where a bundle is not as it was written, rows are missing, their times do not agree or the protocol is not its hash."""
+    """1 where rows are missing or not as sealed, their times disagree, a bundle was changed, or the protocol is not its hash."""
     if out is not None:
         free_path(out, overwriting)
     with run_folder(run) as folder, open_run(folder) as reader:
@@ -39,7 +39,7 @@ def show_report(
         sys.stdout.write(page)
     else:
         _write(out, page)
-    sound = facts.protocol_is_its_hash and not (facts.scan.missing or facts.clocks_untold)
+    sound = facts.protocol_is_its_hash and not (facts.scan.missing or facts.clocks_untold or facts.seal_trouble)
     return 0 if sound and not changed else 1
 
 

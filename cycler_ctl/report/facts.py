@@ -15,7 +15,7 @@ from cycler_ctl.predicted import static_path
 from cycler_ctl.report.scan import Scan, scan
 from cycler_ctl.stepfacts import StepFacts, step_facts
 from cycler_ctl.store.export.atomic import sha256_of
-from cycler_ctl.store.export.seal import Seal, read_manifest
+from cycler_ctl.store.export.seal import Seal, check_seals, read_manifest
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import RunReader, RunState
 from cycler_ctl.store.segment import segment_paths
@@ -189,8 +189,9 @@ def _files(reader: RunReader, state: RunState) -> Iterable[RunFile]:
 
 
 def _seals(reader: RunReader) -> tuple[tuple[Seal, ...], str | None]:
+    """They are compared with the run file row by row: a digit that was changed shows nowhere else."""
     try:
-        return tuple(read_manifest(reader.run_dir)), None
+        return tuple(read_manifest(reader.run_dir)), "; ".join(check_seals(reader.run_dir)) or None
     except StoreError as error:
         return (), str(error)
 

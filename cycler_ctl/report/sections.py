@@ -195,11 +195,11 @@ def _record(facts: Facts) -> Iterator[tuple[str, str]]:
 
 def _seals(facts: Facts) -> str:
     if facts.seal_trouble is not None:
-        return facts.seal_trouble
+        return f"THE RECORD IS NOT AS IT WAS SEALED: {facts.seal_trouble}"
     if not facts.seals:
         return "there are no sealed days beside the run file"
     first, last = facts.seals[0], facts.seals[-1]
-    return f"{plural(len(facts.seals), 'sealed file')}, rows {first.first_seq} to {last.last_seq}"
+    return f"{plural(len(facts.seals), 'sealed file')}, rows {first.first_seq} to {last.last_seq}: the run file's are the same"
 
 
 def _programs(facts: Facts) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 import zipfile
+from contextlib import closing
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,6 +22,7 @@ from cycler_ctl.report.facts import Facts, gather
 from cycler_ctl.report.page import report_html, report_json, report_text
 from cycler_ctl.report.tables import chosen
 from cycler_ctl.store.export.bundle import export_bundle
+from cycler_ctl.store.export.seal import DAY_S, seal_days
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import open_run
@@ -348,6 +351,24 @@ def test_a_protocol_that_is_not_its_hash_is_told_and_the_status_is_one(
     assert show_report(run, tmp_path / "r.html", html=False, json_wanted=False) == 1
     assert "DOES NOT MATCH" in (tmp_path / "r.html").read_text("utf-8")
     assert capsys.readouterr().out == f"{tmp_path / 'r.html'}\n"
+
+
+@pytest.mark.parametrize("changed", ["the run file", "the seal"])
+def test_rows_that_are_not_as_they_were_sealed_are_told_and_the_status_is_one(
+    run_dir: Path, capsys: pytest.CaptureFixture[str], changed: str
+) -> None:
+    (seal, *_) = seal_days(run_dir, START_UTC_S + 5 * DAY_S)
+    assert show_report(run_dir, None, html=False, json_wanted=False) == 0
+    assert "the run file's are the same" in " ".join(capsys.readouterr().out.split())
+    if changed == "the seal":
+        (run_dir / "sealed" / seal.name).write_bytes(b"")
+    else:
+        with closing(sqlite3.connect(run_dir / "run.sqlite")) as connection, connection:
+            connection.execute("UPDATE compact SET voltage_V = voltage_V + 0.001 WHERE seq = 7")
+    assert show_report(run_dir, None, html=False, json_wanted=False) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "THE RECORD IS NOT AS IT WAS SEALED" in said
+    assert ("was changed after it was sealed" if changed == "the seal" else "differs from") in said
 
 
 @pytest.mark.parametrize(
