@@ -45,6 +45,7 @@ from drivers.keithley_2400_settings import (
     parse_reading,
     rest_drive,
     safe_settings,
+    wiring,
 )
 from drivers.keithley_2400_wire import (
     OFF_LEFT,
@@ -160,7 +161,8 @@ class Output:
         await program(self._link, (quiet.limit_setting(),))  # last: a measure range needs a limit within it
         await expect_no_errors(self._link)
         self._drive = quiet
-        await switch_on(self._link)
+        await switch_on(self._link, (*wiring(), *quiet.essence()))
+        await self.verify()
         reading = await self.read()
         if drive.function == CURR and reading.flags & {Flag.COMPLIANCE, Flag.RANGE_COMPLIANCE}:
             raise DeviceFault(

@@ -88,6 +88,10 @@ class Drive:
         header = f":SENS:{CURR if self.function == VOLT else VOLT}:RANG"
         return Setting(header, self.measure_range, is_range=True)
 
+    def essence(self) -> tuple[Setting, Setting]:
+        """What makes switching on harmless; the limits of a reset are, too: 21 V, above any cell, and 105 uA."""
+        return Setting(":SOUR:FUNC", self.function), self.level_setting(self.level)
+
     def continues(self, before: Drive) -> bool:
         """Whether the level can change without opening the relay."""
         return (self.function, self.source_range, self.measure_range) == (
@@ -159,12 +163,15 @@ def drive_settings(drive: Drive, quiet_level: float, held_limit: float) -> Itera
     yield from (limit, measure_range) if drive.measure_range >= held_limit else (measure_range, limit)
 
 
+def wiring() -> tuple[Setting, Setting]:
+    return Setting(":OUTP:SMOD", "HIMP"), Setting(":SYST:RSEN", "1")
+
+
 def safe_settings(terminals: str, nplc: float) -> tuple[Setting, ...]:
     """What must hold before any output goes on; the first is the most important."""
     return (
-        Setting(":OUTP:SMOD", "HIMP"),
+        *wiring(),
         Setting(":SOUR:CLE:AUTO", "0"),
-        Setting(":SYST:RSEN", "1"),
         Setting(":SOUR:VOLT:PROT", HIGHEST_V, is_range=True),
         Setting(":ROUT:TERM", {"front": "FRON", "rear": "REAR"}[terminals]),
         Setting(":SENS:FUNC:CONC", "1"),

@@ -73,8 +73,10 @@ async def program(link: Link, settings: Iterable[Setting]) -> None:
             setting.confirm(answer)
 
 
-async def switch_on(link: Link) -> None:
-    if await scpi.ask(link, ":OUTP ON;:OUTP?") != "1":
+async def switch_on(link: Link, once_more: Iterable[Setting]) -> None:
+    """In one message with what a reset since it was read back would have undone; what follows an error is not done."""
+    told = ";".join(setting.command for setting in once_more)
+    if await scpi.ask(link, f"{told};:OUTP ON;:OUTP?") != "1":
         raise DeviceFault(f"the output of {link.address} does not go on: is its output-enable line open?")
 
 

@@ -43,6 +43,7 @@ from drivers.keithley_2450_settings import (
     reading_query,
     rest_drive,
     safe_settings,
+    wiring,
 )
 from drivers.keithley_2450_wire import (
     ABORT,
@@ -165,7 +166,8 @@ class Output:
         await scpi.program(self._link, quiet.settings())
         await self._expect_no_errors()
         self._drive = quiet
-        await self._switch_on()
+        await self._switch_on(quiet)
+        await self.verify()
         reading = await self.read()
         if drive.function == CURR and reading.flags & {Flag.COMPLIANCE, Flag.OVERVOLTAGE_PROTECTION}:
             raise DeviceFault(
@@ -180,9 +182,10 @@ class Output:
         await scpi.program(self._link, (limit, level) if drive.limit < before.limit else (level, limit))
         self._drive = drive
 
-    async def _switch_on(self) -> None:
-        await self._link.write(b":OUTP ON")
-        if await scpi.ask(self._link, ":OUTP?") != "1":
+    async def _switch_on(self, drive: Drive) -> None:
+        """In one message with what a reset since it was read back would have undone."""
+        told = ";".join(setting.command for setting in (*wiring(drive.measured), *drive.essence()))
+        if await scpi.ask(self._link, f"{told};:OUTP ON;:OUTP?") != "1":
             raise DeviceFault(f"the output of {self._link.address} does not go on: look at its event log")
 
     async def _expect_no_errors(self) -> None:

@@ -83,6 +83,10 @@ class Drive:
         yield Setting(f":SENS:{self.measured}:RANG", self.measure_range, is_range=True)
         yield self.limit_setting()
 
+    def essence(self) -> tuple[Setting, ...]:
+        """What makes switching on harmless; the limits of a reset are, too: 21 V, above any cell, and 105 uA."""
+        return *self.functions(), self.level_setting()
+
     def continues(self, before: Drive) -> bool:
         """Whether the level can change without opening the relay."""
         return replace(self, level=before.level, limit=before.limit) == before
@@ -124,11 +128,18 @@ def check_direction(setpoint: Setpoint, drive: Drive, seen_V: float) -> None:
         check_below_limit(seen_V, drive.limit)
 
 
+def wiring(*measured: str) -> tuple[Setting, ...]:
+    """The off-mode is kept for each source function (p. 2-84), four wires for each measure function."""
+    return (
+        *(Setting(f":OUTP:{function}:SMOD", "HIMP") for function in (VOLT, CURR)),
+        *(Setting(f":SENS:{function}:RSEN", "1") for function in measured),
+    )
+
+
 def safe_settings(terminals: str, nplc: float) -> tuple[Setting, ...]:
     """What must hold before any output goes on, the most important first."""
     return (
-        *(Setting(f":OUTP:{function}:SMOD", "HIMP") for function in (VOLT, CURR)),  # kept per function, p. 2-84
-        *(Setting(f":SENS:{function}:RSEN", "1") for function in (VOLT, CURR)),
+        *wiring(VOLT, CURR),
         Setting(":SOUR:VOLT:PROT", f"PROT{HIGHEST_V:.0f}"),  # 2461 p. 6-96
         Setting(":ROUT:TERM", {"front": "FRON", "rear": "REAR"}[terminals]),
         Setting(":SENS:COUN", 1.0),

@@ -49,6 +49,7 @@ from drivers.keithley_2600_settings import (
     rest_drive,
     safe_settings,
     window_of,
+    wiring,
 )
 from drivers.keithley_2600_wire import (
     ERROR_VALUES,
@@ -166,7 +167,7 @@ class Output:
         quiet = drive.quiet(self._seen_V)
         await self._program(quiet.settings())
         self._drive = quiet
-        await self._switch_on()
+        await self._switch_on(quiet)
         reading = await self.read()
         if drive.function == AMPS and Flag.COMPLIANCE in reading.flags:
             raise DeviceFault(
@@ -181,22 +182,32 @@ class Output:
         await self._program((limit, level) if drive.limit < before.limit else (level, limit))
         self._drive = drive
 
-    async def _switch_on(self) -> None:
-        """The very message that switches on leaves the dead-man's switch behind."""
+    async def _switch_on(self, drive: Drive) -> None:
+        """In one message with what a reset since it was read back would have undone, and with the dead-man's switch.
+
+        Then everything once more, for of a reset that all this would hide there must be nothing else.
+        """
         self._tsp.live.add(self._name)
-        await self._program((Setting("source.output", 1.0),))
+        await self._program((*wiring(), *drive.essence(), Setting("source.output", 1.0)))
+        expected = (Setting("source.output", 1.0), *self._safe, *drive.settings())
+        for setting, answer in zip(expected, await self._tsp.ask("", self._names(expected)), strict=True):
+            setting.confirm(answer)
 
     async def _program(self, settings: Iterable[Setting]) -> None:
         """Each setting is read back, and nothing may stand in the error queue."""
         left = iter(settings)
         while group := tuple(islice(left, TOGETHER)):
             told = " ".join(setting.command(self._smu) for setting in group)
-            names = [f"{self._smu}.{setting.name}" for setting in group]
-            *answers, entries, code, text = await self._tsp.ask(f"{told} {ERRORS}", (*names, *ERROR_VALUES))
+            *answers, entries, code, text = await self._tsp.ask(
+                f"{told} {ERRORS}", (*self._names(group), *ERROR_VALUES)
+            )
             if errors := told_errors((entries, code, text)):
                 raise DeviceFault(f"{self._where()} refuses; it reports {errors}")
             for setting, answer in zip(group, answers, strict=True):
                 setting.confirm(answer)
+
+    def _names(self, settings: Iterable[Setting]) -> list[str]:
+        return [f"{self._smu}.{setting.name}" for setting in settings]
 
     def _check(self, sample: Sample, drive: Drive) -> None:
         """DeviceFault when the output is not as it was left."""

@@ -99,6 +99,11 @@ class Drive:
         yield Setting(f"measure.range{self.measured}", self.measure_range)
         yield self.limit_setting()
 
+    def essence(self) -> tuple[Setting, ...]:
+        """What makes switching on harmless. The voltage limit of a reset is (40 V or more); its current limit is not."""
+        limit = (self.limit_setting(),) if self.function == VOLTS else ()
+        return self.function_setting(), self.level_setting(), *limit
+
     def continues(self, before: Drive) -> bool:
         """Whether the level can change without opening the relay."""
         return replace(self, level=before.level, limit=before.limit) == before
@@ -152,11 +157,14 @@ def check_direction(setpoint: Setpoint, drive: Drive, seen_V: float) -> None:
         check_below_limit(seen_V, drive.limit)
 
 
+def wiring() -> tuple[Setting, Setting]:
+    return Setting("source.offmode", HIGH_Z), Setting("sense", REMOTE)
+
+
 def safe_settings(nplc: float) -> tuple[Setting, ...]:
     """What must hold before an output goes on, the most important first."""
     return (
-        Setting("source.offmode", HIGH_Z),
-        Setting("sense", REMOTE),
+        *wiring(),
         Setting("source.autorangev", 0.0),
         Setting("source.autorangei", 0.0),
         Setting("measure.autorangev", 0.0),

@@ -24,6 +24,7 @@ from drivers.keysight_b2900_settings import (
     reading_query,
     rest_drive,
     safe_settings,
+    wiring,
 )
 from drivers.keysight_b2900_wire import OFF_LEFT, off_state, switch_off
 from drivers.scpi import Setting
@@ -154,7 +155,8 @@ class Output:
         await scpi.program(self._link, quiet.settings())
         await self._expect_no_errors()
         self._drive = quiet
-        await self._switch_on()
+        await self._switch_on(quiet)
+        await self.verify()
         reading = await self.read()
         if drive.function == CURR and reading.flags & {Flag.COMPLIANCE, Flag.OVERVOLTAGE_PROTECTION}:
             raise DeviceFault(
@@ -169,10 +171,11 @@ class Output:
         await scpi.program(self._link, (limit, level) if drive.limit < before.limit else (level, limit))
         self._drive = drive
 
-    async def _switch_on(self) -> None:
+    async def _switch_on(self, drive: Drive) -> None:
+        """In one message with what a reset since it was read back would have undone."""
         header = off_state(self._number)[0]
-        await self._link.write(f"{header} ON".encode())
-        if await scpi.ask(self._link, f"{header}?") != "1":
+        told = ";".join(setting.command for setting in (*wiring(self._number), *drive.essence()))
+        if await scpi.ask(self._link, f"{told};{header} ON;{header}?") != "1":
             raise DeviceFault(f"{self._name} does not go on: look at its display (interlock, temperature)")
 
     async def _expect_no_errors(self) -> None:

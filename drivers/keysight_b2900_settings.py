@@ -83,6 +83,10 @@ class Drive:
         yield Setting(sense, self.measure_range, is_range=True)
         yield Setting(f"{sense}:AUTO", "0")
 
+    def essence(self) -> tuple[Setting, Setting, Setting]:
+        """What makes switching on harmless: a reset would leave a limit of 2 V, into which a cell is dumped."""
+        return self.function_setting(), self.level_setting(), self.limit_setting()
+
     def continues(self, before: Drive) -> bool:
         """Whether the level can change without opening the switch."""
         return replace(self, level=before.level, limit=before.limit) == before
@@ -124,16 +128,23 @@ def check_direction(setpoint: Setpoint, drive: Drive, seen_V: float) -> None:
         check_below_limit(seen_V, drive.limit)
 
 
-def safe_settings(channel: int, nplc: float) -> tuple[Setting, ...]:
-    """What must hold before an output goes on, the most important first."""
-    output, source, sense = f":OUTP{channel}", f":SOUR{channel}", f":SENS{channel}"
+def wiring(channel: int) -> tuple[Setting, ...]:
+    output = f":OUTP{channel}"
     return (
         Setting(f"{output}:ON:AUTO", "0"),  # by default a reading switches the output on (2961 4-67)
         Setting(f"{output}:OFF:AUTO", "0"),
         Setting(f"{output}:OFF:MODE", "HIZ"),
         Setting(f"{output}:PROT", "0"),  # it would put 0 V on the cell, and bounded current is always at its limit
+        Setting(f":SENS{channel}:REM", "1"),
+    )
+
+
+def safe_settings(channel: int, nplc: float) -> tuple[Setting, ...]:
+    """What must hold before an output goes on, the most important first."""
+    output, source, sense = f":OUTP{channel}", f":SOUR{channel}", f":SENS{channel}"
+    return (
+        *wiring(channel),
         Setting(f"{output}:HCAP", "0"),
-        Setting(f"{sense}:REM", "1"),
         Setting(f"{sense}:RES:MODE", "MAN"),  # measuring ohms by itself it chooses the current, up to 1 A (p. 2-28)
         Setting(f"{source}:FUNC:SHAP", "DC"),
         *(Setting(f"{source}:{quantity}:MODE", "FIX") for quantity in (VOLT, CURR)),

@@ -18,11 +18,13 @@ from drivers.rs_ngu_settings import (
     check_way,
     drive_for,
     drive_settings,
+    essence,
     level_setting,
     limit_setting,
     parse_reading,
     safe_settings,
     trip_setting,
+    wiring,
 )
 from drivers.rs_ngu_wire import Selector, switch_off
 from drivers.scpi import Setting
@@ -38,6 +40,7 @@ class Output:
     def __init__(self, output: Selector, model: Model, sense: str) -> None:
         self._output = output
         self._model = model
+        self._sense = sense
         self._safe = safe_settings(model, sense)
         self._drive: Drive | None = None
         self._is_doubted = False
@@ -162,9 +165,11 @@ class Output:
         await self._program(drive_settings(quiet, self._model))
         await self._expect_no_errors()
         self._drive = quiet
-        await self._output.tell([":OUTP 1"])
+        once_more = (*wiring(self._model, self._sense), *essence(quiet, self._model))
+        await self._output.tell([*(setting.command for setting in once_more), ":OUTP 1"])
         if await self._output.ask_all([":OUTP", ":OUTP:GEN"]) != ["1", "1"]:
             raise DeviceFault(f"{self._name} does not go on: look at its panel")
+        await self.verify()
         await self._expect_way(quiet)
 
     async def _relevel(self, drive: Drive, before: Drive) -> None:

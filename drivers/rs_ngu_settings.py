@@ -91,15 +91,29 @@ def drive_settings(drive: Drive, model: Model) -> Iterator[Setting]:
     yield limit_setting(drive, model)
 
 
+def wiring(model: Model, sense: str) -> tuple[Setting, ...]:
+    priority = (Setting(":SOUR:PRI", "VOLT"),) if model.sinks else ()
+    return *priority, Setting(":VOLT:SENS", sense), Setting(":VOLT:PROT", "1")
+
+
+def essence(drive: Drive, model: Model) -> tuple[Setting, ...]:
+    """What makes switching on harmless."""
+    sunk = (Setting(":CURR:NEG", -model.smallest_A, model.step_A),) if model.sinks else ()
+    return (
+        Setting(":OUTP:MODE", drive.mode),
+        Setting(":CURR", model.smallest_A, model.step_A),
+        *sunk,
+        level_setting(drive),
+    )
+
+
 def safe_settings(model: Model, sense: str) -> tuple[Setting, ...]:
     """What must hold before the output goes on. *RST comes before: it ends what is not named here."""
     off = [":FUSE", ":VOLT:RAMP", ":OUTP:FTR", ":OUTP:DEL", ":OUTP:IMP:STAT", ":OUTP:TRIG", ":POW:PROT"]
     off += [":RES:STAT"] if model.has_resistance else []
     off += [":SOUR:MOD"] if model.is_four_quadrant else []
     return (
-        *([Setting(":SOUR:PRI", "VOLT")] if model.sinks else []),
-        Setting(":VOLT:SENS", sense),
-        Setting(":VOLT:PROT", "1"),
+        *wiring(model, sense),
         *(Setting(header, "0") for header in off),
         Setting(":SENS:CURR:RANG:AUTO", "0"),
         Setting(":SENS:VOLT:RANG:AUTO", "0"),

@@ -1,8 +1,8 @@
 """What is said to an NGU or NGM whatever it is used for: off, who it is, which output is meant, what it complains of.
 
 Most commands act on the selected output, which anybody may change. On an instrument with two, each message of questions
-selects and is told in the same answer what was selected; a message of commands is sent only after such an answer, and
-never shares its line with the selection, for a line may go on after a command in it was refused.
+selects and is told in the same answer what was selected; a message of commands is sent only after such an answer, for a
+line may go on after a selection in it was refused. It selects once more, for a reset in between selects the first.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class Selector:
                 query = f":INST:NSEL {self.number};:INST:NSEL?"
                 if (answer := await scpi.ask(self.link, query)) != self.number:
                     raise BadReply(query, answer.encode(), f"output {self.number} is not selected")
+                commands = (f":INST:NSEL {self.number}", *commands)
             await scpi.send(self.link, commands)
 
 

@@ -239,7 +239,7 @@ class Watched(Keithley2400):
 
     def receive(self, data: bytes) -> bytes:
         reply = super().receive(data)
-        if data.startswith(b":OUTP ON"):
+        if b":OUTP ON" in data:
             self.at_once_A = self.smu.terminals.cell_operating().current_A
         return reply
 
@@ -360,7 +360,7 @@ async def test_a_held_voltage_is_limited_before_the_output_goes_on() -> None:
         await b.channel.apply(ConstantVoltage(4.1, 1e-3))
         told = b";".join(b.sent())
         last_on = told.rindex(b":OUTP ON")
-        before_on = told[told.rindex(b":SOUR:FUNC VOLT") : last_on]
+        before_on = told[told.rindex(b"*CLS") : last_on]
         assert before_on.count(b":SENS:CURR:PROT ") == 2  # its range's, then next to nothing
         assert before_on.count(b":SENS:CURR:PROT?") == 2  # each read back
         assert told.index(b":SOUR:VOLT 4.1", last_on) < told.index(b":SENS:CURR:PROT 1.0", last_on)

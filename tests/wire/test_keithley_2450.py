@@ -177,7 +177,7 @@ class Watched(Keithley2450):
 
     def receive(self, data: bytes) -> bytes:
         reply = super().receive(data)
-        if data.startswith(b":OUTP ON"):
+        if b":OUTP ON" in data:
             self.at_once_A += (self.smu.terminals.cell_operating().current_A,)
         return reply
 
@@ -199,7 +199,7 @@ class Jumping(Watched):
     """Its cell falls by 0.3 V in the moment before a voltage source goes on."""
 
     def receive(self, data: bytes) -> bytes:
-        if data.startswith(b":OUTP ON") and self.smu.settings.source == "VOLT":
+        if b":OUTP ON" in data and self.smu.settings.source == "VOLT":
             self.smu.terminals.load = Battery(3.4, 50.0)
         return super().receive(data)
 

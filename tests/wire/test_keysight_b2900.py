@@ -166,7 +166,7 @@ async def test_nothing_on_the_wire_switches_an_output_on_but_outp_on() -> None:
     async with bench() as b:
         await b.channel.apply(CHARGE)
         told = b.sent()
-        first_on = next(at for at, message in enumerate(told) if message == b":OUTP1 ON")
+        first_on = next(at for at, message in enumerate(told) if b":OUTP1 ON" in message)
         asked = [at for at, message in enumerate(told) if b":MEAS?" in message or b":READ?" in message]
         disarmed = next(at for at, message in enumerate(told) if b":OUTP1:ON:AUTO 0" in message)
         assert disarmed < first_on < asked[0]
@@ -218,7 +218,7 @@ class Watched(KeysightB2900):
 
     def receive(self, data: bytes) -> bytes:
         reply = super().receive(data)
-        if data.startswith(b":OUTP1 ON"):
+        if b":OUTP1 ON" in data:
             self.at_once_A += (self.first.terminals.cell_operating().current_A,)
         return reply
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+import wire_faults
 from benches import BENCHES, Bench
 from wire_faults import seeded_life
 from wrong_drivers import BlindlyOff, FirstHalf, Same, hopeful, unchanged, with_channels, wrong
@@ -51,10 +52,16 @@ def lives(bench: Bench, number: int) -> None:
         seeded_life(bench, seed, only_tcp=True)
 
 
+def test_a_driver_that_believes_late_answers_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire_faults, "LINE_KINDS", ("delay",))
+    bench = replace(BENCHES[0], spec=wrong(DRIVER, hopeful), own={})
+    with pytest.raises(AssertionError, match="believed"):
+        lives(bench, ENOUGH)
+
+
 @pytest.mark.parametrize(
     ("spec", "harm"),
     [
-        pytest.param(wrong(DRIVER, hopeful), "believed", id="believes late answers"),
         pytest.param(wrong(DRIVER, with_channels(BlindlyOff)), "said to be off", id="says off unseen"),
         pytest.param(wrong(DRIVER, unchanged, FirstHalf), "believed|said on", id="believes a changed digit"),
     ],
