@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import os
 import platform
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,9 +68,9 @@ def read_order(file: Path, cell: Path | None, overrides: Mapping[str, str], by: 
 
 
 def who() -> str:
-    """The person at this terminal, as far as the system knows a name."""
+    """The person at this terminal, as far as the system knows a name; also where they act as the service's user."""
     try:
-        return getpass.getuser()
+        return os.environ.get("SUDO_USER") or getpass.getuser()
     except (OSError, KeyError):
         return ""
 

@@ -8,6 +8,7 @@ import pytest
 
 from cycler_ctl.errors import StoreError
 from cycler_ctl.latch import LATCH_FILE, TOO_OFTEN, Restarts, acknowledge, hold_back, latched
+from cycler_ctl.start import who
 
 
 def test_a_new_folder_holds_nothing_back(tmp_path: Path) -> None:
@@ -47,3 +48,11 @@ def test_three_restarts_a_minute_and_not_one_more() -> None:
     assert not restarts.one_more(69.0)
     restarts.begin_anew()
     assert restarts.one_more(69.0)
+
+
+def test_who_acts_as_the_services_user_is_named_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "cycler")
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    assert who() == "cycler"
+    monkeypatch.setenv("SUDO_USER", "abe")
+    assert who() == "abe"
