@@ -126,6 +126,7 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
     parsed = configparser.ConfigParser(strict=True, interpolation=None)
     parsed.read_string(text)
     assert set(parsed.sections()) == {"Unit", "Service", "Install"}
+    assert parsed["Service"]["OOMPolicy"] == "continue"  # or systemd would end the guardian with its station
     if tool is None:
         return
     trial = tmp_path / "cycler-ctl.service"
