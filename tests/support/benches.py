@@ -49,7 +49,7 @@ from sim_hardware.server import Endpoint, serve_pty, serve_tcp
 WINDOW_V = (2.5, 4.2)
 LOW_WINDOW_V = (1.5, 2.5)  # for an EmStat4 LR, which goes to 3 V
 WAYS: tuple[Literal["bounded", "current"], ...] = ("bounded", "current")
-HASTY_S = 0.1  # in real time, for an instrument that answers at once
+HASTY_S = 0.3  # in real time, for an instrument that answers at once
 
 Fault = Callable[[Any, Random], None]
 
@@ -83,7 +83,8 @@ WIRES = (TCP, VISA_TCP) if sys.platform == "win32" else (TCP, PTY, VISA_TCP, VIS
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """``question`` is in each message that asks for a reading. ``per_output``: which part of the truth is whose.
+    """``question`` is in each message that asks for a reading, ``on`` in each that switches on.
+    ``per_output``: which part of the truth is whose.
 
     ``own``: the instrument's mishaps by name, beside those of the line, and ``acts``: the harm that it does itself by them,
     until its driver has noticed. ``older``: so many of its own looks at the cell
@@ -95,6 +96,7 @@ class Bench:
     options: BaseModel
     make: Callable[[Now, int], Numbered]
     question: bytes
+    on: bytes = b""
     outputs: tuple[str, ...] = ("1",)
     per_output: Callable[[Mapping[str, Any], str], Mapping[str, Any]] = lambda truth, _output: truth
     speaks_lines: bool = True
@@ -180,6 +182,7 @@ BENCHES = (
         keithley_2400.Options(),
         Numbered2400,
         question=b"READ?",
+        on=b":OUTP ON",
         own={"flood": flooded(b":NONSENSE\n" * 30), "trip": switched("output")},
         models=tuple(models_2400()),
     ),
@@ -189,6 +192,7 @@ BENCHES = (
         keithley_2450.Options(),
         Numbered2450,
         question=b"READ?",
+        on=b":OUTP ON",
         own={"flood": flooded(b":NONSENSE\n" * 1100), "trip": switched("output")},
         models=tuple(models_2450()),
     ),
@@ -198,6 +202,7 @@ BENCHES = (
         keithley_2600.Options(dead_man_s=30.0),
         Numbered2600,
         question=b"measure.iv",
+        on=b"source.output = 1",
         outputs=("a", "b"),
         per_output=lambda truth, output: truth[output],
         own={"flood": flooded(b"nonsense(\n" * 1100), "trip": switched("output", "b.output")},
@@ -209,6 +214,7 @@ BENCHES = (
         B2900Options(),
         NumberedB2900,
         question=b"MEAS?",
+        on=b":OUTP1 ON",
         outputs=("1", "2"),
         per_output=lambda truth, output: truth["channels"][output],
         own={
@@ -224,6 +230,7 @@ BENCHES = (
         rs_ngu.Options(),
         NumberedNgu,
         question=b"READ?",
+        on=b":OUTP 1",
         own={
             "flood": flooded(b"NONSENSE\n" * 1100),
             "panel": switched("output"),
@@ -238,6 +245,7 @@ BENCHES = (
         palmsens_emstat4.Options(interval_s=0.05),
         NumberedEmStat,
         question=b"Y\n",
+        on=b"cell_on",
         speaks_lines=False,  # but in scripts of many lines
         acts=frozenset({"a cell left on with no script running"}),
         own={"trip": ended_script},  # it has no error queue: an error is the answer to the command

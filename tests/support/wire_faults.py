@@ -44,6 +44,14 @@ def kinds(bench: Bench) -> tuple[str, ...]:
     return (*LINE_KINDS, *bench.own)
 
 
+Draw = Callable[[bytes], str | None]
+"""What strikes before this message, if anything."""
+
+
+def nothing(_message: bytes) -> None:
+    """Nothing strikes."""
+
+
 class Struck(Line):
     """A line on which ``draw`` says, before each exchange, what strikes now; ``struck`` keeps what did, and when."""
 
@@ -52,7 +60,7 @@ class Struck(Line):
         self.sim = sim
         self.exchanges = 0
         self.struck: list[tuple[int, str]] = []
-        self.draw: Callable[[], str | None] = lambda: None
+        self.draw: Draw = nothing
         self.change: Callable[[bytes], bytes] | None = None
         self._bench = bench
         self._draws = Random(seed)
@@ -60,9 +68,9 @@ class Struck(Line):
 
     def calm(self) -> None:
         self.clear_faults()
-        self.draw = lambda: None
+        self.draw = nothing
 
-    def watch(self, draw: Callable[[], str | None]) -> None:
+    def watch(self, draw: Draw) -> None:
         self.draw = draw
         self.inject(WATCHED)
 
@@ -77,7 +85,7 @@ class Struck(Line):
         return deliveries
 
     def _one(self, message: bytes) -> Sequence[Delivery]:
-        kind = self.draw()
+        kind = self.draw(message)
         self.exchanges += 1
         if kind is not None:
             self.strike(kind)
@@ -278,16 +286,16 @@ class Case:
 Story = Callable[[Life], Coroutine[object, object, None]]
 
 
-def after(exchanges: int, kind: str) -> Callable[[], str | None]:
-    """Draws this fault once, so many exchanges from now."""
+def after(exchanges: int, kind: str, mark: bytes = b"") -> Draw:
+    """Draws this fault once, so many exchanges from now of those that hold the mark."""
     left = iter([*[None] * exchanges, kind])
-    return lambda: next(left, None)
+    return lambda message: next(left, None) if mark in message else None
 
 
-def now_and_then(random: Random, bench: Bench) -> Callable[[], str | None]:
+def now_and_then(random: Random, bench: Bench) -> Draw:
     """Draws any fault at any exchange: in one life rarely, in another often."""
     often = random.choice((0.02, 0.05, 0.15))
-    return lambda: random.choice(kinds(bench)) if random.random() < often else None
+    return lambda _message: random.choice(kinds(bench)) if random.random() < often else None
 
 
 async def go_on(life: Life, random: Random) -> None:

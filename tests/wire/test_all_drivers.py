@@ -7,10 +7,11 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from random import Random
 
 import pytest
-from benches import BENCHES, SOURCES, TCP, WIRES, Bench, Model, Wire
+from benches import BENCHES, PTY, SOURCES, TCP, VISA_TCP, WIRES, Bench, Model, Wire
 from virtual_loop import LoopClock, leap
 from wire_faults import CHARGE, DISCHARGE, OFF_WITHIN_S, Case, Life, after, kinds
 from wrong_drivers import NeverOff, Same, WrongSign, with_channels, wrong
@@ -98,14 +99,51 @@ def test_a_fault_at_any_exchange_makes_no_wrong_number_and_no_output_stays_on(
 ) -> None:
     """Each ninth exchange, or each of them in a campaign, until the fault comes too late to strike."""
     stride = 1 if request.config.getoption("--campaign") else STRIDE
-    at, strikes = 0, True
-    while strikes:
-        case = Case(bench, at)
-        case.run(partial(struck_once, at=at, kind=kind, moment=MOMENTS[moment]))
-        strikes = case.has_struck
-        no_cell_is_harmed.update(case.acts)
+    at = 0
+    while strikes(Case(bench, at), kind, moment, no_cell_is_harmed):
         at += stride
-    assert at > stride
+    assert at
+
+
+def strikes(case: Case, kind: str, moment: str, acts: set[str]) -> bool:
+    """At the exchange of the case's seed."""
+    case.run(partial(struck_once, at=case.seed, kind=kind, moment=MOMENTS[moment]))
+    acts.update(case.acts)
+    return case.has_struck
+
+
+CAMPAIGN_S = 7200
+ELSEWHERE = [
+    pytest.param(bench, wire, id=f"{bench.name} {wire.name}")
+    for bench in BENCHES
+    for name, wire in (
+        ("keithley_2400", PTY),
+        ("palmsens_emstat4", PTY),
+        ("eurotherm", PTY),
+        ("keithley_2450", VISA_TCP),
+    )
+    if bench.name == name and wire in WIRES
+]
+SAMPLE = (("garble", 0), ("drop", 1), ("lose byte", 4))
+
+
+@pytest.mark.timeout(CAMPAIGN_S)
+@pytest.mark.parametrize(("bench", "wire"), ELSEWHERE)
+def test_a_fault_on_a_serial_line_or_behind_visa_is_met_alike(
+    bench: Bench, wire: Wire, request: pytest.FixtureRequest, no_cell_is_harmed: set[str]
+) -> None:
+    """A few of them, or each at each third exchange in a campaign: here time is real."""
+    moments = list(MOMENTS) if bench.outputs else ["reading"]
+    if not request.config.getoption("--campaign"):
+        cases = ((Case(bench, at, wire), kind, moments[at % len(moments)]) for kind, at in SAMPLE)
+        struck = [strikes(*case, no_cell_is_harmed) for case in cases]
+        assert any(struck)
+        return
+    for kind, moment in product(kinds(bench), moments):
+        at = 0
+        while strikes(Case(bench, at, wire), kind, moment, no_cell_is_harmed):
+            at += 3
+        assert at
 
 
 async def struck_once(life: Life, at: int, kind: str, moment: Moment) -> None:
@@ -120,6 +158,25 @@ async def struck_once(life: Life, at: int, kind: str, moment: Moment) -> None:
         with suppress(InstrumentError):
             await life.instrument.resync()
             await life.read(output)
+
+
+@pytest.mark.parametrize("switching", [0, 1])
+@EACH_SOURCE
+def test_an_instrument_that_is_reset_just_before_it_is_switched_on_harms_no_cell(bench: Bench, switching: int) -> None:
+    """The first of them is to see the cell; the second drives it, and some instruments do with one."""
+
+    async def story(life: Life) -> None:
+        output = bench.outputs[0]
+        life.line.watch(after(switching, "reboot", bench.on))
+        with suppress(InstrumentError):
+            await life.apply(output, CHARGE)
+            await life.read(output)
+            is_told = not bench.speaks_lines  # a script brings all its settings with it
+            life.rule(is_told or not life.line.struck, "the reset was not noticed")
+
+    case = Case(bench)
+    case.run(story)
+    assert case.has_struck or switching
 
 
 @EACH_SOURCE

@@ -8,25 +8,33 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 import pytest
+from benches import SOURCES, Bench
 from judged import Provokes
 
 from cycler_ctl import safeoff
-from cycler_ctl.clock import SystemClock
+from cycler_ctl.clock import SystemClock, real_sleep
+from cycler_ctl.errors import InstrumentError
 from cycler_ctl.instrument import DriverSpec, LinkDefaults
 from cycler_ctl.link.dead_socket import free_socket
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.register import SafeOffEntry
+from sim_hardware.faults import Instrument, Line
 from sim_hardware.keithley2450 import Keithley2450
 from sim_hardware.loads import Battery
+from sim_hardware.server import Endpoint
 
 CLOCK = SystemClock()
+ONE_CLIENT = [
+    bench for bench in SOURCES if bench.name in {"keithley_2450", "keithley_2600", "keysight_b2900", "rs_ngu"}
+]
+"""They have a LAN port, which serves one client at a time."""
 
 
 @dataclass
 class OneSession:
-    """A 2450's LAN port: the first client is served until it is thrown out, others connect and hear nothing."""
+    """A LAN port: the first client is served until it is thrown out, others connect and hear nothing."""
 
-    sim: Keithley2450
+    sim: Instrument
     served: asyncio.StreamWriter | None = None
     thrown_out: int = 0
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
@@ -39,6 +47,8 @@ class OneSession:
             while data := await reader.read(4096):
                 if self.served is writer:
                     writer.write(self.sim.receive(data))
+        if self.served is writer:
+            self.served = None
         writer.close()
 
     async def dead_socket(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -50,12 +60,12 @@ class OneSession:
 
 
 @asynccontextmanager
-async def stuck(session: OneSession) -> AsyncGenerator[tuple[str, int]]:
+async def stuck(session: OneSession, says: bytes = b":OUTP ON\n") -> AsyncGenerator[tuple[str, int]]:
     """Its only socket is held by a client that says nothing any more."""
     servers = [await asyncio.start_server(one, "127.0.0.1", 0) for one in (session.serve, session.dead_socket)]
     port, dead_port = (server.sockets[0].getsockname()[1] for server in servers)
     _, holder = await asyncio.open_connection("127.0.0.1", port)
-    holder.write(b":OUTP ON\n")
+    holder.write(says)
     try:
         yield f"TCPIP0::127.0.0.1::{port}::SOCKET", dead_port
     finally:
@@ -85,6 +95,28 @@ async def test_safe_off_gets_through_a_socket_that_a_killed_client_holds(
         (result,) = await safeoff.safe_off_all([SafeOffEntry("smu1", "keithley-2450", address)], CLOCK)
     assert result.confirmed is freed
     assert bool(session.thrown_out) is freed
+
+
+@pytest.mark.parametrize("bench", ONE_CLIENT, ids=lambda bench: bench.name)
+async def test_a_socket_that_somebody_else_holds_is_an_error_and_ours_once_he_has_left(bench: Bench) -> None:
+    session = OneSession(bench.make(CLOCK.now, 0))
+    async with stuck(session, b"*IDN?\n") as (address, _), asyncio.timeout(30):
+        endpoint = Endpoint(address, Line(session.sim))
+        with pytest.raises(InstrumentError, match=r"answer|confirmed"):
+            await connected(bench, endpoint)
+        assert session.served is session.writers[0]
+        session.writers[0].close()
+        while session.served is not None:
+            await real_sleep(0.01)
+        await connected(bench, endpoint)
+
+
+async def connected(bench: Bench, endpoint: Endpoint) -> None:
+    async with (
+        bench.link(endpoint, CLOCK, timeout_s=0.2) as link,
+        bench.spec.connect(link, bench.options) as instrument,
+    ):
+        assert set(instrument.channels) >= set(bench.outputs)
 
 
 async def test_only_where_there_is_such_a_port_it_is_called() -> None:
