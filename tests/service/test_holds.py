@@ -244,7 +244,7 @@ async def test_another_voltage_set_at_the_panel_ends_the_hold(tmp_path: Path) ->
 async def test_a_meter_that_is_stuck_in_a_hold_meets_the_guards_own_ceiling(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cycler_ctl.arming.STUCK_S", inf)  # an instrument that shows no noise
+    monkeypatch.setattr("cycler_ctl.arming_guard.STUCK_S", inf)  # an instrument that shows no noise
     async with open_virtual(tmp_path, sample_every_s=60.0) as lab:
         await lab.start("  - charge: {at: C/2, until: 4.2 V, then_hold_until: C/20}\n")
         await lab.until_step("1.cv")
