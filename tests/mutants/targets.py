@@ -10,7 +10,7 @@ GUARD = (
     "tests/unit/test_guard_edges.py",
     "tests/unit/test_guard_hold.py",
 )
-ARMING = ("tests/unit/test_arming.py", "tests/unit/test_start.py")
+ARMING = ("tests/unit/test_arming_boundaries.py", "tests/unit/test_arming.py", "tests/unit/test_start.py")
 TARGETS: Mapping[str, tuple[str, ...]] = {
     "cycler_ctl/guard.py": GUARD,
     "cycler_ctl/guard_limits.py": GUARD,
