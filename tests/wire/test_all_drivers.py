@@ -29,7 +29,8 @@ EACH_SOURCE = pytest.mark.parametrize("bench", SOURCES, ids=lambda bench: bench.
 
 
 async def contract(spec: DriverSpec, bench: Bench, model: Model, wire: Wire, clock: Clock) -> None:
-    case = ContractCase(model.options, 200e-6, model.window_V)
+    lost = range(100) if model is bench.models[0] and wire == TCP else (1, 4)  # each answer of one model is enough
+    case = ContractCase(model.options, 200e-6, model.window_V, lost=lost)
     case = case if wire == TCP else replace(case, lost=())  # where time is real a busy machine loses enough by itself
     timeout_s = None if wire == TCP else ANSWERS_S
     async with wire.serve(model.make(clock.now)) as endpoint:
@@ -84,7 +85,7 @@ async def goes_off(life: Life, _output: str) -> None:
 
 Moment = Callable[[Life, str], Coroutine[object, object, None]]
 MOMENTS: dict[str, Moment] = {"reading": reads, "setting": switches, "going off": goes_off}
-STRIDE = 9
+STRIDE = 13
 FAULTS = [
     pytest.param(bench, kind, moment, id=f"{bench.name} {kind} {moment}")
     for bench in BENCHES
@@ -97,7 +98,7 @@ FAULTS = [
 def test_a_fault_at_any_exchange_makes_no_wrong_number_and_no_output_stays_on(
     bench: Bench, kind: str, moment: str, request: pytest.FixtureRequest, no_cell_is_harmed: set[str]
 ) -> None:
-    """Each ninth exchange, or each of them in a campaign, until the fault comes too late to strike."""
+    """Each thirteenth exchange, or each of them in a campaign, until the fault comes too late to strike."""
     stride = 1 if request.config.getoption("--campaign") else STRIDE
     at = 0
     while strikes(Case(bench, at), kind, moment, no_cell_is_harmed):

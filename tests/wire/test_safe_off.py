@@ -113,7 +113,7 @@ def imported_by(module: str) -> set[str]:
 def test_the_guard_knows_neither_files_nor_the_network_nor_the_engine() -> None:
     mine = {name for name in imported_by("cycler_ctl.guard") if name.startswith(("cycler_ctl", "protocols"))}
     own = {f"cycler_ctl.guard{part}" for part in ("", "_edges", "_hold", "_limits", "_stuck", "_temperature")}
-    assert mine == {"cycler_ctl", *own, "cycler_ctl.instrument", "protocols", "protocols.model"}
+    assert mine == {"cycler_ctl", *own, "cycler_ctl.instrument", "cycler_ctl.ratings", "protocols", "protocols.model"}
 
 
 def test_the_guardian_needs_no_yaml_mqtt_http_or_store() -> None:
