@@ -4,5 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-EXPLAINED: Mapping[tuple[str, str, str], str] = {}
+CELLCHECK, GUARD, HOLD = "cycler_ctl/cellcheck.py", "cycler_ctl/guard.py", "cycler_ctl/guard_hold.py"
+WARMTH = "cycler_ctl/guard_temperature.py"
+IN_STEP = "edge_V = (low_V + AT_EDGE_V if direction < 0 else -inf, high_V - AT_EDGE_V if direction > 0 else inf)"
+NO_DIRECTION = "without a direction nobody looks at the edge"
+
+EXPLAINED: Mapping[tuple[str, str, str], str] = {
+    (CELLCHECK, "rested_s = 0.0 if state.live.seen is None else state.live.seen.time_s", "0.0 -> 1.0"): (
+        "a rest of one second is as far from an hour as none"
+    ),
+    (CELLCHECK, "back = 0 if last.pull is None else -last.pull", "0 -> 1"): (
+        "where the pull is not known the window is wide on both sides whatever this says"
+    ),
+    (GUARD, IN_STEP, "Lt -> LtE"): NO_DIRECTION,
+    (GUARD, IN_STEP, "0 -> 1"): NO_DIRECTION,
+    (GUARD, IN_STEP, "Gt -> GtE"): NO_DIRECTION,
+    (GUARD, "low_A: float = 0.0", "0.0 -> 1.0"): "looked at only where there is a direction, and then it is given",
+    (GUARD, "open_A: float = 0.0", "0.0 -> 1.0"): "looked at only where there is a direction, and then it is given",
+    (GUARD, "edge_V: Window = (-inf, inf)", "- dropped from -inf"): NO_DIRECTION,
+    (GUARD, "if not step.direction or along_A >= step.low_A:", "Or -> And"): (
+        "without a direction the current along it is 0, which is not less than 0"
+    ),
+    (
+        HOLD,
+        "towards_A = reading.current_A if reading.voltage_V < setpoint.voltage_V else -reading.current_A",
+        "Lt -> LtE",
+    ): ("a voltage that is the one to be held never comes here"),
+    ("cycler_ctl/register.py", "return", "Return left out"): "for Windows only, which has no such call",
+    (WARMTH, "same_since_s: float = 0.0", "0.0 -> 1.0"): "the first value sets it before it is looked at",
+}
 """(file, text of the line, what was changed) -> why it is no other program."""

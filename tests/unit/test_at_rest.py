@@ -10,7 +10,7 @@ import pytest
 from virtual_loop import LoopClock
 from virtually import virtually
 
-from cycler_ctl.cellcheck import AtRest, LastSeen, at_rest, floating, objection, recounted
+from cycler_ctl.cellcheck import AtRest, LastSeen, at_rest, floating, last_seen, objection, recounted
 from cycler_ctl.contact import Contact
 from cycler_ctl.errors import BadReply, CyclerError, DeviceFault, InstrumentError, LinkTimeout, RefusedError
 from cycler_ctl.fittings import Fittings
@@ -249,6 +249,33 @@ async def test_another_cell_than_was_there_before_gets_no_current() -> None:
 async def test_a_cell_outside_the_runs_own_safety_gets_no_current() -> None:
     with pytest.raises(RefusedError, match=r"4\.4 V at rest, outside the run's 2\.5 V to 4\.3 V"):
         await looked(volts(4.4, 4.4, 4.4), begun(safety=Safety(voltage_V=(2.5, 4.3))))
+
+
+@virtually
+async def test_each_look_is_work_done_and_renews_the_lease() -> None:
+    bench = volts(3.7, 3.7, 3.7)
+    renewed: list[str] = []
+
+    class Counting(NoLease):
+        def renew(self, channel: str, _lease_s: float, /) -> None:
+            renewed.append(channel)
+
+    fit = replace(bench.fittings(), lease=Counting())
+    await at_rest(fit, Output(fit), *begun(), lambda: False)
+    assert renewed == ["a1"] * 4  # when it is set, and at each look
+
+
+def test_after_an_hour_of_rest_to_the_second_a_voltage_stands_still() -> None:
+    program, state = begun(REST)
+    state, _ = engine.advance(program, state, Started(0.0, 0.0))
+    for at_s in (0.0, 3600.0):
+        state, _ = engine.advance(program, state, Sampled(at_s, at_s, 3.7, 0.0, None))
+    assert last_seen(program, state) == LastSeen(3.7, 0)
+
+
+def test_the_farthest_that_a_cell_relaxes_is_where_it_may_be() -> None:
+    assert objection(3.0, LastSeen(3.5, 1), None) is None
+    assert objection(4.0, LastSeen(3.5, -1), None) is None
 
 
 @pytest.mark.parametrize("found_V", [2.5, 4.3])

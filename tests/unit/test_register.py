@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -36,10 +37,13 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders are not synced there")
 def test_a_register_is_on_the_disk_before_it_takes_its_name(tmp_path: Path, synced: list[str]) -> None:
-    write_register(tmp_path / "new", {"a1": SMU})
-    size = (tmp_path / "new" / "energised.json").stat().st_size
+    folder, before = tmp_path / "quite" / "new", len(list(Path("/dev/fd").iterdir()))
+    write_register(folder, {"a1": SMU})
+    assert len(list(Path("/dev/fd").iterdir())) == before
+    size = (folder / "energised.json").stat().st_size
     assert synced == [f"file of {size} bytes", "energised.new -> energised.json", "folder"]
-    assert read_register(tmp_path / "new") == {"a1": SMU}
+    assert read_register(folder) == {"a1": SMU}
+    assert json.loads((folder / "energised.json").read_text())["version"] == 1
 
 
 def test_a_register_that_cannot_be_made_durable_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
