@@ -190,6 +190,8 @@ class Guardian:
     async def _all_off(self) -> bool:
         """Turn off what the register names and strike out what was read back as off; True when nothing is left."""
         energised, known = self._energised()
+        if not energised and not known:
+            return False  # nobody can say what is on; the register stays as it is, for a person
         results = await safe_off_all(energised.values(), SystemClock())
         for result in results:
             say(result.message)
