@@ -10,6 +10,11 @@ IN_STEP = "edge_V = (low_V + AT_EDGE_V if direction < 0 else -inf, high_V - AT_E
 NO_DIRECTION = "without a direction nobody looks at the edge"
 
 EXPLAINED: Mapping[tuple[str, str, str], str] = {
+    (
+        "cycler_ctl/arming.py",
+        "if isinstance(step, HoldStep) and not step.current_limit_A <= hold_limit_A:",
+        "LtE -> Lt",
+    ): "a limit that is the channel's is replaced by itself",
     (CELLCHECK, "rested_s = 0.0 if state.live.seen is None else state.live.seen.time_s", "0.0 -> 1.0"): (
         "a rest of one second is as far from an hour as none"
     ),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from cycler_ctl.arming import check_nesting
+from cycler_ctl.arming import check_nesting, unseen_temperatures
 from cycler_ctl.arming_guard import contains, guard_limits, inside_guard, polarity_V
 from cycler_ctl.guard import Ceilings
 from cycler_ctl.instrument import Protection, Ratings
@@ -135,3 +135,10 @@ def test_a_step_may_take_98_percent_of_the_power_and_no_more() -> None:
 
 def test_a_rest_goes_nowhere() -> None:
     assert inside(RestStep("1", HOUR, (), Record(), (0.0, 5.0)), channel(polarity_V=(0.5, 2.0)))
+
+
+def test_one_clause_of_several_that_watches_the_temperature_needs_a_sensor() -> None:
+    clauses = (Clause(Watched.TIME, Op.AT_LEAST, 60.0), Clause(Watched.TEMPERATURE, Op.AT_LEAST, 40.0))
+    step = replace(DOWN, until=(Alternative(clauses, "time >= 1 min and temperature >= 40 degC"),))
+    assert list(unseen_temperatures(Program("p", Cell("c"), SAFETY, (step,)), CHANNEL))
+    assert not list(unseen_temperatures(Program("p", Cell("c"), SAFETY, (DOWN,)), CHANNEL))
