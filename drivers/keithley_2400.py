@@ -172,8 +172,8 @@ class Output:
 
     async def _relevel(self, drive: Drive, before: Drive) -> None:
         """A smaller limit goes first, a larger one last, so that neither setting's current is ever exceeded."""
-        level, limit = drive.level_setting(drive.level), drive.limit_setting()
-        await program(self._link, (limit, level) if drive.limit < before.limit else (level, limit))
+        level, limit = drive.level_settings(drive.level), drive.limit_setting()
+        await program(self._link, (limit, *level) if drive.limit < before.limit else (*level, limit))
         self._drive = drive
 
 

@@ -80,6 +80,14 @@ class Drive:
         step = VOLTAGE_STEP if self.function == VOLT else CURRENT_STEP
         return Setting(self.source_header, level, step * self.source_range)
 
+    def level_settings(self, level: float) -> tuple[Setting, Setting]:
+        """The level, and the same again as the one a 2400 goes to at its next trigger, which any reading is (p. 18-79).
+
+        What another program left there may outlive a level that is set at once: the manual does not say.
+        """
+        now = self.level_setting(level)
+        return now, replace(now, header=f"{now.header}:TRIG")
+
     def limit_setting(self) -> Setting:
         step = CURRENT_STEP if self.function == VOLT else VOLTAGE_STEP
         return Setting(self.limit_header, self.limit, step * self.measure_range)
@@ -88,9 +96,9 @@ class Drive:
         header = f":SENS:{CURR if self.function == VOLT else VOLT}:RANG"
         return Setting(header, self.measure_range, is_range=True)
 
-    def essence(self) -> tuple[Setting, Setting]:
+    def essence(self) -> tuple[Setting, ...]:
         """What makes switching on harmless; the limits of a reset are, too: 21 V, above any cell, and 105 uA."""
-        return Setting(":SOUR:FUNC", self.function), self.level_setting(self.level)
+        return Setting(":SOUR:FUNC", self.function), *self.level_settings(self.level)
 
     def continues(self, before: Drive) -> bool:
         """Whether the level can change without opening the relay."""
@@ -156,9 +164,9 @@ def drive_settings(drive: Drive, quiet_level: float, held_limit: float) -> Itera
     """
     yield Setting(":SOUR:FUNC", drive.function)
     yield Setting(f"{drive.source_header}:MODE", "FIX")
-    yield Setting(drive.source_header, 0.0)  # an old level outside the new range would refuse it
+    yield from drive.level_settings(0.0)  # an old level outside the new range would refuse it
     yield Setting(f"{drive.source_header}:RANG", drive.source_range, is_range=True)
-    yield drive.level_setting(quiet_level)
+    yield from drive.level_settings(quiet_level)
     limit, measure_range = replace(drive, limit=drive.measure_range).limit_setting(), drive.measure_range_setting()
     yield from (limit, measure_range) if drive.measure_range >= held_limit else (measure_range, limit)
 

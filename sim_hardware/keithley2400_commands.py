@@ -14,6 +14,7 @@ from sim_hardware.keithley2400_settings import (
     Settings,
     measure_range,
     set_level,
+    set_pending,
     set_protection,
     set_sense_range,
     set_source_range,
@@ -49,6 +50,16 @@ def _source_commands(name: str) -> Iterable[tuple[str, Command]]:
     yield (
         f"{base}[:LEVel][:IMMediate][:AMPLitude]",
         quantity(lambda s, value: set_level(s, name, value), lambda s: s.level[name], -largest, largest, 0.0),
+    )
+    yield (
+        f"{base}[:LEVel]:TRIGgered[:AMPLitude]",
+        quantity(
+            lambda s, value: set_pending(s, name, value),
+            lambda s: s.pending.get(name, s.level[name]),
+            -largest,
+            largest,
+            0.0,
+        ),
     )
     yield (
         f"{base}:RANGe",

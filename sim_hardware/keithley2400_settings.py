@@ -42,6 +42,8 @@ class Settings:
     terminals: str = "FRON"
     source: str = VOLT
     level: dict[str, float] = field(default_factory=lambda: {VOLT: 0.0, CURR: 0.0})
+    pending: dict[str, float] = field(default_factory=dict[str, float])
+    """Levels to be taken at the next trigger, by quantity (p. 18-78, 18-79)."""
     source_range: dict[str, float] = field(default_factory=lambda: {VOLT: 20.0, CURR: 1e-4})
     source_auto: dict[str, bool] = field(default_factory=lambda: {VOLT: True, CURR: True})
     protection: dict[str, float] = field(default_factory=lambda: {VOLT: 21.0, CURR: 1.05e-4})
@@ -77,18 +79,37 @@ def _refuse_with_auto_ohms(settings: Settings, *, current_source: bool) -> None:
 
 
 def set_level(settings: Settings, quantity: str, value: float) -> None:
-    _refuse_with_auto_ohms(settings, current_source=quantity == CURR)
+    """The manual does not say what this does to a pending level: it stays, which is the harmful way."""
+    _check_level(settings, quantity, value)
     if settings.source_auto[quantity]:
         settings.source_range[quantity] = range_for(quantity, value)
-    elif abs(value) > OVERRANGE * settings.source_range[quantity] * (1.0 + 1e-9):
-        raise ScpiError(OUT_OF_RANGE)
     settings.level[quantity] = value
 
 
+def set_pending(settings: Settings, quantity: str, value: float) -> None:
+    _check_level(settings, quantity, value)
+    settings.pending[quantity] = value
+
+
+def take_pending(settings: Settings) -> bool:
+    """At a trigger, of the source that is in use. Whether there was one."""
+    value = settings.pending.pop(settings.source, None)
+    if value is not None:
+        set_level(settings, settings.source, value)
+    return value is not None
+
+
+def _check_level(settings: Settings, quantity: str, value: float) -> None:
+    _refuse_with_auto_ohms(settings, current_source=quantity == CURR)
+    if not settings.source_auto[quantity] and abs(value) > OVERRANGE * settings.source_range[quantity] * (1.0 + 1e-9):
+        raise ScpiError(OUT_OF_RANGE)
+
+
 def set_source_range(settings: Settings, quantity: str, value: float) -> None:
+    """A range that does not hold the level, or the pending one, is refused."""
     _refuse_with_auto_ohms(settings, current_source=quantity == CURR)
     full_scale = range_for(quantity, value)
-    if abs(settings.level[quantity]) > OVERRANGE * full_scale:
+    if max(abs(settings.level[quantity]), abs(settings.pending.get(quantity, 0.0))) > OVERRANGE * full_scale:
         raise ScpiError(SETTINGS_CONFLICT)
     settings.source_range[quantity] = full_scale
     settings.source_auto[quantity] = False

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from sim_hardware.circuit import Disconnected, Terminals
 from sim_hardware.keithley2400_abuse import Abuse
 from sim_hardware.keithley2400_meter import TIME_WRAP_S, Meter, Sample, spell
-from sim_hardware.keithley2400_settings import Settings, source_when_off, source_when_on
+from sim_hardware.keithley2400_settings import Settings, source_when_off, source_when_on, take_pending
 from sim_hardware.loads import Load
 from sim_hardware.scpi import ErrorQueue, ScpiError
 
@@ -135,6 +135,8 @@ class Smu:
             raise ScpiError(NOT_PERMITTED_WITH_OUTPUT_OFF)
         if not settings.output:
             settings.output = True
+            self.rewire()
+        if take_pending(settings):
             self.rewire()
         count = settings.counts["arm"] * settings.counts["trigger"]
         elapsed_s = self.at_s - self._booted_s

@@ -605,3 +605,29 @@ def test_a_current_source_stops_at_its_voltage_limit_on_both_sides() -> None:
         assert point.voltage_V == pytest.approx(sign * 5.0, abs=1e-6)
         assert point.current_A == pytest.approx(sign * 5e-4, rel=1e-6)
         assert point.limited
+
+
+@pytest.mark.parametrize("after", [":SOUR:VOLT 3.7", ":SOUR:VOLT:RANG 20", "*CLS", ":ABOR"])
+def test_a_pending_level_is_taken_at_the_next_trigger_and_not_before(bench: Bench, after: str) -> None:
+    bench.voltage_source("3.7", "1e-3")
+    bench.send(":SOUR:VOLT:TRIG 3.6", after)  # 18-78, 18-79
+    assert bench.ask(":SOUR:VOLT?;:SOUR:VOLT:LEV:TRIG:AMPL?") == "3.700000E+00;3.600000E+00"
+    assert bench.truth("current_A") == pytest.approx(0.0, abs=1e-6)
+    bench.read()
+    assert bench.truth("current_A") == pytest.approx(-1e-3, rel=0.01)
+    assert bench.ask(":SOUR:VOLT?;:SOUR:VOLT:TRIG?") == "3.600000E+00;3.600000E+00"
+
+
+def test_a_pending_level_waits_for_its_own_source_and_ends_with_a_reset(bench: Bench) -> None:
+    bench.send(":SOUR:CURR:TRIG 1e-3")
+    bench.voltage_source("3.7", "1e-3")
+    assert bench.ask(":SOUR:CURR:TRIG?") == "0.000000E+00"
+    bench.send(":SOUR:CURR:TRIG 1e-3")
+    bench.read()
+    assert bench.ask(":SOUR:CURR?;:SOUR:CURR:TRIG?") == "0.000000E+00;1.000000E-03"
+
+
+def test_a_range_that_does_not_hold_the_pending_level_is_refused(bench: Bench) -> None:
+    bench.set_up()
+    bench.send(":SOUR:VOLT:TRIG 3.6", ":SOUR:VOLT:RANG 2")
+    assert bench.error().startswith("-221")

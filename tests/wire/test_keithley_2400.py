@@ -165,6 +165,24 @@ async def test_what_someone_set_before_is_undone_before_the_output_goes_on(
         assert sim.receive(asked + b"\n").strip() == held
 
 
+@pytest.mark.parametrize("regulation", ["bounded", "current"])
+@pytest.mark.parametrize("setpoint", [REST, CHARGE, DISCHARGE, ConstantVoltage(3.71, 1e-3)])
+async def test_a_level_that_another_program_left_pending_is_never_taken(
+    regulation: Literal["bounded", "current"], setpoint: Setpoint
+) -> None:
+    async with bench(Battery(3.7, 50.0), Options(regulation=regulation), sim_class=Peaks) as b:
+        assert isinstance(b.sim, Peaks)
+        for _ in range(2):
+            b.sim.receive(b":SOUR:VOLT:RANG:AUTO ON;:SOUR:VOLT:TRIG 20;:SOUR:CURR:RANG:AUTO ON;:SOUR:CURR:TRIG 1\n")
+            assert b.sim.receive(b":SOUR:VOLT:TRIG?;:SOUR:CURR:TRIG?\n") == b"2.000000E+01;1.000000E+00\n"
+            b.sim.lowest_A = b.sim.highest_A = 0.0
+            await b.channel.apply(setpoint)
+            await b.channel.read()
+            assert -210e-6 < b.sim.lowest_A
+            assert b.sim.highest_A < 210e-6
+            await b.channel.turn_off()
+
+
 async def test_ohms_chosen_at_the_front_panel_show_in_the_next_reading(provokes: Provokes) -> None:
     provokes("on with a source of the instrument's choice")
     async with bench() as b:
