@@ -35,10 +35,13 @@ def one(seed: int, hours: float, trace: str, bug: str) -> int:
     gc.disable()
     base = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(prefix="simulated-", dir=base) as folder:
-        world = simulated.world.World(seed, Path(folder) / "station", keep_trace=bool(trace))
+        hunted = bugs.BUGS[bug.removeprefix(WITHOUT)] if bug else bugs.Bug(bugs.nothing, ())
+        world = simulated.world.World(
+            seed, Path(folder) / "station", keep_trace=bool(trace), sample_every_s=hunted.sample_every_s
+        )
         if bug:
-            hunted = bugs.BUGS[bug.removeprefix(WITHOUT)]
             world.only(hunted.shown_by)
+            hunted.under()
             if not bug.startswith(WITHOUT):
                 hunted.put_in()
         result = world.run(hours)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import nan
 from typing import Any
 
-from cycler_ctl import host, lease, output, recovery
+from cycler_ctl import guard, host, lease, output, recovery
+from cycler_ctl.errors import Overflow
+from cycler_ctl.guard_limits import Ceilings, GuardLimits
+from cycler_ctl.instrument import Reading
+from cycler_ctl.link import stream
 from cycler_ctl.publish import runs
 from cycler_ctl.publish.cursors import Stream
-from cycler_ctl.store import writer
-from drivers import keithley_2400
+from cycler_ctl.store import files, writer
+from drivers import keithley_2400, scpi
 from simulated.patched import put
 
 
@@ -37,7 +42,9 @@ def on_again_after_reconnect() -> None:
         lost_before = self._seen is not None
         reached(self, instrument)
         if lost_before and instrument.channels:
-            asyncio.get_running_loop().create_task(instrument.channels["1"]._switch_on())
+            asyncio.get_running_loop().create_task(
+                keithley_2400.switch_on(instrument.channels["1"]._link, keithley_2400.wiring())
+            )
 
     put(host.InstrumentHost, _reached=again)
 
@@ -86,12 +93,75 @@ def says_off_at_once() -> None:
     put(output.Output, turn_off=hasty)
 
 
+def driver_that_answers_nan() -> None:
+    """No bug of the guard's, which must stop at the first."""
+    parse = keithley_2400.parse_reading
+
+    def answer(raw: bytes, drive: Any) -> Any:
+        try:
+            return parse(raw, drive)
+        except Overflow:
+            return nan, nan, frozenset()
+
+    put(keithley_2400, parse_reading=answer)
+
+
+def blind_to_nan() -> None:
+    """What is not greater than a limit is taken for inside."""
+
+    def outside(limits: GuardLimits, _state: object, reading: Reading) -> guard.Trip | None:
+        low_V, high_V = limits.voltage_V
+        if reading.voltage_V < low_V or reading.voltage_V > high_V or abs(reading.current_A) > limits.current_A:
+            return guard.Trip(guard.Severity.TRIPPED, "voltage", "outside the limits")
+        return None
+
+    def spent(most: Ceilings, charge_Ah: float, _before_Ah: float, time_s: float) -> tuple[str, str] | None:
+        return ("charge", "too much") if charge_Ah > most.charge_Ah or time_s > most.time_s else None
+
+    put(guard, _outside=outside, spent=spent)
+
+
+def late_answer_believed() -> None:
+    """Whatever comes after a question is its answer."""
+    query = stream.SocketLink.query
+
+    async def asked(self: stream.SocketLink, message: bytes) -> bytes:
+        self._in_step = True
+        return await query(self, message)
+
+    async def in_step(*_: object) -> None:
+        return None
+
+    put(stream.SocketLink, query=asked)
+    put(keithley_2400, get_into_step=in_step)
+
+
+def failed_file_written_again() -> None:
+    """Who opens a run anew goes on in the file whose sync failed."""
+    put(files, is_set_aside=lambda _path: False)
+
+
+def armed_without_read_back() -> None:
+    """What was told is taken for set."""
+    put(scpi.Setting, holds=lambda *_: True, confirm=lambda *_: None)
+
+
+def nothing() -> None:
+    """The service is as it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """``shown_by``: the faults under which it harms; a hunt for it draws only these, and often."""
+    """``shown_by``: the faults under which it harms; a hunt for it draws only these, and often.
+
+    ``under``: what is so with and without the bug.
+    """
 
     put_in: Callable[[], None]
     shown_by: tuple[str, ...]
+    under: Callable[[], None] = nothing
+    sample_every_s: float = 0.0
+    """0: as the seed says."""
 
 
 BUGS: Mapping[str, Bug] = {
@@ -100,5 +170,9 @@ BUGS: Mapping[str, Bug] = {
     "on again after reconnect": Bug(on_again_after_reconnect, ("disconnect", "unplugged")),
     "published before durable": Bug(published_before_durable, ("disk slow",)),
     "latch forgotten": Bug(latch_forgotten, ("cell reversed", "lead open", "station killed")),
+    "blind to NaN": Bug(blind_to_nan, ("sentinel",), driver_that_answers_nan),
+    "late answer believed": Bug(late_answer_believed, ("delay", "merge"), sample_every_s=1.0),
+    "failed file written again": Bug(failed_file_written_again, ("disk error",)),
+    "armed without read-back": Bug(armed_without_read_back, ("setting ignored",)),
     "off said before it is": Bug(says_off_at_once, ("hang", "output stays on", "unplugged")),
 }

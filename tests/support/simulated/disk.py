@@ -21,7 +21,7 @@ class Disk:
         self.full = False
         self.broken = False
         self.slow_s = 0.0
-        self.hits = {"disk full": 0, "disk error": 0, "disk slow": 0, "taken up again after a failed sync": 0}
+        self.hits = {"disk full": 0, "disk error": 0, "disk slow": 0}
         self.durable: dict[Key, int] = {}
         self.unnamed: dict[Path, list[tuple[str, int, int]]] = {}
         self.given_up: set[Path] = set()
@@ -57,7 +57,6 @@ class Disk:
         for connection in self.connections:
             connection.close()
         self.connections.clear()
-        self.given_up.clear()
 
 
 class SimConnection(sqlite3.Connection):
@@ -118,9 +117,10 @@ class Sqlite:
             return plain
         path = Path(text.removeprefix("file://").partition("?")[0])
         self._disk.unnamed.pop(path, None)
-        if path in self._disk.given_up:  # made afresh, or taken up again by another writer
-            self._disk.given_up.discard(path)
-            self._disk.hits["taken up again after a failed sync"] += path.suffix != ".new"
+        if path.suffix == ".new":
+            self._disk.given_up.discard(path)  # made afresh
+        elif path in self._disk.given_up:
+            self._disk.broke("D5", f"{path.name} was taken up again after its sync had failed")
         made: Any = partial(SimConnection, disk=self._disk, path=path)
         more["check_same_thread"] = False
         connection: sqlite3.Connection = sqlite3.connect(database, factory=made, **more)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sim_hardware.faults import LineFault
 from sim_hardware.loads import InSeries, Load
+from simulated import patched
 from simulated.cells import Reversed, SenseOff
 
 if TYPE_CHECKING:
@@ -64,7 +65,6 @@ def unplug(world: World, random: Random) -> None:
 def reboot(world: World, random: Random) -> None:
     seat = world.any_seat(random)
     seat.wire.line.instrument.power_cycle()
-    world.judge.rebooted(seat)
 
 
 def panel_off(world: World, random: Random) -> None:
@@ -188,7 +188,13 @@ def station_stalls(world: World, random: Random) -> None:
     child = world.service.child
     if child is not None and child.process.alive and not child.process.stopped:
         child.process.stopped = True
-        world.after(random.choice((0.3, 1.0, 5.0, 30.0)), lambda: world.loop.proceed(child.process))
+        patched.guardian_ticks(patched.REAL_TICK_S)  # it is his moment, which is judged to a tenth of a second
+
+        def proceed() -> None:
+            patched.guardian_ticks(patched.TICK_S)
+            world.loop.proceed(child.process)
+
+        world.after(random.choice((0.3, 1.0, 5.0, 30.0)), proceed)
 
 
 KINDS: Mapping[str, Kind] = {

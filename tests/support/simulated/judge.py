@@ -1,64 +1,32 @@
-"""The invariants, looked at whenever anything happens: at each exchange, each state told, each commit, and in between.
+"""The invariants of the cell, looked at whenever anything happens: at each exchange, each state told, and in between.
 
-(a) no current while the cell is outside its channel's limits, but for I times T_off; (b) current only under a lease and
-with fresh samples; (c) on only with settings read back on this connection; (d) "off" is said only of what is off;
-(e), (f) are the broker's and the disk's; (g) a latched channel waits for a person; (h) nothing grows without bound.
+They are judged on what truly is: the cell's voltage and charge, the instrument's own settings, the time since it was
+measured. (a) the cell stays inside its limits but for I times T_off, over its whole life; (b) current only under a lease
+and with samples, or an alarm where nobody can reach the instrument; (c) current only as armed; (d) "off" is said only of
+what is off; (g) a latched channel waits for a person; (h) nothing grows without bound. (e), (f) and whose reading a row is
+are in ``records``.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from math import isfinite
 
+from cycler_ctl import guardian
 from cycler_ctl.lease import Leases
 from cycler_ctl.live import ChannelState, ChannelStatus
+from simulated.seats import CELL_V, MARGIN_V, MOST_A, Seat, too_wide, unarmed
 from simulated.wires import Wire
 
-CELL_V = (2.5, 4.4)
-MARGIN_V = 0.05  # the window's edge is 20 mV outside, and meters err
-MOST_A = 10e-3
-ACT_S = 15.0  # to get into step, turn off and read it back, or to set the next step
-TAKEOVER_S = 25.0  # the guardian's kill, its tries to turn off, the new station's first traffic
-READ_BACK = frozenset({":OUTP:SMOD", ":SYST:RSEN", ":SOUR:FUNC"})
+OFF_S = 5.0  # T_off (reliability F3)
+LAPSED_S = 0.5  # past a lease (F12)
+KILLED_S = 1.0  # past the station's death (F11)
+ALARM_S = 5.0  # of lost contact (F1), and a sample period, for nobody asks meanwhile
+RECOVER_S = (
+    25.0  # where the line failed meanwhile: tries of a second each, connections made anew, a guardian's takeover
+)
 LATCHED = frozenset({ChannelState.TRIPPED, ChannelState.FAULTED, ChannelState.CANNOT_DEENERGISE})
-ASKED = re.compile(rb"(:[A-Z:]+)\?")
-MOST_WAITING, MOST_TASKS, MOST_IN_FLIGHT = 5000, 200, 20
-
-
-@dataclass
-class Seat:
-    """One channel: its instrument, its cell, and what was seen of them."""
-
-    channel: str
-    smu: Any
-    wire: Wire
-    cell_voltage: Callable[[float], float]
-    sample_every_s: float
-    on: bool = False
-    asked: set[str] = field(default_factory=set[str])
-    measured_s: float = 0.0
-    leased_s: float = 0.0
-    free_since_s: float = 0.0
-    connections: int = 0
-    charge_C: float = 0.0
-    outside_C: float = 0.0
-    latched: bool = False
-    acknowledging: bool = False
-    live: Callable[[], ChannelStatus] | None = None
-    """The status as anyone may ask for it now; None while there is no station."""
-    energised: Callable[[], bool | None] | None = None
-    """The same of that status alone, for it is asked at every exchange."""
-
-    @property
-    def stale_s(self) -> float:
-        return max(2.0, 3 * self.sample_every_s)
-
-    @property
-    def current_A(self) -> float:
-        terminals = self.smu.terminals
-        return float(terminals.operating().current_A) if self.smu.settings.output and terminals.lead == "good" else 0.0
+SENTINEL = b"E+37"
 
 
 class Judge:
@@ -67,6 +35,7 @@ class Judge:
         self.leases = Leases()
         self.broken: list[str] = []
         self.checks = 0
+        self.measured: Callable[[Seat], None] = lambda _: None
         self._now_s = now_s
         self._say = say
 
@@ -79,41 +48,33 @@ class Judge:
         seat = self.seats.get(wire.name)
         if seat is None:
             return
-        if seat.connections != wire.connections:
-            seat.connections = wire.connections
-            seat.asked.clear()
-        if reply:
-            seat.asked.update(match.decode() for match in ASKED.findall(data))
         if b":READ?" in data:
-            seat.measured_s = self._now_s()
+            self.measured(seat)
+            if reply and SENTINEL not in reply:
+                seat.measured_s = self._now_s()
         self.look(seat)
-
-    def rebooted(self, seat: Seat) -> None:
-        seat.asked.clear()
-        seat.on = False
 
     def look(self, seat: Seat) -> None:
         self.checks += 1
-        on = bool(seat.smu.settings.output)
-        if on and not seat.on:
+        on, was_on = bool(seat.smu.settings.output), seat.on
+        if on and not was_on:
             self._switched_on(seat)
-        seat.on = on
-        self._charge(seat)
-        if not on:
-            return
-        if not seat.smu.welded and seat.energised is not None and seat.energised() is False:
-            self.broke("d", f"{seat.channel} is on and its status says it is off")
-        if seat.current_A:
+        if seat.hit():
+            seat.hindered_s = self._now_s()
+        if was_on and seat.flowing_A:
             self._watched(seat)
+        self._charge(seat)
+        seat.on, seat.flowing_A = on, seat.current_A
+        self._alarmed(seat)
+        if on:
+            self._as_told(seat)
+        if seat.flowing_A:
+            self._as_armed(seat)
+        else:
+            seat.wrong_since_s = None
 
     def _switched_on(self, seat: Seat) -> None:
-        now_s = self._now_s()
-        seat.measured_s = seat.leased_s = now_s
-        missing = READ_BACK - seat.asked
-        if missing:
-            self.broke(
-                "c", f"{seat.channel} went on and {', '.join(sorted(missing))} was not read back since it connected"
-            )
+        seat.measured_s = seat.leased_s = self._now_s()
         if seat.latched:
             self.broke("g", f"{seat.channel} was latched and went on without anybody's acknowledgement")
         if not self._leased(seat):
@@ -122,36 +83,100 @@ class Judge:
     def _leased(self, seat: Seat) -> bool:
         return seat.channel in self.leases._until_s and seat.channel not in self.leases.lapsed(self._now_s())
 
-    def _charge(self, seat: Seat) -> None:
-        """What flowed since the last look, where the cell is outside its limits or the current beyond them."""
-        charge_C, seat.charge_C = seat.smu.terminals.cell_charge_C - seat.charge_C, seat.smu.terminals.cell_charge_C
-        if not seat.on or seat.smu.terminals.lead != "good":
-            seat.outside_C = 0.0
-            return
-        current_A = seat.current_A
-        voltage_V = seat.cell_voltage(current_A)
-        inside = CELL_V[0] - MARGIN_V <= voltage_V <= CELL_V[1] + MARGIN_V and abs(current_A) <= MOST_A
-        seat.outside_C = 0.0 if inside else seat.outside_C + abs(charge_C)
-        allowed_C = max(abs(current_A), 1e-6) * (seat.stale_s + ACT_S + self._blocked_s(seat))
-        if seat.outside_C > allowed_C:
-            self.broke("a", f"{seat.channel}: {seat.outside_C:.3g} C at {voltage_V:.3f} V and {current_A:.3g} A")
+    def _as_told(self, seat: Seat) -> None:
+        if seat.slot is not None and seat.slot._energised() is False:
+            self.broke("d", f"{seat.channel} is on and its status says it is off")
 
-    def _blocked_s(self, seat: Seat) -> float:
-        """Where nobody can reach the instrument, its own limits must hold; it takes until contact is back."""
-        return TAKEOVER_S if seat.wire.blocked or seat.smu.welded else 0.0
+    def _as_armed(self, seat: Seat) -> None:
+        """Of the instrument's own settings: what it carries current with."""
+        for wrong in unarmed(seat.smu.settings):
+            self.broke("c", f"{seat.channel} carries {seat.flowing_A:.3g} A and {wrong}")
+        wide = too_wide(seat.smu.settings)
+        if not wide or seat.hindered_s > self._now_s() - 1.0:
+            seat.wrong_since_s = None
+        elif seat.wrong_since_s is None:
+            seat.wrong_since_s = self._now_s()
+        elif self._now_s() - seat.wrong_since_s > OFF_S:
+            self.broke("c", f"{seat.channel} carries {seat.flowing_A:.3g} A for {OFF_S:g} s, and {', '.join(wide)}")
+
+    def _charge(self, seat: Seat) -> None:
+        """What truly flowed since the last look: beyond the cell's limits, and within a step."""
+        flowed_C, seat.charge_C = seat.smu.terminals.cell_charge_C - seat.charge_C, seat.smu.terminals.cell_charge_C
+        if seat.smu.terminals.lead != "good":
+            return  # a short drains the cell without our doing
+        self._beyond(seat, flowed_C)
+        self._in_step(seat, flowed_C)
+
+    def _beyond(self, seat: Seat, flowed_C: float) -> None:
+        """Only charge that flows back makes good what flowed beyond a limit; to be off for a while does not."""
+        current_A = seat.current_A or seat.flowing_A
+        voltage_V = seat.cell_voltage(current_A)
+        low_V, high_V = CELL_V[0] - MARGIN_V, CELL_V[1] + MARGIN_V
+        inwards_A = -current_A if voltage_V > high_V else current_A
+        if abs(current_A) > MOST_A * 1.02 or (not low_V <= voltage_V <= high_V and inwards_A < 0):
+            seat.excess_C += abs(flowed_C)
+        else:
+            seat.excess_C = max(0.0, seat.excess_C - abs(flowed_C))
+        if not seat.excess_C:
+            seat.episodes = 1
+        allowed_C = seat.episodes * MOST_A * (seat.stale_s + self._off_s(seat))
+        if seat.excess_C > allowed_C:
+            self.broke("a", f"{seat.channel}: {seat.excess_C:.3g} C beyond, at {voltage_V:.3f} V and {current_A:.3g} A")
+
+    def _in_step(self, seat: Seat, flowed_C: float) -> None:
+        """Against the ceiling of the guard's: it counts the worst that may have flowed, so the truth is less."""
+        watched = None if seat.runner is None else seat.runner._watched.state
+        if watched is not None and seat.slot._current is not None:
+            step = seat.slot._current.run, seat.runner.state.course.step_count
+            if step != seat.step:
+                seat.step, seat.step_C, seat.slack_C = step, 0.0, 0.0
+        seat.step_C += flowed_C
+        if seat.hindered_s >= self._now_s():
+            seat.slack_C += abs(flowed_C)  # nobody can count or stop it: the instrument's own window must hold
+        if watched is None:
+            return
+        ceilings = watched.step.ceilings
+        most_Ah = ceilings.whole_Ah if isfinite(ceilings.whole_Ah) else ceilings.charge_Ah
+        allowed_C = 3600.0 * most_Ah + seat.slack_C + MOST_A * (seat.stale_s + OFF_S)
+        if not abs(seat.step_C) <= allowed_C:
+            self.broke("a", f"{seat.channel}: {seat.step_C:.4g} C in step {seat.step}, {allowed_C:.4g} C are allowed")
+
+    def _off_s(self, seat: Seat) -> float:
+        return OFF_S if seat.hindered_s < self._now_s() - RECOVER_S else OFF_S + RECOVER_S
 
     def _watched(self, seat: Seat) -> None:
         now_s = self._now_s()
-        if seat.wire.blocked or seat.smu.welded:
-            seat.free_since_s = now_s
         if self._leased(seat):
             seat.leased_s = now_s
-        age_s = now_s - max(seat.measured_s, seat.free_since_s)
-        if age_s > seat.stale_s + ACT_S + (0.0 if self._leased(seat) else TAKEOVER_S):
-            self.broke("b", f"{seat.channel} carries {seat.current_A:.3g} A and was not measured for {age_s:.1f} s")
-        alone_s = now_s - max(seat.leased_s, seat.free_since_s)
-        if alone_s > TAKEOVER_S:
-            self.broke("b", f"{seat.channel} carries {seat.current_A:.3g} A without a lease for {alone_s:.1f} s")
+        age_s = now_s - seat.measured_s
+        if age_s > seat.stale_s + OFF_S + self._excused_s(seat, seat.measured_s):
+            self.broke("b", f"{seat.channel} carries {seat.flowing_A:.3g} A and was not measured for {age_s:.1f} s")
+        lapsed_s = self.leases._until_s.get(seat.channel, seat.leased_s)
+        most_s = LAPSED_S + 2 * guardian.TICK_S if seat.channel in self.leases._until_s else KILLED_S
+        alone_s = now_s - lapsed_s
+        if alone_s > most_s + self._excused_s(seat, lapsed_s - OFF_S):
+            self.broke("b", f"{seat.channel} carries {seat.flowing_A:.3g} A without a lease for {alone_s:.1f} s")
+
+    def _excused_s(self, seat: Seat, since_s: float) -> float:
+        """How much longer it may take where the instrument could not be reached since then."""
+        return 0.0 if seat.hindered_s < since_s else seat.hindered_s - since_s + RECOVER_S
+
+    def _alarmed(self, seat: Seat) -> None:
+        """Where a fault makes contact impossible nobody can turn it off; then a person is told."""
+        now_s = self._now_s()
+        needed = seat.on and seat.wire.blocked and not seat.hindered() and seat.state is ChannelState.RUNNING
+        if not needed:
+            seat.silent_since_s = None
+        elif seat.silent_since_s is None:
+            seat.silent_since_s = now_s
+        elif now_s - seat.silent_since_s > ALARM_S + seat.sample_every_s:
+            self.broke("b", f"{seat.channel}: no alarm for {now_s - seat.silent_since_s:.1f} s without contact")
+
+    def died(self) -> None:
+        """The station's process: what it renewed counts no more, and what it held is the guardian's from now on."""
+        for seat in self.seats.values():
+            seat.leased_s = min(self._now_s(), self.leases._until_s.get(seat.channel, seat.leased_s))
+        self.leases = Leases()
 
     def told(self, status: ChannelStatus) -> None:
         """A state was published."""
@@ -163,8 +188,13 @@ class Judge:
             seat.latched = True
         elif status.state is ChannelState.IDLE and seat.acknowledging:
             seat.latched = False
-        if status.energised is False and seat.smu.settings.output and not seat.smu.welded:
+        if status.energised is False and seat.smu.settings.output:
             self.broke("d", f"{seat.channel} was told to be off and is on")
+
+    def abuses(self) -> None:
+        for seat in self.seats.values():
+            if acts := list(seat.smu.abuse.acts):
+                self.broke("c", f"{seat.channel}'s cell was abused: {', '.join(acts)}")
 
     def count(self, what: str, number: float, most: float) -> None:
         if number > most:

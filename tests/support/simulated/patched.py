@@ -12,18 +12,22 @@ from typing import Any
 from filelock import FileLock
 
 import drivers.scpi
-from cycler_ctl import clock, going_on, guardian, lease, owning, plugins, start
+from cycler_ctl import clock, going_on, guardian, lease, owning, plugins, start, watched
 from cycler_ctl.errors import StoreError
+from cycler_ctl.instrument import Reading
 from cycler_ctl.publish import courier
 from cycler_ctl.register import write_register
 from cycler_ctl.store import place, segment, writer
 from cycler_ctl.store.files import WriterOptions
+from protocols.events import Sampled
 from simulated.broker import Broker, Client
 from simulated.disk import Disk, Sqlite
+from simulated.records import Records
 from simulated.service import Service
 from simulated.threads import Condition, Thread
 
 RESERVE_BYTES = 1 << 16
+REAL_TICK_S = guardian.TICK_S
 TICK_S = 1.0  # the guardian's; ten times as often costs more than everything else
 
 
@@ -91,6 +95,25 @@ def _write_register(disk: Disk, write: Any, data_dir: Path, energised: Any) -> N
     write(data_dir, energised)
 
 
+def on_rows(records: Records) -> None:
+    append = writer.RunWriter.append
+
+    def judged(self: writer.RunWriter, rows: Any = (), *more: Any, **named: Any) -> None:
+        append(self, rows, *more, **named)
+        records.appended(self, rows)
+
+    check = watched.Watched.judged
+
+    def believed(self: watched.Watched, reading: Reading, at_s: float) -> Any:
+        event = check(self, reading, at_s)
+        if isinstance(event, Sampled):
+            records.believed(self._fit.name, event, self._fit.clock.now() - reading.at_s)
+        return event
+
+    put(writer.RunWriter, append=judged)
+    put(watched.Watched, judged=believed)
+
+
 def on_chance(random: Random) -> None:
     known = Secrets(random)
     put(start, secrets=known, versions=cache(start.versions))
@@ -103,6 +126,10 @@ def on_chance(random: Random) -> None:
 def on_service(service: Service, broker: Broker, say: Any) -> None:
     put(guardian, start_child=service.start_child, kill_child=service.kill_child, say=say, TICK_S=TICK_S)
     put(courier, Client=partial(Client, broker))
+
+
+def guardian_ticks(tick_s: float) -> None:
+    put(guardian, TICK_S=tick_s)
 
 
 def empty(folder: Path) -> None:

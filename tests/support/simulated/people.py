@@ -14,7 +14,7 @@ from cycler_ctl.station import Station
 from protocols.reading.documents import Document
 
 if TYPE_CHECKING:
-    from simulated.judge import Seat
+    from simulated.seats import Seat
     from simulated.world import World
 
 BY = "K. Abe"
@@ -75,8 +75,8 @@ class People:
             if self.gone:
                 return
             seat = self._world.any_seat(self._random)
-            if seat.live is not None:
-                await self.act(seat, self._random.choice(self._likely(seat.live().state)))
+            if seat.state is not None:
+                await self.act(seat, self._random.choice(self._likely(seat.state)))
 
     def _likely(self, state: ChannelState) -> tuple[str, ...]:
         return ACTS.get(state, LATCHED_ACTS if state in LATCHED else FREE_ACTS)
@@ -104,6 +104,7 @@ class People:
             self._world.say("person", f"{what} {seat.channel}: refused: {error}")
         else:
             self.done[what] = self.done.get(what, 0) + 1
+            seat.episodes += what in {"begin", "resume", "skip"}
             self._world.say("person", f"{what} {seat.channel}")
         finally:
             seat.acknowledging = False

@@ -144,6 +144,12 @@ class Service:
         self._told = told
         self._heard = heard
 
+    @property
+    def helpless(self) -> bool:
+        """Neither process can turn anything off at this moment."""
+        alive = self.child is not None and self.child.process.alive and not self.child.process.stopped
+        return not alive and (self.guardian is None or not self.guardian.alive)
+
     async def keep(self) -> None:
         """The service manager: a guardian that is gone is followed by safe-off, and by another one."""
         while True:

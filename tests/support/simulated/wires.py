@@ -12,14 +12,16 @@ from typing import Any
 from sim_hardware.faults import Instrument, Line
 from simulated.loop import PROCESS, VirtualProcess
 
+SETTINGS = (b":SENS:", b":SOUR:", b":SYST:RSEN", b":OUTP:SMOD")
 SENTINELS = (b"+9.910000E+37", b"+9.900000E+37", b"-9.900000E+37")
 
 
 class Moody:
     """An instrument that ignores one setting, or answers one reading with a number that is none."""
 
-    def __init__(self, instrument: Instrument) -> None:
+    def __init__(self, instrument: Instrument, random: Random) -> None:
         self.instrument = instrument
+        self._random = random
         self.log = instrument.log
         self.serial = instrument.serial
         self.ignore = self.sentinel = 0
@@ -30,18 +32,24 @@ class Moody:
         return self.instrument.model
 
     def receive(self, data: bytes) -> bytes:
-        if self.ignore and b"?" not in data and (b":SENS" in data or b":SOUR" in data):
-            self.ignore -= 1
-            self.hits["setting ignored"] += 1
-            *kept, _ = data.rstrip(b"\r\n").split(b";")
-            data = b";".join(kept) + b"\r\n"
-        answer = self.instrument.receive(data)
+        answer = self.instrument.receive(self._without_one(data) if self.ignore else data)
         if self.sentinel and answer[:1] in {b"+", b"-"} and b"E" in answer:
             self.sentinel -= 1
             self.hits["sentinel"] += 1
             sentinel = SENTINELS[self.sentinel % 3]  # the answer holds the reading twice, thirteen characters a number
             return b";".join(sentinel + part[13:] for part in answer.split(b";"))
         return answer
+
+    def _without_one(self, data: bytes) -> bytes:
+        """One setting of the message is not taken; what asks for it is answered all the same."""
+        parts = data.rstrip(b"\r\n").split(b";")
+        settings = [at for at, part in enumerate(parts) if part.startswith(SETTINGS) and b"?" not in part]
+        if not settings:
+            return data
+        self.ignore -= 1
+        self.hits["setting ignored"] += 1
+        del parts[self._random.choice(settings)]
+        return b";".join(parts) + b"\r\n" if parts else b""
 
     def line_lost(self) -> None:
         self.instrument.line_lost()
@@ -64,7 +72,7 @@ class Transport(asyncio.Transport):
         self._wire = wire
         self._protocol: Any = protocol
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[tuple[float, bytes]] = deque()
+        self.waiting: deque[tuple[float, bytes]] = deque()
         self.process: VirtualProcess | None = PROCESS.get()
         self.open = True
 
@@ -89,16 +97,16 @@ class Transport(asyncio.Transport):
 
     def put(self, data: bytes, after_s: float) -> None:
         """Never one reply before an earlier one: a wire keeps its order."""
-        self._waiting.append((self._loop.time() + after_s, data))
-        if len(self._waiting) == 1:
-            self._loop.call_at(self._waiting[0][0], self._due)
+        self.waiting.append((self._loop.time() + after_s, data))
+        if len(self.waiting) == 1:
+            self._loop.call_at(self.waiting[0][0], self._due)
 
     def _due(self) -> None:
-        _, data = self._waiting.popleft()
+        _, data = self.waiting.popleft()
         if self.open:
             self._protocol.data_received(data)
-        if self._waiting:
-            self._loop.call_at(max(self._waiting[0][0], self._loop.time()), self._due)
+        if self.waiting:
+            self._loop.call_at(max(self.waiting[0][0], self._loop.time()), self._due)
 
 
 class Wire:

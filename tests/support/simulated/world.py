@@ -12,42 +12,31 @@ from random import Random
 from typing import Any
 
 from cycler_ctl.clock import real_sleep
-from cycler_ctl.config import (
-    ChannelSettings,
-    Config,
-    HttpSettings,
-    InstrumentSettings,
-    Limits,
-    MqttSettings,
-    StationSettings,
-)
 from cycler_ctl.errors import CyclerError
-from cycler_ctl.live import ChannelState
-from cycler_ctl.settings import Acceptance
 from cycler_ctl.station import Station
 from sim_hardware.faults import Line
 from sim_hardware.keithley2400 import Keithley2400
 from sim_hardware.loads import Load
-from sim_hardware.nmc import NmcCell
 from simulated import patched
 from simulated.broker import Broker
 from simulated.cells import MoodyOven, hang, partly_charged, true_voltage
 from simulated.disk import Disk
 from simulated.faults import KINDS, rates
-from simulated.judge import CELL_V, MOST_A, MOST_IN_FLIGHT, MOST_TASKS, MOST_WAITING, Judge, Seat
+from simulated.healing import Healing
+from simulated.judge import Judge
 from simulated.loop import START_S, DeadlockError, SimLoop, living_tasks
-from simulated.people import LATCHED, People
+from simulated.people import People
+from simulated.records import Records
+from simulated.seats import Seat
 from simulated.service import Service
+from simulated.stationed import PORTS, config_of
 from simulated.wires import Moody, Wire, Wires
 
 UTC_S = 1_795_342_500.0
 LOOK_S = 5.0
-HEALED_S = 120.0
-RUNS = frozenset({ChannelState.RUNNING, ChannelState.PAUSED})
-OFTEN = 12.0  # an hour
-HEALTHY_V = (2.7, 4.3)
-CALM = frozenset({ChannelState.RUNNING, ChannelState.PAUSED, ChannelState.IDLE, ChannelState.FINISHED})
-PORTS = {"smu1": 1, "smu2": 2, "oven1": 3}
+OFTEN = 30.0  # an hour
+MOST_WAITING, MOST_KEPT, MOST_TASKS, MOST_IN_FLIGHT, MOST_MAIL = 5000, 5256, 60, 20, 16
+MOST_ANSWERS = 256  # single bytes, where an answer comes in pieces
 SAMPLES_S = (1.0, *[5.0] * 3, *[10.0] * 12, *[20.0] * 12, *[30.0] * 12)
 
 
@@ -63,7 +52,7 @@ class Result:
 
 
 class World:
-    def __init__(self, seed: int, folder: Path, *, keep_trace: bool = False) -> None:
+    def __init__(self, seed: int, folder: Path, *, keep_trace: bool = False, sample_every_s: float = 0.0) -> None:
         self.loop = SimLoop()
         asyncio.set_event_loop(self.loop)
         self.seed = seed
@@ -72,19 +61,21 @@ class World:
         self._digest = hashlib.sha256()
         self.trace: list[str] | None = [] if keep_trace else None
         self._folder = str(folder)
-        self._healing: list[Callable[[], None]] = []
+        self.cures: list[Callable[[], None]] = []
         self._failed: asyncio.Future[None] = self.loop.create_future()
         self.judge = Judge(self.loop.time, self._judged)
+        self.records = Records(self.judge)
         self.disk = Disk(self._committed, self.judge.broke)
         self.broker = Broker(self.random("broker"), self.disk.durable, self.judge.broke)
         self.locks = patched.Locks()
         patched.on_time(self.elapsed_s, self.utc_s)
         patched.on_disk(self.disk, self.locks)
+        patched.on_rows(self.records)
         patched.on_chance(self.random("secrets"))
         patched.empty(folder)
         os.environ["CYCLER_CTL_LOCKS"] = str(folder / "locks")
         random = self.random("world")
-        self.sample_every_s = {name: random.choice(SAMPLES_S) for name in ("c1", "c2")}
+        self.sample_every_s = {name: sample_every_s or random.choice(SAMPLES_S) for name in ("c1", "c2")}
         self.wires = Wires()
         self.loop.network = self.wires
         self.oven = MoodyOven(self.elapsed_s, seed=seed, setpoint_C=25.0)
@@ -93,7 +84,7 @@ class World:
         self._put_oven()
         for number, name in enumerate(("c1", "c2"), start=1):
             self._put_channel(name, f"smu{number}", random)
-        self.service = Service(self._config(folder / "data"), self.judge.told, self._lease_heard)
+        self.service = Service(config_of(folder / "data", self.sample_every_s), self.judge.told, self._lease_heard)
         self.service.on_station = self._station_changed
         patched.on_service(self.service, self.broker, lambda text: self.say("guardian", text))
         self.people = People(self, self.random("people"), random.choice((60.0, 180.0, 600.0)))
@@ -127,7 +118,7 @@ class World:
 
     def after(self, delay_s: float, heal: Callable[[], None]) -> None:
         """Then the fault is over, or before, when everything is healed."""
-        self._healing.append(heal)
+        self.cures.append(heal)
         self.loop.call_later(delay_s, heal)
 
     def any_wire(self, random: Random) -> Wire:
@@ -154,39 +145,14 @@ class World:
     def _put_channel(self, name: str, place: str, random: Random) -> None:
         cell = partly_charged(random)
         instrument = Keithley2400(cell, self.elapsed_s, seed=random.getrandbits(32), serial=place)
-        mood = Moody(instrument)
+        mood = Moody(instrument, self.random(f"{place} ignores"))
         wire = Wire(place, Line(mood, self.seed), self.random(place), self.judge.exchanged)
         terminals: Any = instrument.smu.terminals
         self.cells[name], self.moods[name] = cell, mood
         self.wires.by_port[PORTS[place]] = wire
         self.judge.seats[place] = Seat(
-            name, instrument.smu, wire, true_voltage(terminals, cell), self.sample_every_s[name]
-        )
-
-    def _config(self, data: Path) -> Config:
-        limits = Limits(voltage_V=CELL_V, current_A=MOST_A, step_charge_Ah=20e-3)
-        warm = limits.model_copy(update={"temperature_degC": (10.0, 60.0)})
-        who = Acceptance(who="K. Abe", when="2026-11-22")
-        smu, oven = "keithley-2400", "eurotherm"
-        drivers = {"smu1": smu, "smu2": smu, "oven1": oven}
-        return Config(
-            station=StationSettings(name="sim", data_dir=data),
-            http=HttpSettings(enabled=False),
-            mqtt=MqttSettings(url=("mqtt://broker:1883",)),
-            instruments={
-                name: InstrumentSettings(driver=driver, address=f"TCPIP0::127.0.0.1::{PORTS[name]}::SOCKET")
-                for name, driver in drivers.items()
-            },
-            channels={
-                "c1": ChannelSettings(
-                    instrument="smu1", sample_every_s=self.sample_every_s["c1"], limits=warm, temperature="oven1",
-                    accept_class_b=who,
-                ),
-                "c2": ChannelSettings(
-                    instrument="smu2", sample_every_s=self.sample_every_s["c2"], limits=limits,
-                    temperature="unmonitored", accept_class_b=who,
-                ),
-            },
+            name, instrument.smu, wire, true_voltage(terminals, cell), self.sample_every_s[name],
+            hindered=lambda: self.service.helpless,
         )  # fmt: skip
 
     def _station_changed(self, station: Station | None) -> None:
@@ -194,11 +160,9 @@ class World:
         if station is None:
             self.disk.close_all()
             self.locks.release_all()
-            self.judge.leases = type(self.judge.leases)()
+            self.judge.died()
         for seat in self.judge.seats.values():
-            slot = None if station is None else station._slots[seat.channel]
-            seat.live = None if slot is None else slot.status
-            seat.energised = None if slot is None else slot._energised
+            seat.slot = None if station is None else station._slots[seat.channel]
         if station is not None:
             for status in station.channels():
                 self.judge.told(status)
@@ -242,8 +206,8 @@ class World:
         await real_sleep(duration_s)
         self.rates.clear()
         self.say("world", "healed")
-        self.heal()
-        await self._progress()
+        await Healing(self).progress()
+        self.judge.abuses()
 
     async def _striking(self, name: str) -> None:
         random, an_hour = self.random(name), self.rates[name]
@@ -266,62 +230,16 @@ class World:
 
     def _count(self) -> None:
         """(h): nothing grows without bound."""
-        self.judge.count("tasks", living_tasks(self.loop), MOST_TASKS)
-        station, publisher = self.service.station, self.service.publisher
-        if station is None or publisher is None:
-            return
-        for slot in station._slots.values():
-            if slot._current is not None:
-                self.judge.count("rows that wait for the disk", slot._current.writer.pending().rows, MOST_WAITING)
-        self.judge.count("messages on their way", publisher.in_flight(), MOST_IN_FLIGHT)
-
-    def heal(self) -> None:
-        for heal in self._healing:
-            heal()
+        count = self.judge.count
+        count("tasks", living_tasks(self.loop), MOST_TASKS)
+        for seat in self.judge.seats.values():
+            if seat.runner is not None:
+                writer = seat.slot._current.writer
+                count("rows that wait for the disk", writer.pending().rows, MOST_WAITING)
+                count("durable rows kept in memory", writer._files._kept_rows, MOST_KEPT)
+                count("requests that wait for a run", len(seat.runner._inbox._waiting), MOST_MAIL)
         for wire in self.wires.by_port.values():
-            wire.line.clear_faults()
-        for mood in self.moods.values():
-            mood.ignore = mood.sentinel = 0
-        for seat in self.judge.seats.values():
-            self._mend_cell(seat)
-
-    def _mend_cell(self, seat: Seat) -> None:
-        """A cell that a short has emptied would rightly be refused; a person puts it right."""
-        cell = self.cells[seat.channel]
-        seat.smu.catch_up()
-        if not (seat.smu.settings.output or HEALTHY_V[0] < cell.voltage(0.0) < HEALTHY_V[1]):
-            cell.restore((0.5 * NmcCell().capacity_C, 0.0))
-
-    async def _progress(self) -> None:
-        """Phase 2: with everything healed, each channel comes to a true word, runs again, and all that is durable goes out."""
-        self.people.gone = True
-        half_s = HEALED_S / 2
-        await real_sleep(half_s)
-        for seat in self.judge.seats.values():
-            await self._set_going(seat)
-        await real_sleep(half_s)
-        for seat in self.judge.seats.values():
-            self._judge_healed(seat)
-        publisher = self.service.publisher
-        waiting = {} if publisher is None else publisher.status().rows_waiting
-        if publisher is None or sum(waiting.values()) > MOST_IN_FLIGHT:
-            self.judge.broke(
-                "liveness", f"{HEALED_S:.0f} s after all was healed these rows are not at the broker: {waiting}"
-            )
-
-    async def _set_going(self, seat: Seat) -> None:
-        if seat.live is None:
-            return
-        state = seat.live().state
-        if state in LATCHED or state is ChannelState.INTERRUPTED:
-            await self.people.act(seat, "acknowledge")
-        if seat.live is not None and seat.live().state not in RUNS:
-            await self.people.act(seat, "begin")
-
-    def _judge_healed(self, seat: Seat) -> None:
-        status = None if seat.live is None else seat.live()
-        if status is None or status.state not in CALM or status.energised is None:
-            said = "no station" if status is None else f"{status.state}, energised={status.energised}: {status.reason}"
-            self.judge.broke("liveness", f"{HEALED_S:.0f} s after all was healed {seat.channel} is still {said}")
-        elif bool(status.energised) != bool(seat.smu.settings.output):
-            self.judge.broke("d", f"{seat.channel} says energised={status.energised}")
+            count("answers on their way", 0 if wire.owner is None else len(wire.owner.waiting), MOST_ANSWERS)
+        if self.service.publisher is not None:
+            count("messages on their way", self.service.publisher.in_flight(), MOST_IN_FLIGHT)
+            count("channels in the mailbox", len(self.service.publisher._mailbox._channels), len(self.judge.seats))
