@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from statistics import median
 
 from cycler_ctl.errors import DeviceFault, RefusedError
-from cycler_ctl.fittings import SETTLE_S, Fittings, fresh, narrowed
+from cycler_ctl.fittings import SETTLE_S, Fittings, fresh, rest_of
 from cycler_ctl.guard import Ceilings, GuardState, Severity, Trip
 from cycler_ctl.losses import TOLERANT, TOLERATED
-from cycler_ctl.output import Output
+from cycler_ctl.output import Output, said
 from protocols.charge import throughput_Ah
-from protocols.model import Program, Rest, RestStep, Setpoint, TimedStep, Window
+from protocols.events import Faulted, Tripped
+from protocols.model import Program, RestStep, Setpoint, TimedStep, Window
 from protocols.planning.forecast import leaves
 from protocols.running.place import step_at
 from protocols.running.state import State
@@ -122,8 +122,7 @@ async def at_rest(
     Raises what ``Output.apply`` and ``Channel.read`` do, DeviceFault for a connection that is none, and RefusedError for
     a cell that is not as it must be, or a stop meanwhile. Whatever comes of it: nothing but 0 A was set.
     """
-    rest = narrowed(Rest((-inf, inf)), fit.limits_V, fit.hold_limit_A)
-    guarded, seen = await _looks(fit, output, rest, stopping)
+    guarded, seen = await _looks(fit, output, rest_of(fit), stopping)
     if (open_lead := floating(seen)) is not None:
         raise DeviceFault(open_lead)
     found_V = median(seen)
@@ -168,6 +167,12 @@ async def _looks(
 
 def _refusal(trip: Trip) -> RefusedError | DeviceFault:
     return RefusedError(trip.reason) if trip.severity is Severity.TRIPPED else DeviceFault(trip.reason)
+
+
+def not_begun(found: Exception, at_s: float, utc_s: float) -> Tripped | Faulted:
+    """How a run ends whose cell got no current: by its cell, or by its instrument."""
+    ends = Tripped if isinstance(found, RefusedError) else Faulted
+    return ends(at_s, utc_s, f"no current was let through: {said(found)}")
 
 
 def recounted(guarded: GuardState, state: State, ceilings: Ceilings) -> GuardState:

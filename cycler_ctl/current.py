@@ -31,7 +31,7 @@ def status_of(base: ChannelStatus, current: CurrentRun) -> ChannelStatus:
     state = ChannelState.PAUSED if paused else base.state
     reason = current.runner.held_back if paused else base.reason
     status = replace(base, state=state, reason=reason, step=now.step_id, what=now.word, cycle=now.cycle)
-    return with_setpoint(status, now.word, current.runner.setpoint)
+    return with_setpoint(status, now.word, current.runner.output.setpoint)
 
 
 def steps_of(current: CurrentRun) -> tuple[int, int]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from math import isfinite
+from dataclasses import dataclass, field, replace
+from math import inf, isfinite
 from typing import Protocol
 
 from cycler_ctl.clock import Clock
@@ -15,6 +15,7 @@ from cycler_ctl.instrument import Channel, Instrument, Measurement
 from cycler_ctl.lease import Lease
 from cycler_ctl.register import SafeOffEntry
 from cycler_ctl.store.writer import Pending
+from cycler_ctl.switches import Switches
 from protocols.model import ConstantCurrent, ConstantVoltage, Rest, Setpoint, Window
 from protocols.record import CycleSummary, EventRecord, Outcome, Row, StepSummary
 
@@ -64,6 +65,8 @@ class Fittings:
     """Called when the state a person sees has changed."""
     started_by: str = ""
     """Who asked for the run, for its record."""
+    switches: Switches = field(default_factory=Switches)
+    """The channel's, over all its runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,11 @@ def fresh(temperature: Measurement | None, now_s: float) -> float | None:
     if temperature is None or not (now_s - temperature.at_s <= STALE_TEMPERATURE_S) or not isfinite(temperature.value):
         return None
     return temperature.value
+
+
+def rest_of(fit: Fittings) -> Setpoint:
+    """0 A, wherever within the channel's limits the cell is."""
+    return narrowed(Rest((-inf, inf)), fit.limits_V, fit.hold_limit_A)
 
 
 def narrowed(setpoint: Setpoint, limits_V: Window, hold_limit_A: float) -> Setpoint:

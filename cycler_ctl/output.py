@@ -58,6 +58,11 @@ class Output:
         self.may_do: tuple[Setpoint, ...] = ()
         """What the instrument may be doing: a setting that was not confirmed leaves two or more; none when it is off."""
 
+    @property
+    def setpoint(self) -> Setpoint | None:
+        """What the instrument was told and has accepted; None while it is off."""
+        return None if self.off_confirmed else self.applied
+
     def renew(self) -> None:
         """Work was done. Never after off: a lease without an output would lapse and take the whole station down."""
         if not self.off_confirmed:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 
 from cycler_ctl.fittings import SETTLE_S
+from protocols.model import Program
+from protocols.running.approach import remembered, until_met_s
+from protocols.running.state import Seen, State
 
 
 class Pace:
@@ -42,3 +45,16 @@ class Pace:
     def sooner(self, at_s: float) -> None:
         """A reading between two of the grid; the grid stays."""
         self.due_s = min(self.due_s, at_s)
+
+
+class Ahead:
+    """When the next condition may be met, so that how far it is overshot is the instrument's speed."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._seen: tuple[Seen, ...] = ()
+
+    def soon_s(self, before: State, after: State) -> float:
+        """Seconds after the newest reading; infinite: nothing is in sight."""
+        self._seen = remembered(self._seen, before, after)
+        return until_met_s(self._program, after, self._seen)

@@ -8,16 +8,18 @@ from __future__ import annotations
 import asyncio
 
 from cycler_ctl.awake import Awake
-from cycler_ctl.cellcheck import AtRest, LastSeen, at_rest, last_seen, recounted
+from cycler_ctl.beyond import WAITS, beyond, is_ending, no_current
+from cycler_ctl.cellcheck import AtRest, LastSeen, at_rest, last_seen, not_begun, recounted
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import InstrumentError, NotAsLeft, RefusedError, StoreError
-from cycler_ctl.fittings import End, Fittings, ceilings_of, narrowed
+from cycler_ctl.fittings import End, Fittings, ceilings_of, narrowed, rest_of
 from cycler_ctl.going_on import Remains
 from cycler_ctl.inbox import Inbox, Request, event_of
-from cycler_ctl.losses import TOLERANT, Losses, Switches
+from cycler_ctl.instrument import Reading
+from cycler_ctl.losses import Losses
 from cycler_ctl.noticing import Notices
 from cycler_ctl.output import Output, said
-from cycler_ctl.pacing import Pace
+from cycler_ctl.pacing import Ahead, Pace
 from cycler_ctl.recording import hand_over, tell, unrecorded
 from cycler_ctl.to_its_end import to_its_end
 from cycler_ctl.watched import Watched
@@ -31,14 +33,13 @@ from protocols.events import (
     Paused,
     RecordRow,
     Resumed,
+    Sampled,
     Started,
-    Tripped,
     TurnOff,
 )
-from protocols.model import Program, Setpoint
+from protocols.model import ConstantCurrent, Program, Setpoint
 from protocols.record import JSON, EventKind, EventRecord
-from protocols.running.approach import remembered, until_met_s
-from protocols.running.state import Phase, Seen, State
+from protocols.running.state import Phase, State
 from protocols.running.view import progress
 
 BEFORE = "the cell at rest, before any current"
@@ -55,16 +56,15 @@ class Runner:
         self._start_s = 0.0
         self._pace = Pace(fittings.sample_every_s)
         self._losses = Losses(fittings, self._missed)
-        self._switches = Switches()
-        self._seen: tuple[Seen, ...] = ()
+        self._ahead, self._fastest_s = Ahead(program), fittings.channel.ratings.fastest_sample_s
         self._watched = Watched(fittings)
-        self._end: Finish | None = None
+        self.end: Finish | None = None
         self.output = Output(fittings)
         self._notices = Notices(fittings)
         self._awake = Awake()
         self._inbox = Inbox()
         self._arming = False
-        self._resuming = False
+        self._wanted: ConstantCurrent | None = None
         self._unwatched: LastSeen | None = None
         self.held_back = ""
         """Why the last pause nobody asked for was made."""
@@ -79,15 +79,6 @@ class Runner:
     @property
     def energised(self) -> bool:
         return not self.output.off_confirmed
-
-    @property
-    def setpoint(self) -> Setpoint | None:
-        """What the instrument was told and has accepted; None while it is off."""
-        return None if self.output.off_confirmed else self.output.applied
-
-    @property
-    def end(self) -> Finish | None:
-        return self._end
 
     def ask(self, action: str, by: str) -> asyncio.Future[None]:
         """Hand in a request; it is carried out before the next sample. Done when it was, or when the run is over."""
@@ -116,7 +107,7 @@ class Runner:
         if refusal is not None:
             self.tell(EventKind.NOTE, text=f"not gone on with: {refusal}")
             return End(None, refusal, self.output.off_confirmed)
-        while self._end is None:
+        while self.end is None:
             if self._inbox:
                 await self._carry_out(self._inbox.take())
                 continue
@@ -129,7 +120,7 @@ class Runner:
                 await self._hold_back(f"this computer slept for {slept_s:.0f} s", unwatched=True)
             elif self.fit.clock.now() >= self._pace.due_s:
                 await self._sample()
-        return End(self._end.outcome, self._end.reason, self.output.off_confirmed)
+        return End(self.end.outcome, self.end.reason, self.output.off_confirmed)
 
     async def _start(self) -> None:
         """The run's clock starts when the cell was looked at; a cell that is refused ends the run."""
@@ -145,8 +136,7 @@ class Runner:
             await self._turn_off()
             await self._carry_out(self._inbox.take())
         else:
-            ends = Tripped if isinstance(found, RefusedError) else Faulted
-            await self._handle(ends(*self._moment(), f"no current was let through: {said(found)}"))
+            await self._handle(not_begun(found, *self._moment()))
 
     async def _go_on(self, remains: Remains) -> str | None:
         """Where the run was, on its own clock; why not, with the output off, where the cell is not as it must be."""
@@ -155,7 +145,7 @@ class Runner:
         await self._handle(Interrupted(*self._moment()))
         untold_s = max(0.0, self.fit.clock.utc() - remains.told_utc_s)
         self.tell(EventKind.GAP, reason="nobody went on with the interrupted run", gap_s=untold_s)
-        if self._end is not None:
+        if self.end is not None:
             return None  # off could not be confirmed
         by, now = self.fit.started_by, progress(self._program, self._state)
         found = await self._look(last_seen(self._program, self._state))
@@ -183,7 +173,7 @@ class Runner:
     async def _look(self, last: LastSeen | None = None) -> AtRest | Exception:
         """The one way to go on: at 0 A. The caller turns off what must not stay on, once: a second try is a late alarm."""
         try:
-            self._switches.on(self.fit.clock.now())
+            self.fit.switches.on(self.fit.clock.now())
             async with self.fit.contact.patience():
                 run = self._program, self._state
                 return await at_rest(self.fit, self.output, *run, self._inbox.is_stopping, last=last)
@@ -217,35 +207,36 @@ class Runner:
         await self._handle(Paused(*self._moment(), f"the service: {why}"))
 
     async def _read_once(self) -> None:
-        try:
-            async with self.fit.contact.patience():
-                reading = await self.fit.channel.read()
-        except TOLERANT as error:
+        reading = await self._losses.read(self.output.setpoint, self._watched.overdue)
+        if not isinstance(reading, Reading):
             self._pace.missed(self.fit.clock.now())
-            why = await self._losses.in_step_again(error, self.setpoint, self._watched.overdue)
-            if why is not None:
-                await self._handle(Faulted(*self._moment(), why))
+            if reading is not None:
+                await self._handle(Faulted(*self._moment(), reading))
             return
-        except NotAsLeft:
-            raise
-        except InstrumentError as error:
-            await self._handle(Faulted(*self._moment(), str(error)))
-            return
-        self._losses.came()
         self._pace.read(reading.at_s, self.fit.clock.now())
         before = self._state
-        if (event := self._watched.judged(reading, reading.at_s - self._start_s)) is not None:
+        event, wanted = self._watched.judged(reading, reading.at_s - self._start_s), self._wanted
+        if isinstance(event, Sampled) and wanted is not None:
+            await self._read_at_rest(wanted, event)
+        elif event is not None:
             await self._handle(event)
-        for kind, data in self._notices.of(before, self._state, reading, self.setpoint):
+        for kind, data in self._notices.of(before, self._state, reading, self.output.setpoint):
             self.tell(kind, **data)
-        self._look_ahead(before, reading.at_s)
+        self._pace.sooner(reading.at_s + max(self._ahead.soon_s(before, self._state), self._fastest_s))
         self.output.renew()
 
-    def _look_ahead(self, before: State, read_at_s: float) -> None:
-        """The next reading where a condition may be met, so that how far it is overshot is the instrument's speed."""
-        self._seen = remembered(self._seen, before, self._state)
-        soon_s = until_met_s(self._program, self._state, self._seen)
-        self._pace.sooner(read_at_s + max(soon_s, self.fit.channel.ratings.fastest_sample_s))
+    async def _read_at_rest(self, wanted: ConstantCurrent, sample: Sampled) -> None:
+        """The cell was beyond this current's window. Back within it, the step begins as if it had been so at once."""
+        back = not beyond(wanted, sample.voltage_V)
+        begun = self._state.step is not None and not self._state.step.fresh
+        if begun or not back:
+            await self._handle(sample)
+        if self._wanted is not wanted:
+            return  # that reading was enough for the step
+        if back:
+            await self._apply(wanted, goes_on=True)
+        elif not is_ending(self._program, self._state):
+            await self._handle(Faulted(*self._moment(), no_current(wanted, sample.voltage_V)))
 
     def _missed(self, error: InstrumentError) -> None:
         for kind, data in self._notices.lost(self._state, error):
@@ -256,8 +247,8 @@ class Runner:
         return self.fit.clock.now() - self._start_s, self.fit.clock.utc()
 
     async def _handle(self, event: Event) -> None:
-        self._resuming = isinstance(event, Resumed)
-        self.held_back = "" if self._resuming else self.held_back
+        resuming = isinstance(event, Resumed)
+        self.held_back = "" if resuming else self.held_back
         self._state, actions = engine.advance(self._program, self._state, event)
         if actions and isinstance(actions[0], TurnOff):
             await self._turn_off()
@@ -266,18 +257,22 @@ class Runner:
             self.fit.changed()
         for action in actions:
             if isinstance(action, Apply):
-                await self._apply(action.setpoint)
+                await self._apply(action.setpoint, goes_on=resuming)
             elif isinstance(action, Finish):
-                self._end = action
-        if isinstance(next(iter(actions), None), TurnOff) and not self.output.off_confirmed and self._end is None:
+                self.end = action
+        if isinstance(next(iter(actions), None), TurnOff) and not self.output.off_confirmed and self.end is None:
             await self._handle(Faulted(*self._moment(), "off was not confirmed"))  # the engine would go on
         if self._state.phase is Phase.RUNNING and (why := unrecorded(self.fit.recorder)) is not None:
             await self._hold_back(why)
 
-    async def _apply(self, setpoint: Setpoint) -> None:
-        now = progress(self._program, self._state)
+    async def _apply(self, setpoint: Setpoint, *, goes_on: bool) -> None:
+        """``goes_on``: within a step that has begun. A current whose window the cell is beyond waits, at 0 A."""
+        now, self._wanted = progress(self._program, self._state), None
         try:
             allowed = narrowed(setpoint, self.fit.limits_V, self.fit.hold_limit_A)
+            if isinstance(allowed, ConstantCurrent) and beyond(allowed, self._watched.voltage_V):
+                self.tell(EventKind.NOTE, text=WAITS, voltage_V=self._watched.voltage_V)
+                self._wanted, allowed = allowed, rest_of(self.fit)
             ceilings = ceilings_of(self.fit, now.path)
             async with self.fit.contact.patience():
                 opened_s = await self.output.apply(allowed)
@@ -285,15 +280,16 @@ class Runner:
             await self._handle(Faulted(*self._moment(), f"the setpoint was not accepted: {said(error)}"))
             return
         if opened_s is not None and not self._arming:
-            for kind, data in self._switches.reclosed(self.fit.clock.now(), opened_s):
+            for kind, data in self.fit.switches.reclosed(self.fit.clock.now(), opened_s):
                 self.tell(kind, **data)
-        self._watched.begins(allowed, now.step_id, ceilings, resuming=self._resuming)
+        self._watched.begins(allowed, now.step_id, ceilings, resuming=goes_on)
         self._pace.settle(self.fit.clock.now())
 
     async def _turn_off(self) -> None:
         why = await self.output.turn_off()
         if why is not None:
             self.tell(EventKind.FAULT, reason=f"off was not confirmed: {why}")
+        self._wanted = None
         self._watched.turned_off()
         self.fit.changed()
 

@@ -19,6 +19,11 @@ class Watched:
         self._step_id = ""
         self.state: GuardState | None = None
 
+    @property
+    def voltage_V(self) -> float | None:
+        """As it was read last; None: nothing was yet."""
+        return None if self.state is None or self.state.last is None else self.state.last.voltage_V
+
     def judged(self, reading: Reading, at_s: float) -> Sampled | Tripped | Faulted | None:
         """What the guard makes of a reading: only what it passes becomes a sample, and what it doubts is dropped."""
         temperature, now_s, utc_s = self._fit.temperature(), self._fit.clock.now(), self._fit.clock.utc()

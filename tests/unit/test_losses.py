@@ -9,8 +9,9 @@ import pytest
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.fittings import fresh
 from cycler_ctl.instrument import Measurement
-from cycler_ctl.losses import SWITCHES, Switches, too_many
+from cycler_ctl.losses import too_many
 from cycler_ctl.noticing import RAW_BYTES, escaped
+from cycler_ctl.switches import SWITCHES, Switches
 from protocols.record import EventKind
 
 
