@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 
 import pytest
@@ -347,15 +346,3 @@ def test_reasons_are_sentences_with_numbers_and_units() -> None:
     much = Guard(LIMITS).check(begun(ceilings=Ceilings(charge_Ah=1e-7)), at(2.0, 0.6, -0.4e-3), WARM, 2.0)[1]
     assert much is not None
     assert much.reason.startswith("the step may have passed 0.00022222 mAh (counted on the safe side), more than its")
-
-
-def test_one_check_is_far_cheaper_than_the_query_before_it() -> None:
-    """The goal is 5 µs; the bound here is loose because the machine is shared. The benchmark has the figure."""
-    guard, state, best_s = Guard(LIMITS), begun(), math.inf
-    for _ in range(5):
-        started = time.perf_counter()
-        for _ in range(2000):
-            guard.check(state, GOOD, WARM, 1.0)
-        best_s = min(best_s, (time.perf_counter() - started) / 2000)
-    assert best_s < 25e-6
-    print(f"guard check {best_s * 1e6:.2f} µs")  # noqa: T201
