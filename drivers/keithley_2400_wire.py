@@ -19,6 +19,7 @@ from drivers.scpi import Setting
 OFF = b":OUTP OFF;:OUTP:SMOD HIMP"
 OFF_STATE = (":OUTP", ":OUTP:SMOD")
 OFF_LEFT = ["0", "HIMP"]
+PLAIN_REGISTERS = ":FORM:SREG ASC"
 READY_S = 0.05  # two commands of 7 ms and a relay's 15 ms (SPEC-2400, p. 13-9), with room
 TRIES = 3
 TOGETHER = 3  # settings told and asked for in one message, which must fit an input queue of 256 bytes
@@ -32,14 +33,16 @@ NOTHING_CAME = (
 async def switch_off(link: Link) -> None:
     """Return when the output was read back off and high-impedance; DeviceFault after three tries.
 
-    OFF goes ahead of all that waits and whether or not the link is in step; only then is it asked for.
+    OFF goes ahead of all that waits and whether or not the link is in step; only then is it asked for, with the
+    proof that the answer is this question's. Somebody may have left the instrument telling registers in
+    binary (:FORMat:SREGister, section 18).
     """
     problem = ""
-    for _ in range(TRIES):
+    for nonce in islice(scpi.nonces(), TRIES):
         try:
             await link.write(OFF)
             await real_sleep(READY_S)
-            state = await scpi.ask_all(link, OFF_STATE)
+            state = await scpi.ask_in_step(link, OFF_STATE, nonce, (PLAIN_REGISTERS,))
             if state == OFF_LEFT:
                 return
             problem = f"it answers :OUTP {state[0]}, :OUTP:SMOD {state[1]}"

@@ -37,6 +37,15 @@ class Selector:
         asked = ";".join(f"{header}?" for header in headers)
         return asked if self.is_only else f":INST:NSEL {self.number};:INST:NSEL?;{asked}"
 
+    async def ask_in_step(self, headers: Iterable[str], nonce: int) -> list[str]:
+        """As ``ask_all``, with the proof that no answer of an earlier question is taken for this one's."""
+        headers = ("*ESE", *headers)
+        query = f"*ESE {nonce};{self.query(headers)}"
+        echo, *answers = self._parted(query, await self.ask(query), len(headers))
+        if echo != str(nonce):
+            raise BadReply(query, echo.encode(), "the answer to another question")
+        return answers
+
     async def ask(self, query: str) -> str:
         """The answer without the selection it began with; BadReply when that is of another output."""
         async with self.turn:
@@ -52,9 +61,13 @@ class Selector:
         """Several one-item questions in one message."""
         headers = tuple(headers)
         query = self.query(headers)
-        answers = [part.strip() for part in (await self.ask(query)).split(";")]
-        if len(answers) != len(headers):
-            raise BadReply(query, ";".join(answers).encode(), f"{len(answers)} answers to {len(headers)} questions")
+        return self._parted(query, await self.ask(query), len(headers))
+
+    @staticmethod
+    def _parted(query: str, answer: str, questions: int) -> list[str]:
+        answers = [part.strip() for part in answer.split(";")]
+        if len(answers) != questions:
+            raise BadReply(query, answer.encode(), f"{len(answers)} answers to {questions} questions")
         return answers
 
     async def tell(self, commands: Iterable[str]) -> None:
@@ -73,12 +86,12 @@ async def switch_off(output: Selector) -> None:
     A lost or unreadable answer is no reason for that: the other output has a cell and a run of its own.
     """
     problem, stays_on = "", False
-    for _ in range(TRIES):
+    for nonce in islice(scpi.nonces(), TRIES):
         try:
             if stays_on:
                 await output.link.write(ALL_OFF)
             await output.tell([OFF])
-            state = await output.ask_all([":OUTP", ":OUTP"])
+            state = await output.ask_in_step([":OUTP", ":OUTP"], nonce)
             if state == ["0", "0"]:
                 return
             problem, stays_on = f"it answers :OUTP {state[0]}", state == ["1", "1"]

@@ -94,9 +94,9 @@ async def identity_in_step(link: Link, nonce: int) -> str:
     return identity.strip()
 
 
-async def ask_in_step(link: Link, headers: Iterable[str], nonce: int) -> list[str]:
+async def ask_in_step(link: Link, headers: Iterable[str], nonce: int, told: Iterable[str] = ()) -> list[str]:
     """As ``ask_all``, with the proof of ``identity_in_step``: an answer that comes late answers something else."""
-    echo, *answers = await ask_all(link, ("*ESE", *headers), (f"*ESE {nonce}",))
+    echo, *answers = await ask_all(link, ("*ESE", *headers), (*told, f"*ESE {nonce}"))
     if echo.removeprefix("*ESE ").removeprefix("+") != str(nonce):  # some add the command's name, or the sign
         raise BadReply("*ESE?", echo.encode(), "the answer to another question")
     return answers

@@ -143,6 +143,7 @@ def _function_commands() -> Iterable[tuple[str, Command]]:
     yield kept("[:SENSe[1]]:AVERage:COUNt", "10", whole(1, 100))
     yield kept("[:SENSe[1]]:AVERage:TCONtrol", "REP", named("REPeat", "MOVing"))
     yield ":FORMat:ELEMents[:SENSe[1]]", Command(do.set_elements, answer(do.elements).query)
+    yield kept(":FORMat:SREGister", "ASC", named("ASCii", "HEXadecimal", "OCTal", "BINary"))
     yield ":FORMat[:DATA]", setting(do.set_format, lambda _: "ASC")
 
 
@@ -215,7 +216,7 @@ def _common_commands() -> Iterable[tuple[str, Command]]:
     yield "*OPT", answer(lambda _: "0")
     yield "*ESR", answer(do.event_status)
     yield "*STB", answer(lambda smu: "4" if len(smu.errors) else "0")
-    yield kept("*ESE", "0", whole(0, 255))
+    yield "*ESE", Command(kept("*ESE", "0", whole(0, 255))[1].set, answer(do.event_enable).query)
     yield kept("*SRE", "0", whole(0, 255))
 
 

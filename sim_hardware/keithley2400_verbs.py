@@ -16,7 +16,16 @@ from sim_hardware.keithley2400_settings import (
     compliance,
 )
 from sim_hardware.keithley2400_smu import Smu
-from sim_hardware.scpi import MISSING_PARAMETER, PARAMETER_NOT_ALLOWED, ScpiError, choice, flag, number, quoted
+from sim_hardware.scpi import (
+    MISSING_PARAMETER,
+    PARAMETER_NOT_ALLOWED,
+    ScpiError,
+    choice,
+    flag,
+    number,
+    quoted,
+    register,
+)
 
 Step = Callable[[Smu, tuple[str, ...]], str | None]
 
@@ -190,6 +199,11 @@ def set_elements(smu: Smu, arguments: tuple[str, ...]) -> None:
 
 def elements(smu: Smu) -> str:
     return ",".join(name for name in ELEMENTS if name in smu.settings.elements)
+
+
+def event_enable(smu: Smu) -> str:
+    plain = smu.settings.plain
+    return register(int(plain.get("*ESE", "0")), plain.get(":FORMat:SREGister", "ASC"))
 
 
 def set_format(_smu: Smu, text: str) -> None:

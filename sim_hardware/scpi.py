@@ -192,3 +192,16 @@ class ErrorQueue:
     def spell(self, code: int) -> str:
         sign = "+" if code > 0 else ""
         return f'{sign}{code},"{self._texts.get(code, "Unknown error")}"'
+
+
+def register(value: int, told_as: str) -> str:
+    """As :FORMat:SREGister says: ASC, HEX, OCT or BIN."""
+    match told_as:
+        case "HEX":
+            return f"#H{value:X}"
+        case "OCT":
+            return f"#Q{value:o}"
+        case "BIN":
+            return f"#B{value:b}"
+        case _:
+            return str(value)

@@ -49,7 +49,7 @@ class Box:
 BOXES = {
     "2602B": Box("keithley-2602b", "keithley-2600", ("a", "b"), b"print(n, smua.source.output, smua.source.offmode"),
     "B2902A": Box("keysight-b2902a", "keysight-b2900", ("1", "2"), b":OUTP1?;:OUTP1:OFF:MODE?", "channels"),
-    "NGM202": Box("rs-ngm202", "rs-ngu", ("1", "2"), b":INST:NSEL 1;:INST:NSEL?;:OUTP?;:OUTP?", "outputs"),
+    "NGM202": Box("rs-ngm202", "rs-ngu", ("1", "2"), b":INST:NSEL 1;:INST:NSEL?;*ESE?;:OUTP?;:OUTP?", "outputs"),
 }
 EVERY_BOX = pytest.mark.parametrize("name", BOXES)
 DRIVER_TRIES = 3

@@ -62,6 +62,7 @@ class Struck(Line):
         self.struck: list[tuple[int, str]] = []
         self.draw: Draw = nothing
         self.change: Callable[[bytes], bytes] | None = None
+        self.instead: Callable[[bytes], bytes] = bytes
         self._bench = bench
         self._draws = Random(seed)
         self._patience_s = patience_s
@@ -101,8 +102,10 @@ class Struck(Line):
             self.inject(LineFault(kind, 1, b"", self._draws.uniform(0.02, 2.5 * self._patience_s)))
 
     def receive(self, data: bytes) -> bytes:
-        """``change`` is made to the next reading's reply, and then no more."""
+        """``change`` is made to the next reading's reply, and then no more; ``instead`` to each reply of any kind."""
         reply = super().receive(data)
+        if reply:
+            reply = self.instead(reply)
         if self.change is None or self._bench.question not in data or not reply:
             return reply
         change, self.change = self.change, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import islice
+from itertools import count, islice
 
 import pytest
 
@@ -11,12 +11,11 @@ from cycler_ctl.errors import BadReply, DeviceFault, LinkTimeout
 from cycler_ctl.instrument import ConstantCurrent, Flag
 from cycler_ctl.testing.transcript import CLEAR, transcript
 from drivers import scpi
-from drivers.keithley_2400_wire import OFF, safe_off, switch_off
 from drivers.keithley_2400_ratings import SPECS
 from drivers.keithley_2400_settings import Drive, drive_for, parse_identity, parse_reading
+from drivers.keithley_2400_wire import OFF, safe_off, switch_off
 from drivers.scpi import Setting
 
-STATE = b":OUTP?;:OUTP:SMOD?"
 V_DRIVE = Drive("VOLT", 20.0, 1e-3, 4.2, 2e-4)
 
 
@@ -57,17 +56,33 @@ async def test_bytes_outside_ascii_are_a_bad_reply() -> None:
         await scpi.ask(link, "A?")
 
 
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The numbers of the questions: 16, 17 and on."""
+    monkeypatch.setattr(scpi, "nonces", lambda: count(16))
+
+
+def state(number: int) -> bytes:
+    return b":FORM:SREG ASC;*ESE %d;*ESE?;:OUTP?;:OUTP:SMOD?" % number
+
+
+@pytest.mark.usefixtures("counted")
 async def test_off_is_said_only_when_read_back() -> None:
-    with transcript((OFF, None), (STATE, b"0;HIMP")) as link:
+    with transcript((OFF, None), (state(16), b"16;0;HIMP")) as link:
         await switch_off(link)
-    tries = [b"1;HIMP", None, b"0;NORM"]
-    refused = [pair for answer in tries for pair in ((OFF, None), (STATE, answer), (CLEAR, None))]
+    tries = enumerate([b"16;1;HIMP", None, b"17;0;HIMP"], start=16)  # the last answers the question before
+    refused = [pair for at, answer in tries for pair in ((OFF, None), (state(at), answer), (CLEAR, None))]
+    with transcript(*refused) as link, pytest.raises(DeviceFault, match="another question"):
+        await switch_off(link)
+    tries = enumerate([b"16;1;HIMP", None, b"18;0;NORM"], start=16)
+    refused = [pair for at, answer in tries for pair in ((OFF, None), (state(at), answer), (CLEAR, None))]
     with transcript(*refused) as link, pytest.raises(DeviceFault, match="answers :OUTP 0, :OUTP:SMOD NORM"):
         await switch_off(link)
 
 
+@pytest.mark.usefixtures("counted")
 async def test_safe_off_speaks_off_first_then_clears_then_makes_sure() -> None:
-    with transcript((OFF, None), (CLEAR, None), (OFF, None), (STATE, b"0;HIMP")) as link:
+    with transcript((OFF, None), (CLEAR, None), (OFF, None), (state(16), b"16;0;HIMP")) as link:
         await safe_off(link)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count
 from random import Random
 
 import pytest
-from benches import BENCHES, PTY, TCP, Wire
+from benches import BENCHES, PTY, SOURCES, TCP, Wire
 from benches import WIRES as TABLE_WIRES
 from benches import Bench as AnyBench
 from wire_faults import Case, Life
@@ -19,6 +20,7 @@ from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import InstrumentError, LinkTimeout
 from cycler_ctl.instrument import ConstantCurrent, Instrument, Link
 from cycler_ctl.link.opening import open_link
+from drivers import scpi
 from drivers.keithley_2400 import DRIVER, Options
 from sim_hardware.faults import Line, LineFault
 from sim_hardware.keithley2400 import Keithley2400
@@ -183,6 +185,68 @@ async def in_step_again(life: Life, output: str, error: InstrumentError) -> None
             return
     with suppress(InstrumentError):
         await begin(life, output)
+
+
+async def off_is_told_late(life: Life) -> None:
+    """The output stays on, and each question is answered by what was answered when it last went off."""
+    output, heard = life.bench.outputs[0], list[bytes]()
+
+    def noted(reply: bytes) -> bytes:
+        heard.append(reply)
+        return reply
+
+    await life.apply(output, CHARGE)
+    life.line.instead = noted
+    await life.turn_off(output)
+    life.line.instead = bytes
+    await life.apply(output, CHARGE)
+    life.sim.set_fault("welded", value=True)
+    for late in dict.fromkeys(heard):
+        life.line.instead = partial(answered, late)
+        with suppress(InstrumentError):
+            await life.turn_off(output)
+    life.line.instead = bytes
+    life.sim.set_fault("welded", value=False)
+
+
+def answered(late: bytes, _reply: bytes) -> bytes:
+    return late
+
+
+def none_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As drawn, one in 240 is the same by chance."""
+    numbers = count(scpi.LOWEST_NONCE)
+    monkeypatch.setattr(scpi, "nonces", lambda: numbers)
+
+
+@pytest.mark.parametrize("bench", SOURCES, ids=lambda bench: bench.name)
+def test_an_off_is_never_proven_by_the_answer_to_an_earlier_question(
+    bench: AnyBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none_twice(monkeypatch)
+    Case(bench).run(off_is_told_late)
+
+
+@pytest.mark.parametrize("bench", [BENCHES[0]], ids=lambda bench: bench.name)
+def test_an_off_that_any_answer_proves_is_noticed(bench: AnyBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control."""
+
+    async def any_answer(link: Link, headers: Iterable[str], _nonce: int, told: Iterable[str] = ()) -> list[str]:
+        return await scpi.ask_all(link, headers, told)
+
+    monkeypatch.setattr(scpi, "ask_in_step", any_answer)
+    with pytest.raises(AssertionError, match="said to be off"):
+        Case(bench).run(off_is_told_late)
+
+
+@pytest.mark.parametrize("told_as", [b"HEX", b"OCT", b"BIN"])
+def test_an_off_is_believed_of_a_2400_that_was_left_telling_registers_otherwise(told_as: bytes) -> None:
+    async def story(life: Life) -> None:
+        life.sim.receive(b":FORM:SREG " + told_as + b";*ESE 17\n")
+        assert life.sim.receive(b"*ESE?\n").startswith(b"#")
+        await life.turn_off("1")
+
+    Case(BENCHES[0]).run(story)
 
 
 def spoil(b: Bench, random: Random) -> None:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from proofs import proven
 
 from cycler_ctl import safeoff
 from cycler_ctl.clock import SystemClock
@@ -29,7 +30,7 @@ async def instrument(answer: bytes) -> AsyncGenerator[str]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             if b"?" in line:
-                writer.write(answer)
+                writer.write(proven(line, answer) if answer else b"")
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)

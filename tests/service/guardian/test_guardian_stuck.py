@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from guarded import watched
+from proofs import proven
 
 from cycler_ctl.guardian import LOCK_FILE
 from cycler_ctl.register import SafeOffEntry, read_register, write_register
@@ -33,8 +34,8 @@ class StuckRelay(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         for line in data.splitlines():
-            if line == b":OUTP?;:OUTP:SMOD?":
-                self.transport.write(b"0;HIMP\n" if self.mended else b"1;HIMP\n")
+            if line.endswith(b":OUTP?;:OUTP:SMOD?"):
+                self.transport.write(proven(line, b"0;HIMP\n" if self.mended else b"1;HIMP\n"))
 
 
 @asynccontextmanager
