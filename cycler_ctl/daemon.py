@@ -105,11 +105,19 @@ async def run_one(station: Station, foreground: Foreground, ending: asyncio.Even
         asked.cancel()
 
 
+def refuse_other_folder(config: Config, watched: Path) -> None:
+    """station.toml is read anew at each restart; a register that the guardian does not know of would save no cell."""
+    ours = config.station.data_dir
+    if ours != watched:
+        raise ConfigError(f"data_dir was {watched} when the service began and is {ours} now: start the service again")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="cycler_ctl.daemon", description="The station process; started by the guardian."
     )
     parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--data-dir", type=Path, required=True, help="where the guardian looks for the register")
     parser.add_argument("--run", default="")
     parser.add_argument("--protocol", type=Path)
     parser.add_argument("--channel", default="")
@@ -121,6 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
         config = load_config(asked.config)
+        refuse_other_folder(config, asked.data_dir)
         foreground = None
         if asked.protocol is not None:
             overrides = dict(pair.split("=", 1) for pair in asked.set)

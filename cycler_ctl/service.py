@@ -41,9 +41,9 @@ def serve_station(config_path: Path | None) -> int:
 
 def guarded(config: Config, arguments: Sequence[str]) -> int:
     """The guardian with this station under it; one of them per data folder."""
-    # -P: a folder called drivers/ where the service is started must not be imported in place of ours
-    command = [sys.executable, "-P", "-m", "cycler_ctl.daemon", *arguments]
     data_dir = config.station.data_dir
+    # -P: a folder called drivers/ where the service is started must not be imported in place of ours
+    command = [sys.executable, "-P", "-m", "cycler_ctl.daemon", f"--data-dir={data_dir}", *arguments]
     status = run_guardian(command, data_dir=data_dir, entries=entries_of(config), broker=broker_of(config))
     return FAILED if status == USAGE else status  # the guardian's word for "do not start it again"
 

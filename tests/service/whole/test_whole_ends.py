@@ -78,3 +78,17 @@ def test_a_station_that_is_held_back_is_said_to_be_so_until_somebody_says_that_t
     again = lab.command("acknowledge")
     assert again.returncode == 1
     assert "name the channel" in again.stderr
+
+
+async def test_a_station_whose_folder_was_changed_meanwhile_is_not_begun_again(lab: Lab) -> None:
+    """Its register would be where the guardian does not look: killed once more, it would leave an output on for ever."""
+    guardian = await lab.serve()
+    start(lab)
+    await current_flows(lab)
+    station_toml = lab.folder / "station.toml"
+    station_toml.write_text(station_toml.read_text().replace('data_dir = "data"', 'data_dir = "elsewhere"'))
+    os.kill(lab.station_pid(guardian), signal.SIGKILL)
+    await until(lambda: guardian.poll() is not None)
+    assert guardian.returncode == 1
+    assert f"data_dir was {lab.folder / 'data'} when the service began" in lab.log()
+    assert lab.bench.truth()["output_on"] is False
