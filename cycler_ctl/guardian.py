@@ -195,8 +195,8 @@ class Guardian:
         results = await safe_off_all(energised.values(), SystemClock())
         for result in results:
             say(result.message)
-        left = {result.instrument for result in results if not result.confirmed}
-        unconfirmed = {channel: entry for channel, entry in energised.items() if entry.name in left}
+        left = {(result.instrument, result.address) for result in results if not result.confirmed}
+        unconfirmed = {name: entry for name, entry in energised.items() if (entry.name, entry.address) in left}
         await self._cut(unconfirmed)
         if energised or not known:
             with contextlib.suppress(StoreError):  # the longer list on disk only costs one more safe-off

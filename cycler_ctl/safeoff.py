@@ -34,9 +34,9 @@ async def safe_off_all(entries: Iterable[SafeOffEntry], clock: Clock) -> list[Sa
 
     A driver that fails in a way nobody foresaw must not keep the others from being turned off: its error is a result.
     """
-    by_name = {entry.name: entry for entry in entries}
-    found = await asyncio.gather(*(safe_off(entry, clock) for entry in by_name.values()), return_exceptions=True)
-    pairs = zip(by_name.values(), found, strict=True)
+    once = {(entry.name, entry.address): entry for entry in entries}  # one that was moved may be on at either address
+    found = await asyncio.gather(*(safe_off(entry, clock) for entry in once.values()), return_exceptions=True)
+    pairs = zip(once.values(), found, strict=True)
     results = [_unconfirmed(entry, got) if isinstance(got, BaseException) else got for entry, got in pairs]
     return [result for result in results if result is not None]
 

@@ -177,3 +177,17 @@ async def test_a_second_guardian_on_the_same_folder_touches_nothing(smu: Smu, tm
         assert b"serves" in words
         assert await smu.is_on()
         assert await both.stopped() == 0
+
+
+async def test_an_instrument_that_was_moved_is_not_called_off_at_its_old_address(smu: Smu, tmp_path: Path) -> None:
+    """station.toml gives the same name another address, and off at the old one was never confirmed."""
+    old = entry_at("tcp://127.0.0.1:9")
+    write_register(tmp_path, {"a0": old, "a1": entry_at(smu.address)})
+    async with watched(tmp_path, smu.address) as both:
+        await both.energised()
+        assert await both.stopped() == 4
+    assert read_register(tmp_path) == {"a0": old}
+
+
+def entry_at(address: str) -> SafeOffEntry:
+    return SafeOffEntry("smu1", "keithley-2400", address)
