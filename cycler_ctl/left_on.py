@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from cycler_ctl.contact import Contact
 from cycler_ctl.escalation import alarmed, strike_out, take_up, until_off
 from cycler_ctl.lease import Lease
+from cycler_ctl.register import SafeOffEntry
 from cycler_ctl.slot import Slot
 
 log = logging.getLogger(__name__)
@@ -20,14 +21,28 @@ Tell = Callable[[str, str], Awaitable[None]]
 """Puts a sentence into the record of a run."""
 
 
-async def confirm_left_over(slot: Slot, lease: Lease, tell: Tell) -> None:
-    """The register says this output may still be on: it is so until the instrument was reached, which turns it off."""
+def whose(name: str, entry: SafeOffEntry, slots: Mapping[str, Slot]) -> list[Slot]:
+    """The channels of an entry: all of an instrument where the guardian could not read which of them were on."""
+    if name in slots:
+        return [slots[name]]
+    return [slot for slot in slots.values() if name == slot.settings.instrument == entry.name]
+
+
+def nobodys(name: str, entry: SafeOffEntry) -> str:
+    return (
+        f"channel {name} is no longer in station.toml, and its output ({entry.name} at {entry.address}) may be ON: "
+        "turn it off at the instrument, or put it back and run 'cycler-ctl safe-off'"
+    )
+
+
+async def confirm_left_over(slot: Slot, name: str, lease: Lease, tell: Tell) -> None:
+    """``name`` in the register: its output may still be on until the instrument was reached, which turns it off."""
     before = slot.status()
     case = slot.cannot_deenergise(LEFT_OVER)
     slot.host.hurry()
     async with alarmed(case):
         await slot.host.online()
-    await strike_out(slot.name, lease)
+    await strike_out(name, lease)
     await slot.was_on(before, WAS_LEFT_OVER, tell)
 
 

@@ -18,10 +18,10 @@ async def refuse_blind(slot: Slot, prepared: Prepared, sensing: Sensing) -> None
         await sensing.refuse_blind(slot.settings.temperature)
 
 
-async def prove_it_answers(slot: Slot, turn: asyncio.Lock) -> None:
+async def prove_it_answers(slot: Slot) -> None:
     """A cable pulled since it was last used is a refusal now, and would be the loudest alarm a moment later."""
     try:
-        async with turn, asyncio.timeout(ANSWER_S):
+        async with asyncio.timeout(ANSWER_S):
             await slot.host.connected().resync()
     except (InstrumentError, TimeoutError) as error:
         slot.host.drop()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 
+from cycler_ctl.beginning import Beginning
 from cycler_ctl.clock import Clock
 from cycler_ctl.config import ChannelSettings
 from cycler_ctl.current import CurrentRun, latest_of, status_of, steps_of
@@ -54,7 +55,7 @@ class Slot:
         self._lease = lease
         self._changed = changed
         self._current: CurrentRun | None = None
-        self._beginning = False
+        self.beginning = Beginning(name)
         self._ended = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
         self._base = ChannelStatus(name, settings.instrument, ChannelState.IDLE, "", clock.utc(), None)
@@ -87,24 +88,15 @@ class Slot:
         return None if self._current is None else latest_of(self._current)
 
     @property
+    def active(self) -> bool:
+        return self._base.state in ACTIVE
+
+    @property
     def busy(self) -> bool:
-        return self._beginning or self._base.state in ACTIVE
-
-    @contextmanager
-    def beginning(self) -> Generator[None]:
-        """While entered nobody else can begin a run here."""
-        self._beginning = True
-        try:
-            yield
-        finally:
-            self._beginning = False
-
-    def refuse_if_beginning(self) -> None:
-        if self._beginning:
-            raise RefusedError(f"channel {self.name}: another run is just beginning")
+        return self.beginning.under_way or self.active
 
     def refuse_if_busy(self) -> None:
-        self.refuse_if_beginning()
+        self.beginning.refuse()
         if self._base.state in ACTIVE:
             raise RefusedError(f"channel {self.name} is {self._base.state}: stop it first")
         self.refuse_if_latched()
@@ -183,9 +175,11 @@ class Slot:
         """How the run ended, told to its record; an output that is not off makes any end a fault."""
         try:
             end = await current.runner.run()
-        except asyncio.CancelledError:
-            # the record stays open, as the next service finds it
-            self._set(ChannelState.INTERRUPTED, CANCELLED)
+        except asyncio.CancelledError:  # the record stays open, as the next service finds it
+            if current.runner.energised:
+                self._set(ChannelState.CANNOT_DEENERGISE, f"{CANCELLED}, and off could not be confirmed")
+            else:
+                self._set(ChannelState.INTERRUPTED, CANCELLED)
             raise
         except Exception as error:
             log.exception("run %s", current.run)
@@ -231,13 +225,18 @@ class Slot:
         runner = self._runner_for(action)
         if action == "resume" and (why := unrecorded(runner.fit.recorder)) is not None:
             raise RefusedError(f"channel {self.name}: {why}")
-        await asyncio.wait({runner.ask(action, by)}, timeout=ACT_S)
+        asked = runner.ask(action, by)
+        await asyncio.wait({asked}, timeout=ACT_S)
         if runner.end is not None and runner.end.outcome in {Outcome.FAULTED, Outcome.TRIPPED}:
             raise InstrumentError(f"channel {self.name}: {runner.end.reason}")
         if action == "resume" and runner.held_back and runner.end is None:
             raise RefusedError(f"channel {self.name}: {runner.held_back}")
         if action == "pause" and runner.energised:
             raise InstrumentError(f"channel {self.name}: off is not confirmed yet")
+        if not asked.done():
+            raise InstrumentError(
+                f"channel {self.name}: {action} was not carried out within {ACT_S:.0f} s; see its status"
+            )
 
     def _runner_for(self, action: str) -> Runner:
         current, state = self._current, self.status().state
@@ -252,6 +251,9 @@ class Slot:
 
     async def stop(self, by: str, timeout_s: float = ACT_S) -> None:
         """Return when off was read back and the record is closed (a slow disk is not waited for); or say it was not."""
+        if self.beginning.under_way and not (self.active or self.may_be_on()):
+            self.beginning.call_off(by)
+            return
         self._runner_for("stop").ask("stop", by)
         await self._over_and_off(timeout_s)
 
@@ -274,7 +276,7 @@ class Slot:
 
     def acknowledge(self, by: str) -> str | None:
         """A person has looked: the channel may be used again. Never while off is not confirmed. The run it was about."""
-        self.refuse_if_beginning()
+        self.beginning.refuse()
         state = self._base.state
         if state is ChannelState.CANNOT_DEENERGISE:
             raise RefusedError(f"channel {self.name}: off is not confirmed; nobody can acknowledge that away")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from cycler_ctl.host import InstrumentHost, wiring_of
 from cycler_ctl.idle import IdleLook
 from cycler_ctl.instrument import Measurement
 from cycler_ctl.lease import Lease
-from cycler_ctl.left_on import confirm_left_over
+from cycler_ctl.left_on import confirm_left_over, nobodys, whose
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus, Observer
 from cycler_ctl.opened import never_begun, not_gone_on, opened
 from cycler_ctl.plugins import load_driver
@@ -81,22 +82,21 @@ class Station:
         tasks |= {f"sensor {name}": self._sensing.watch(name) for name in self._sensing.names}
         tasks |= {f"idle look {name}": look.run() for name, look in self._looks.items()}
         self._own += [group.create_task(doing, name=name) for name, doing in tasks.items()]
+        left_over = {name: whose(name, entry, self._slots) for name, entry in self._lease.left_over.items()}
+        left_on = [slot for slots in left_over.values() for slot in slots]
         for found in await asyncio.to_thread(self._left_open):
             if found.channel in self._slots:
                 slot = self._slots[found.channel]
                 slot.interrupted(found.run, found.info, found.reason, found.state)
-                if slot.settings.auto_resume and slot.name not in self._lease.left_over:
+                if slot.settings.auto_resume and slot not in left_on:
                     going = by_itself(slot, found, self._run_dir(found.run), self._clock.utc, self._go_on)
                     self._own.append(group.create_task(going, name=f"auto resume {slot.name}"))
-        for name, entry in self._lease.left_over.items():
-            if name not in self._slots:
-                log.error(
-                    "channel %s is no longer in station.toml, and its output (%s at %s) may be ON: turn it off at the "
-                    "instrument, or put it back and run 'cycler-ctl safe-off'", name, entry.name, entry.address
-                )  # fmt: skip
-            else:
-                confirming = confirm_left_over(self._slots[name], self._lease, self._tell_left_on)
-                self._own.append(group.create_task(confirming, name=f"left over {name}"))
+        for name, slots in left_over.items():
+            if not slots:
+                log.error("%s", nobodys(name, self._lease.left_over[name]))
+            for slot in slots:
+                confirming = confirm_left_over(slot, name, self._lease, self._tell_left_on)
+                self._own.append(group.create_task(confirming, name=f"left over {slot.name}"))
         self._group = group
 
     async def first_tries(self) -> None:
@@ -133,11 +133,11 @@ class Station:
         slot, data_dir = self._slot(channel), self.config.station.data_dir
         slot.refuse_if_busy()
         self._open_group()
-        with slot.beginning():
+        with slot.beginning.entered():
             prepared = await asyncio.to_thread(prepare, order, self._spot(slot), self._clock.utc(), run)
-            await self._ready(slot, prepared)
             opening = partial(begin_record, data_dir, prepared.info, self._durable, self._clock.utc)
-            async with opened(opening, never_begun) as writer:
+            async with self._ready(slot, prepared), opened(opening, never_begun) as writer:
+                slot.beginning.refuse_if_called_off()
                 slot.refuse_if_latched()
                 group = self._open_group()
                 runner = Runner(prepared.program, self._fittings(slot, prepared, writer))
@@ -147,16 +147,16 @@ class Station:
 
     async def _go_on(self, slot: Slot, by: str) -> None:
         """Everything a start asks for, and that all is as it was; the cell itself is looked at by the run's own task."""
-        slot.refuse_if_beginning()
+        slot.beginning.refuse()
         run = slot.refuse_unless_interrupted()
         self._open_group()
-        with slot.beginning():
+        with slot.beginning.entered():
             remains = await asyncio.to_thread(read_remains, self._run_dir(run))
             spot = self._spot(slot)
             prepared = await asyncio.to_thread(prepare_again, remains, spot, self._clock.utc(), by)
-            await self._ready(slot, prepared)
             opening = partial(reopen, self._run_dir(run), self._durable, self._clock.utc)
-            async with opened(opening, not_gone_on) as writer:
+            async with self._ready(slot, prepared), opened(opening, not_gone_on) as writer:
+                slot.beginning.refuse_if_called_off()
                 slot.refuse_unless_interrupted()
                 group = self._open_group()
                 runner = Runner(prepared.program, self._fittings(slot, prepared, writer), remains)
@@ -166,13 +166,20 @@ class Station:
     def _spot(self, slot: Slot) -> Spot:
         return spot_of(slot.name, self.config, slot.host.spec, slot.host.connected())
 
-    async def _ready(self, slot: Slot, prepared: Prepared) -> None:
-        """The computer stays awake, the sensor sees and the instrument answers, or RefusedError."""
+    @asynccontextmanager
+    async def _ready(self, slot: Slot, prepared: Prepared) -> AsyncGenerator[None]:
+        """The computer stays awake, the sensor sees and the instrument answers, or RefusedError.
+
+        While entered nobody looks at the idle outputs of this instrument, and no other of its channels begins: a look
+        that is under way would find an output on that nobody here had switched on.
+        """
         if self._before_start is not None:
             await asyncio.to_thread(self._before_start)
         await refuse_blind(slot, prepared, self._sensing)
-        if not any(other.host is slot.host and other.busy for other in self._slots.values() if other is not slot):
-            await prove_it_answers(slot, self._looks[slot.settings.instrument].turn)  # else it is read all the time
+        async with self._looks[slot.settings.instrument].turn:
+            if not any(other.host is slot.host and other.active for other in self._slots.values()):
+                await prove_it_answers(slot)  # else it is read all the time
+            yield
 
     def _open_group(self) -> asyncio.TaskGroup:
         if self._group is None or self._closing:

@@ -152,3 +152,57 @@ async def served_with(lab: Virtual, options: dict[str, object]) -> None:
     instruments = {"smu1": config.instruments["smu1"].model_copy(update={"options": options})}
     lab.station.config = config.model_copy(update={"instruments": instruments})
     await lab.acting(lab.another_station())
+
+
+async def test_a_register_that_could_not_be_read_makes_every_channel_of_an_instrument_say_that_it_may_be_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guardian then had only the instruments' names to write down."""
+    cut = LineFault("silence", None)
+    async with open_rig(
+        tmp_path, monkeypatch, left_over=("smu1",), before=lambda bench: bench["smu1"].line.inject(cut), wait_s=0.0
+    ) as rig:
+        await until(lambda: rig.status().state is ChannelState.CANNOT_DEENERGISE)
+        assert rig.status().energised is None
+        rig.heal()
+        await until(lambda: rig.status().state is ChannelState.FAULTED)
+        assert rig.is_off()
+        assert rig.registered() == set()
+
+
+async def test_a_run_that_was_broken_off_with_its_output_on_is_not_said_to_be_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_rig(tmp_path, monkeypatch) as rig:
+        await rig.flowing()
+        task = rig.station._slots["a1"].task
+        assert task is not None
+        rig.bench["smu1"].line.inject(LineFault("lose", None, b":OUTP OFF"))
+        task.cancel()
+        await asyncio.wait({task})
+        assert rig.flows()
+        assert rig.status().state is ChannelState.CANNOT_DEENERGISE
+        assert rig.status().energised is None
+        rig.heal()
+
+
+async def test_a_stop_while_a_run_is_just_beginning_means_that_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_virtual(tmp_path) as lab:
+        held = Held(begin_record)
+        with monkeypatch.context() as slow:
+            slow.setattr("cycler_ctl.station.begin_record", held)
+            asked = asyncio.ensure_future(lab.start(CHARGE))
+            while not held.began.is_set():
+                await real_sleep(0.005)
+            await lab.station.stop("a1", "K. Abe")
+            held.go.set()
+            with pytest.raises(RefusedError, match=r"stopped by K. Abe before it began"):
+                await asked
+        assert lab.status().state is ChannelState.IDLE
+        (left,) = (lab.data / "runs").iterdir()
+        with open_run(left) as reader:
+            assert reader.state.reason == "never begun: channel a1: stopped by K. Abe before it began"
+        await lab.start(CHARGE)
+        assert (await lab.ends()).state is ChannelState.FINISHED

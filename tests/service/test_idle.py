@@ -276,3 +276,27 @@ def test_a_start_in_the_middle_of_a_look_waits_for_its_end(name: str, after_s: f
         assert one.told.count("lost") == 0
 
     scene(name, tmp_path, act)
+
+
+@pytest.mark.parametrize("after_s", [0.1, 1.5])
+def test_two_starts_in_the_middle_of_a_slow_look_both_wait_for_its_end(after_s: float, tmp_path: Path) -> None:
+    """The second one must not go ahead because the first is beginning: the look would find its output on."""
+
+    async def act(one: Lab) -> None:
+        channel = type(one.station._hosts["smu1"].connected().channels["a"])
+        is_on = channel.is_on
+
+        async def slow(self: Any) -> bool:
+            await real_sleep(1.0)
+            return await is_on(self)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(channel, "is_on", slow)
+            looking = asyncio.create_task(one.station._looks["smu1"].look())
+            await real_sleep(after_s)
+            await asyncio.gather(one.start("a1"), one.start("a2"))
+            await looking
+        await real_sleep(1.0)
+        assert [one.status(name).state for name in ("a1", "a2")] == [ChannelState.RUNNING] * 2
+
+    scene("2602B", tmp_path, act)
