@@ -14,6 +14,7 @@ from drivers.keysight_b2900_settings import parse_identity
 TRIES = 3
 BOTH = (1, 2)
 OFF_LEFT = ["0", "HIZ", "0"]
+PLAIN_REGISTERS = ":FORM:SREG ASC"  # somebody may have left it telling them in binary
 
 
 def off(channel: int) -> bytes:
@@ -41,7 +42,7 @@ async def switch_off(link: Link, channel: int) -> None:
     for nonce in islice(scpi.nonces(), TRIES):
         try:
             await link.write(off(channel))
-            state = await scpi.ask_in_step(link, asked, nonce)
+            state = await scpi.ask_in_step(link, asked, nonce, (PLAIN_REGISTERS,))
             if state == OFF_LEFT:
                 return
             problem = f"it answers {', '.join(map(' '.join, zip(asked, state, strict=True)))}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sim_hardware import keysightb2900_verbs as do
+from sim_hardware.keysightb2900_box import Box
 from sim_hardware.keysightb2900_models import CURR, RES, VOLT
 from sim_hardware.keysightb2900_settings import (
     RESET_LIMIT,
@@ -31,7 +32,7 @@ from sim_hardware.keysightb2900_verbs import (
     whole,
     yes_or_no,
 )
-from sim_hardware.scpi import number
+from sim_hardware.scpi import number, register
 
 MOST = {VOLT: 210.0, CURR: 3.03}
 READ_BY_ELEMENT = {"VOLT": "VOLTage[:DC]", "CURR": "CURRent[:DC]", "RES": "RESistance"}
@@ -85,6 +86,7 @@ def _reading_commands() -> Iterable[tuple[str, Command]]:
         yield f":INITiate[:IMMediate]{layer}", Command(do.initiate)
         yield f":ABORt{layer}", Command(do.abort)
     yield ":FORMat:ELEMents:SENSe", Command(do.set_elements, answer(lambda box, _: ",".join(box.elements)).query)
+    yield shared(":FORMat:SREGister", "ASC", named("ASCii", "HEXadecimal", "OCTal", "BINary"))
     yield shared(":FORMat[:DATA]", "ASC", named("ASCii", "REAL"))
 
 
@@ -149,8 +151,13 @@ def _common_commands() -> Iterable[tuple[str, Command]]:
     yield "*TST", answer(lambda _box, _: "+0")
     yield "*ESR", answer(do.event_status)
     yield "*STB", answer(lambda box, _: "+4" if len(box.errors) else "+0")
-    yield shared("*ESE", "+0", _register)
+    yield "*ESE", Command(shared("*ESE", "+0", _register)[1].set, answer(lambda box, _: _event_enable(box)).query)
     yield shared("*SRE", "+0", _register)
+
+
+def _event_enable(box: Box) -> str:
+    enabled, told_as = box.plain.get("*ESE", "+0"), box.plain.get(":FORMat:SREGister", "ASC")
+    return enabled if told_as == "ASC" else register(int(enabled), told_as)
 
 
 def _register(text: str) -> str:

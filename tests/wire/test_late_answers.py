@@ -240,13 +240,16 @@ def test_an_off_that_any_answer_proves_is_noticed(bench: AnyBench, monkeypatch: 
 
 
 @pytest.mark.parametrize("told_as", [b"HEX", b"OCT", b"BIN"])
-def test_an_off_is_believed_of_a_2400_that_was_left_telling_registers_otherwise(told_as: bytes) -> None:
+@pytest.mark.parametrize("bench", [BENCHES[0], BENCHES[3]], ids=lambda bench: bench.name)
+def test_an_off_is_believed_of_an_instrument_that_was_left_telling_registers_otherwise(
+    bench: AnyBench, told_as: bytes
+) -> None:
     async def story(life: Life) -> None:
         life.sim.receive(b":FORM:SREG " + told_as + b";*ESE 17\n")
         assert life.sim.receive(b"*ESE?\n").startswith(b"#")
         await life.turn_off("1")
 
-    Case(BENCHES[0]).run(story)
+    Case(bench).run(story)
 
 
 def spoil(b: Bench, random: Random) -> None:
