@@ -194,4 +194,15 @@ BUGS = (
         "        charge_Ah=0.0,",
         ("tests/unit/test_at_rest.py::test_the_counts_of_a_guard_that_is_gone_go_on",),
     ),
+    Bug(
+        "current for a cell beyond its window",
+        "no current is set that the cell would turn round",
+        "cycler_ctl/beyond.py",
+        "    return not (_within_V(setpoint, voltage_V) > NEAR_V)",
+        "    return False",
+        (
+            "tests/unit/test_beyond.py::test_a_current_waits_where_the_cell_is_past_the_edge_it_would_be_driven_to",
+            "tests/service/test_beyond_the_window.py::test_a_loop_of_a_cell_that_is_past_all_of_it_ends",
+        ),
+    ),
 )

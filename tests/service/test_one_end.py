@@ -13,7 +13,7 @@ from virtual import Virtual, open_virtual
 
 from cycler_ctl.errors import CyclerError
 from cycler_ctl.live import ChannelState
-from cycler_ctl.runner import Runner
+from cycler_ctl.pacing import Ahead
 from cycler_ctl.store.reader import open_run
 from protocols.record import EventKind
 from sim_hardware.faults import LineFault
@@ -106,7 +106,7 @@ async def test_an_error_of_our_own_is_an_end_like_any_other(tmp_path: Path, monk
         def fails(*_: object) -> None:
             raise ValueError("nobody thought of this")
 
-        monkeypatch.setattr(Runner, "_look_ahead", fails)
+        monkeypatch.setattr(Ahead, "soon_s", fails)
         assert (await lab.ends()).state is ChannelState.FAULTED
         (end,) = lab.events(EventKind.RUN_ENDED)
         assert end.data["outcome"] == "faulted"
