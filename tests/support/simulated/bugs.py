@@ -16,7 +16,7 @@ from cycler_ctl.link import stream
 from cycler_ctl.publish import runs
 from cycler_ctl.publish.cursors import Stream
 from cycler_ctl.store import files, writer
-from drivers import keithley_2400, scpi
+from drivers import keithley_2400, keithley_2400_settings
 from simulated.patched import put
 
 
@@ -42,9 +42,7 @@ def on_again_after_reconnect() -> None:
         lost_before = self._seen is not None
         reached(self, instrument)
         if lost_before and instrument.channels:
-            asyncio.get_running_loop().create_task(
-                keithley_2400.switch_on(instrument.channels["1"]._link, keithley_2400.wiring())
-            )
+            asyncio.get_running_loop().create_task(instrument.channels["1"]._link.write(b":OUTP ON"))
 
     put(host.InstrumentHost, _reached=again)
 
@@ -95,7 +93,7 @@ def says_off_at_once() -> None:
 
 def driver_that_answers_nan() -> None:
     """No bug of the guard's, which must stop at the first."""
-    parse = keithley_2400.parse_reading
+    parse = keithley_2400_settings.parse_reading
 
     def answer(raw: bytes, drive: Any) -> Any:
         try:
@@ -141,11 +139,6 @@ def failed_file_written_again() -> None:
     put(files, is_set_aside=lambda _path: False)
 
 
-def armed_without_read_back() -> None:
-    """What was told is taken for set."""
-    put(scpi.Setting, holds=lambda *_: True, confirm=lambda *_: None)
-
-
 def nothing() -> None:
     """The service is as it is."""
 
@@ -173,6 +166,5 @@ BUGS: Mapping[str, Bug] = {
     "blind to NaN": Bug(blind_to_nan, ("sentinel",), driver_that_answers_nan),
     "late answer believed": Bug(late_answer_believed, ("delay", "merge"), sample_every_s=1.0),
     "failed file written again": Bug(failed_file_written_again, ("disk error",)),
-    "armed without read-back": Bug(armed_without_read_back, ("setting ignored",)),
     "off said before it is": Bug(says_off_at_once, ("hang", "output stays on", "unplugged")),
 }

@@ -184,6 +184,12 @@ def guardian_killed(world: World, _random: Random) -> None:
         world.service.guardian.kill()
 
 
+def power_cut(world: World, random: Random) -> None:
+    """The computer's: both processes at once."""
+    station_killed(world, random)
+    guardian_killed(world, random)
+
+
 def station_stalls(world: World, random: Random) -> None:
     child = world.service.child
     if child is not None and child.process.alive and not child.process.stopped:
@@ -226,8 +232,34 @@ KINDS: Mapping[str, Kind] = {
     "suspend": Kind(suspend, 5.0),
     "station killed": Kind(station_killed, 3.0),
     "guardian killed": Kind(guardian_killed, 5.0),
+    "power cut": Kind(power_cut, 5.0),
     "station stalls": Kind(station_stalls, 3.0),
 }
+
+
+NUMBERS: Mapping[int, tuple[str, ...]] = {
+    1: ("unplugged", "hang"), 2: ("drop", "lose", "delay"), 3: ("unplugged", "hang"), 4: ("delay", "merge"),
+    5: ("garble", "truncate", "split", "merge", "lose byte"), 6: ("sentinel",), 7: ("reboot",), 8: ("stuck reading",),
+    9: ("clock step",), 10: ("suspend",), 11: ("station killed",), 12: ("station stalls",), 13: ("guardian killed",),
+    14: ("power cut",), 15: ("reboot",), 16: ("disk full",), 17: ("disk error",), 18: ("disk slow",),
+    20: ("broker away",), 21: ("broker flaps",), 22: ("delivered twice", "acknowledgement lost"), 27: ("cell reversed",),
+    28: ("bad contact",), 29: ("lead open",), 30: ("cell shorted",), 32: ("sense lead off",),
+    33: ("sensor lost", "sensor stops", "sensor jumps"), 34: ("output stays on",), 37: ("drop", "delay", "station stalls"),
+    43: ("setting ignored",), 47: ("hang",),
+}  # fmt: skip
+"""What injects the faults of docs/faults.md, by their numbers; what is missing here another harness shows, named there."""
+FAULTS = 48
+
+
+def by_number(hits: Mapping[str, int]) -> str:
+    """A table of how often each numbered fault was injected."""
+    lines = (
+        f"F{number:<3d}{sum(hits.get(kind, 0) for kind in NUMBERS[number]):9d}  {', '.join(NUMBERS[number])}"
+        if number in NUMBERS
+        else f"F{number:<3d}        -  another harness: see docs/faults.md"
+        for number in range(1, FAULTS + 1)
+    )
+    return "\n".join(lines)
 
 
 def rates(random: Random) -> dict[str, float]:

@@ -33,11 +33,13 @@ class Moody:
 
     def receive(self, data: bytes) -> bytes:
         answer = self.instrument.receive(self._without_one(data) if self.ignore else data)
-        if self.sentinel and answer[:1] in {b"+", b"-"} and b"E" in answer:
+        if self.sentinel and b"," in answer and answer[:1] in {b"+", b"-"}:
             self.sentinel -= 1
             self.hits["sentinel"] += 1
-            sentinel = SENTINELS[self.sentinel % 3]  # the answer holds the reading twice, thirteen characters a number
-            return b";".join(sentinel + part[13:] for part in answer.split(b";"))
+            sentinel = SENTINELS[
+                self.sentinel % 3
+            ]  # the answer may hold the reading twice, thirteen characters a number
+            return b";".join(sentinel + part[13:] if b"," in part else part for part in answer.split(b";"))
         return answer
 
     def _without_one(self, data: bytes) -> bytes:
