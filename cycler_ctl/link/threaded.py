@@ -91,13 +91,13 @@ class ThreadedLink:
             self._turns.give()
 
     async def close(self) -> None:
-        """The port is closed by its own thread, and the thread ends; only one that hangs is left behind."""
+        """The port is closed by its own thread, and the thread ends; one that hangs closes it when it returns."""
         hangs = bool(self._ended)
         try:
             if not hangs:
                 await self._job(self._port.close)
         finally:
-            self._worker.shutdown(wait=not hangs and not self._ended, cancel_futures=True)
+            self._worker.shutdown(wait=not hangs and not self._ended)
             self._ended = self._ended or f"{self._address} was closed here"
 
     async def _job(self, job: Callable[[], T]) -> T:
@@ -110,6 +110,7 @@ class ThreadedLink:
                 return await loop.run_in_executor(self._worker, job)
         except TimeoutError as error:
             self._ended = f"the library below {self._address} hangs: open it anew"
+            self._worker.submit(self._port.close)  # once it returns: until then the port is busy, for us too
             raise LinkClosed(self._ended) from error
 
 

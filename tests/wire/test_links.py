@@ -345,6 +345,7 @@ class Stuck:
 
     def __init__(self) -> None:
         self.released = threading.Event()
+        self.closed = threading.Event()
 
     def write(self, message: bytes) -> None:
         """It takes everything."""
@@ -356,7 +357,10 @@ class Stuck:
     def discard(self) -> None:
         """There is nothing."""
 
-    clear = close = discard
+    def close(self) -> None:
+        self.closed.set()
+
+    clear = discard
 
 
 async def test_a_library_that_hangs_costs_one_link_and_nobody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -371,6 +375,18 @@ async def test_a_library_that_hangs_costs_one_link_and_nobody_waits_for_it(monke
             await link.write(b"OFF")
     assert loop.time() - asked_s < 5
     port.released.set()
+
+
+async def test_a_library_that_hung_releases_its_port_once_it_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the port is busy for this program itself, which then cannot open it to turn the output off."""
+    monkeypatch.setattr(threaded, "GRACE_S", 0.05)
+    port = Stuck()
+    async with open_threaded("stuck", replace(FAST, timeout_s=0.05), SystemClock(), lambda: port) as link:
+        with pytest.raises(LinkClosed, match="hangs"):
+            await link.query(b"A?")
+    assert not port.closed.is_set()
+    port.released.set()
+    assert await asyncio.to_thread(port.closed.wait, 10)
 
 
 async def test_what_a_library_raises_at_opening_is_a_link_error() -> None:
