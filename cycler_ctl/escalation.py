@@ -12,13 +12,16 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from math import inf
+from typing import Protocol
 
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.contact import Contact
 from cycler_ctl.errors import InstrumentError, RefusedError, StoreError
 from cycler_ctl.fittings import Fittings, narrowed
-from cycler_ctl.host import URGENT_S, InstrumentHost
+from cycler_ctl.host import URGENT_S
+from cycler_ctl.instrument import DriverSpec
 from cycler_ctl.lease import Lease
+from cycler_ctl.live import InstrumentStatus
 from cycler_ctl.output import OFF_S, Output
 from cycler_ctl.register import SafeOffEntry
 from cycler_ctl.relay import switch_off
@@ -33,6 +36,18 @@ RELAY_AGAIN_S = 60.0  # after a command that failed
 LOUD_S = 60.0
 
 
+class Host(Protocol):
+    """Who connects to the instrument, and begins each connection with off."""
+
+    @property
+    def spec(self) -> DriverSpec: ...
+    def status(self) -> InstrumentStatus: ...
+    def safe_off_entry(self) -> SafeOffEntry: ...
+    def drop(self, why: str, /) -> None: ...
+    def hurry(self) -> None: ...
+    async def next_try(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """``tell``: each try, for the record. ``alarm``: for people, again and again."""
@@ -43,7 +58,7 @@ class Case:
     alarm: Callable[[str], None]
 
 
-async def chase(case: Case, host: InstrumentHost, fit: Fittings, output: Output, why: str) -> None:
+async def chase(case: Case, host: Host, fit: Fittings, output: Output, why: str) -> None:
     """Return when off was read back, however long it takes; every try is told."""
     async with alarmed(case) as hopeless:
         if await _in_place_despite_bugs(case, host, fit, output):
@@ -102,7 +117,7 @@ def _gone(contact: Contact) -> bool:
     return bool(contact.given_up or contact.silent_s)
 
 
-async def _in_place_despite_bugs(case: Case, host: InstrumentHost, fit: Fittings, output: Output) -> bool:
+async def _in_place_despite_bugs(case: Case, host: Host, fit: Fittings, output: Output) -> bool:
     """A driver that fails in a way nobody foresaw must not end the chase: it is given a new connection."""
     try:
         return await _in_place(case, host, fit, output)
@@ -112,7 +127,7 @@ async def _in_place_despite_bugs(case: Case, host: InstrumentHost, fit: Fittings
         return False
 
 
-async def _in_place(case: Case, host: InstrumentHost, fit: Fittings, output: Output) -> bool:
+async def _in_place(case: Case, host: Host, fit: Fittings, output: Output) -> bool:
     """Whether off was read back on the same connection.
 
     To reconnect turns off all outputs of an instrument; while anything is answered, the runs on the others go on.
@@ -148,7 +163,7 @@ async def _at_zero(case: Case, fit: Fittings, output: Output) -> bool:
         async with asyncio.timeout(OFF_S), fit.contact.patience():
             reading = await fit.channel.read()
     except (InstrumentError, TimeoutError) as error:
-        case.tell(f"no reading: {error or 'no answer in time'}")
+        case.tell(f"no reading: {_said(error)}")
         return False
     if not reading.output_on:
         return True
@@ -174,13 +189,13 @@ async def _taken(case: Case, fit: Fittings, setpoint: Setpoint, what: str) -> bo
         async with asyncio.timeout(OFF_S), fit.contact.patience():
             await fit.channel.apply(narrowed(setpoint, fit.limits_V, fit.hold_limit_A))
     except (InstrumentError, RefusedError, TimeoutError) as error:
-        case.tell(f"{what} was not taken: {error or 'no answer in time'}")
+        case.tell(f"{what} was not taken: {_said(error)}")
         return False
     case.tell(f"{what} was taken")
     return True
 
 
-async def _reset(case: Case, host: InstrumentHost, contact: Contact) -> bool:
+async def _reset(case: Case, host: Host, contact: Contact) -> bool:
     """Whether it was done; only where the driver knows from the manual that it leaves every output open."""
     if host.spec.reset is None or _gone(contact):
         return False
@@ -188,15 +203,20 @@ async def _reset(case: Case, host: InstrumentHost, contact: Contact) -> bool:
         async with asyncio.timeout(OFF_S), contact.patience():
             await host.spec.reset(contact)
     except (InstrumentError, TimeoutError) as error:
-        case.tell(f"the reset failed: {error or 'no answer in time'}")
+        case.tell(f"the reset failed: {_said(error)}")
         return False
     case.tell("the instrument was reset")
     return True
 
 
+def _said(error: Exception) -> str:
+    """A time-out has no words of its own."""
+    return str(error) or "no answer in time"
+
+
 async def until_off(
     channel: str,
-    host: InstrumentHost,
+    host: Host,
     contact: Contact,
     lease: Lease,
     why: str,
@@ -221,7 +241,7 @@ async def until_off(
     tell(f"off is confirmed now, after {tries} tries to connect")
 
 
-async def take_up(channel: str, host: InstrumentHost, lease: Lease) -> None:
+async def take_up(channel: str, host: Host, lease: Lease) -> None:
     """Into the register: whoever comes after us must know; where that cannot be written the chase goes on all the same."""
     try:
         await lease.will_energise(channel, host.safe_off_entry(), TRYING_LEASE_S)
