@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from cycler_ctl.errors import RefusedError
+from cycler_ctl.switches import Switches
 
 
 class Beginning:
@@ -15,6 +16,8 @@ class Beginning:
         self._channel = channel
         self._called_off = ""
         self.under_way = False
+        self.switches = Switches()
+        """Over all runs: who starts and stops in a loop wears the relay as one who pauses does."""
 
     @contextmanager
     def entered(self) -> Generator[None]:

@@ -173,6 +173,7 @@ class Station:
         While entered nobody looks at the idle outputs of this instrument, and no other of its channels begins: a look
         that is under way would find an output on that nobody here had switched on.
         """
+        slot.beginning.switches.refuse(self._clock.now())
         if self._before_start is not None:
             await asyncio.to_thread(self._before_start)
         await refuse_blind(slot, prepared, self._sensing)
@@ -207,6 +208,7 @@ class Station:
             safe_off=slot.host.safe_off_entry(),
             changed=slot.changed,
             started_by=prepared.by,
+            switches=slot.beginning.switches,
         )
 
     async def stop(self, channel: str, by: str) -> None:

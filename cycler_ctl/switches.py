@@ -23,9 +23,13 @@ class Switches:
 
     def on(self, now_s: float) -> None:
         """Count one more; RefusedError where that were too many."""
+        self.refuse(now_s)
+        self._on_s.append(now_s)
+
+    def refuse(self, now_s: float) -> None:
+        """RefusedError where one more were too many."""
         if len(self._on_s) == SWITCHES and now_s - self._on_s[0] < WITHIN_S:
             raise RefusedError(f"the output was switched on {SWITCHES} times within a minute; its relay wears: wait")
-        self._on_s.append(now_s)
 
     def reclosed(self, now_s: float, took_s: float) -> Iterator[tuple[EventKind, Mapping[str, JSON]]]:
         """Count one more; what to tell of it, and once a minute that they are many."""

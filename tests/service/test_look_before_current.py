@@ -119,6 +119,23 @@ async def test_an_output_that_is_switched_on_and_off_too_often_has_to_wait(tmp_p
         assert (await lab.ends()).state is ChannelState.FINISHED
 
 
+async def test_a_script_that_starts_and_stops_runs_in_a_loop_has_to_wait_too(tmp_path: Path) -> None:
+    async with open_virtual(tmp_path) as lab:
+        for _ in range(6):
+            await lab.acting(lab.start(CHARGE))
+            await lab.at(lab.clock.now() + 2.0)
+            await lab.acting(lab.station.stop("a1", "K. Abe"))
+        records = len(list((lab.data / "runs").iterdir()))
+        with pytest.raises(RefusedError, match="6 times within a minute"):
+            await lab.acting(lab.start(CHARGE))
+        assert lab.is_off()
+        assert len(list((lab.data / "runs").iterdir())) == records == 6
+        assert lab.status().state is ChannelState.STOPPED
+        await lab.at(lab.clock.now() + 60.0)
+        await lab.start(CHARGE)
+        assert (await lab.ends()).state is ChannelState.FINISHED
+
+
 async def ends_by(lab: Virtual, why: str) -> None:
     ended = await lab.ends()
     assert why in ended.reason, ended.reason
