@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
+import virtual_loop
 from pydantic import BaseModel
 from virtual_loop import LoopClock, leap
 from virtually import virtually
@@ -235,6 +236,11 @@ AGAIN = [("drop", "channel a1: off was not confirmed"), "hurry", "connect", "con
 HELD = ConstantVoltage(3.7, 1.05 * 1e-3)
 
 
+@pytest.fixture(autouse=True)
+def _no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(virtual_loop, "GRACE_S", 0.0)  # nothing comes from anywhere else
+
+
 @virtually
 async def test_one_output_is_told_off_twice_more_on_the_same_connection() -> None:
     bench = Bench(freed_by="off 2")
@@ -455,15 +461,17 @@ def test_without_contact_the_relay_waits_10_s_for_the_cable_and_is_run_again_eac
 
 
 @pytest.mark.parametrize(
-    ("bench", "entry"), [({"freed_by": "off 2"}, RELAY), ({"freed_by": "never", "connects_at": 90}, ENTRY)]
+    ("freed_by", "connects_at", "entry", "took_s"), [("off 2", 2, RELAY, 0.0), ("never", 90, ENTRY, 45.0)]
 )
-def test_no_relay_is_run_for_what_goes_off_or_where_there_is_none(
-    bench: dict[str, str], entry: SafeOffEntry, monkeypatch: pytest.MonkeyPatch
+def test_no_relay_is_run_or_waited_for_where_there_is_none_or_off_was_read_back(
+    freed_by: str, connects_at: int, entry: SafeOffEntry, took_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def tried() -> None:
         switch = Switch(monkeypatch)
-        await chased(replace(Bench(), **bench), entry)  # type: ignore[arg-type]
+        bench = Bench(freed_by=freed_by, connects_at=connects_at)
+        await chased(bench, entry)
         assert switch.runs_s == []
+        assert LoopClock().now() - bench.began_s == pytest.approx(took_s, abs=0.1)
 
     leap(tried())
 
