@@ -35,7 +35,6 @@ from drivers.keithley_2400_settings import (
     ASKING,
     CURR,
     PLAIN,
-    READ,
     VOLT,
     Drive,
     check_direction,
@@ -43,6 +42,7 @@ from drivers.keithley_2400_settings import (
     drive_settings,
     parse_identity,
     parse_reading,
+    reading_query,
     rest_drive,
     safe_settings,
     wiring,
@@ -90,7 +90,7 @@ class Output:
         """One exchange; a 2400 answers it only while its output is on (error 803 otherwise)."""
         if self._drive is None:
             raise DeviceFault(f"{self._link.address} is off and, at high impedance, cannot see the cell")
-        raw = await self._link.query(READ)
+        raw = await self._link.query(reading_query(self._drive))
         at_s = self._link.now()
         voltage_V, current_A, flags = parse_reading(raw, self._drive)
         self._seen_V = voltage_V
@@ -133,8 +133,7 @@ class Output:
                 f"the output of {self._link.address} is off, but not by us: front panel, output-enable line, reset or "
                 f"power failure{scpi.listed(errors)}"
             )
-        for setting, answer in zip(expected, answers, strict=True):
-            setting.confirm(answer)
+        scpi.confirm_kept(expected, answers)
 
     async def _apply(self, setpoint: Setpoint) -> bool:
         """Decided on what the cell is at now: the last sample may be minutes old."""

@@ -43,12 +43,12 @@ VOLT, CURR = "VOLT", "CURR"
 # Fig. 18-1, and exactly so: with a byte lost it must not be a number. Not-a-number may lack digits (18-49).
 FIELD = rb"([+-]\d\.\d{6}E[+-]\d{2}|[+-]?9\.9\d*[eE]\+?37)"
 SAMPLE = rb" *, *".join([FIELD] * 3)
-READING = re.compile(rb" *; *".join([SAMPLE] * 2))
+READING = re.compile(rb" *; *".join([SAMPLE] * 2) + rb" *; *([^;]+?) *; *([^;]+)")
 # Measured once and told twice, for :FETC? repeats the newest reading (section 17): without parity RS-232 has nothing
-# else that shows a digit that became another one on the way.
-READ = b":READ?;:FETC?"
+# else that shows a digit that became another one on the way. Level and limit with it, for anybody may turn them.
+READ = ":READ?;:FETC?;{level}?;{limit}?"
 # The status word, p. 18-50.
-OVERFLOW, COMPLIANCE, OVP, RANGE_COMPLIANCE, FOUR_WIRE = (1 << bit for bit in (0, 3, 4, 16, 22))
+OVERFLOW, COMPLIANCE, OVP, RANGE_COMPLIANCE, FOUR_WIRE, PULSE = (1 << bit for bit in (0, 3, 4, 16, 22, 23))
 AUTO_OHMS, VOLTAGE_MEASURED, CURRENT_MEASURED, OHMS_MEASURED, V_SOURCE, I_SOURCE = (1 << bit for bit in range(10, 16))
 FLAGS = {
     COMPLIANCE: Flag.COMPLIANCE,
@@ -121,7 +121,7 @@ class Drive:
         """
         source = V_SOURCE if self.function == VOLT else I_SOURCE
         wanted = source | VOLTAGE_MEASURED | CURRENT_MEASURED | FOUR_WIRE
-        return status & (wanted | V_SOURCE | I_SOURCE | AUTO_OHMS | OHMS_MEASURED) == wanted
+        return status & (wanted | V_SOURCE | I_SOURCE | AUTO_OHMS | OHMS_MEASURED | PULSE) == wanted
 
 
 def rest_drive(spec: Spec) -> Drive:
@@ -221,21 +221,33 @@ def recognise(answer: str) -> Identity:
 ASKING = Asking(b"*IDN?", recognise)
 
 
+def reading_query(drive: Drive) -> bytes:
+    return READ.format(level=drive.source_header, limit=drive.limit_header).encode()
+
+
 def parse_reading(raw: bytes, drive: Drive) -> tuple[float, float, frozenset[Flag]]:
-    """(voltage, current, flags) of an answer to ``READ`` with the elements VOLT, CURR, STAT; BadReply otherwise."""
+    """(voltage, current, flags) of an answer to ``READ`` with the elements VOLT, CURR, STAT; BadReply otherwise.
+
+    Another level or limit is a bad reply, too: they are told once, and the resync that follows tells noise from a hand.
+    """
     found = READING.fullmatch(raw.strip())
-    if found is None or found.groups()[:3] != found.groups()[3:]:
-        raise BadReply(READ.decode(), raw, "not the same three numbers twice")
+    if found is None or found.groups()[:3] != found.groups()[3:6]:
+        raise BadReply(READ, raw, "not the same three numbers twice")
     voltage_V, current_A, status_word = float(found[1]), float(found[2]), float(found[3])
     if not (abs(voltage_V) < scpi.OVERFLOW and abs(current_A) < scpi.OVERFLOW):
-        raise Overflow(READ.decode(), raw, "overflow, or not measured")
+        raise Overflow(READ, raw, "overflow, or not measured")
     status = int(status_word)
     if status != status_word or status < 0:
-        raise BadReply(READ.decode(), raw, "a status that is no word of bits")
+        raise BadReply(READ, raw, "a status that is no word of bits")
     if status & OVERFLOW:
-        raise Overflow(READ.decode(), raw, "overflow")
+        raise Overflow(READ, raw, "overflow")
     if not drive.agrees(status):
-        raise BadReply(READ.decode(), raw, f"status {status:#x} tells of another source or sense than was set")
+        raise BadReply(READ, raw, f"status {status:#x} tells of another source or sense than was set")
+    for setting, answer in zip(
+        (drive.level_setting(drive.level), drive.limit_setting()), found.groups()[6:], strict=True
+    ):
+        if not setting.holds(answer.decode("latin-1")):
+            raise BadReply(READ, raw, f"{setting.command} does not hold any more")
     return voltage_V, current_A, flags_of(status)
 
 

@@ -15,6 +15,7 @@ from cycler_ctl.errors import RefusedError
 from cycler_ctl.live import ChannelState
 from protocols.model import Verb
 from protocols.record import EventKind, Mark, Mode
+from sim_hardware.circuit import CurrentSource, VoltageSource
 
 ONE_C_A = 3e-3
 CHARGE_A, END_A = ONE_C_A / 2, ONE_C_A / 20
@@ -230,11 +231,24 @@ async def test_a_lead_that_fails_in_a_hold_is_a_fault_and_never_its_end(
         assert end.time_s <= before_s + (within_samples + 1) * 10.0
 
 
-async def test_another_voltage_set_at_the_panel_ends_the_hold(tmp_path: Path) -> None:
+async def test_another_voltage_set_at_the_panel_holds_the_run_back_within_a_reading(tmp_path: Path) -> None:
     async with open_virtual(tmp_path, sample_every_s=10.0) as lab:
         await lab.start(CCCV)
         await lab.until_step("1.cv")
-        lab.smu.line.instrument.receive(b":SOUR:VOLT 4.17\n")
+        await lab.at(lab.clock.now() + 60)
+        lab.smu.line.instrument.receive(b":SOUR:VOLT 4.19\n")
+        await lab.at(lab.clock.now() + 2 * 10.0)
+        assert lab.status().state is ChannelState.PAUSED
+        assert "does not hold any more" in str(lab.status())
+        assert lab.is_off()
+
+
+async def test_another_voltage_than_the_instrument_says_it_holds_ends_the_hold(tmp_path: Path) -> None:
+    async with open_virtual(tmp_path, sample_every_s=10.0) as lab:
+        await lab.start(CCCV)
+        await lab.until_step("1.cv")
+        await lab.at(lab.clock.now() + 60)
+        lab.smu.line.instrument.smu.terminals.drive(VoltageSource(4.17, 4e-3))
         status = await lab.ends()
         assert status.state is ChannelState.FAULTED
         assert "the voltage is not held" in status.reason
@@ -320,11 +334,28 @@ PANEL = {"CC": b":SENS:CURR:PROT 1E-3\n", "rest": b":SOUR:CURR:RANG 1E-2;LEV 2E-
 
 
 @pytest.mark.parametrize("step", PANEL)
-async def test_another_current_set_at_the_panel_ends_the_run(tmp_path: Path, step: str) -> None:
+async def test_another_current_set_at_the_panel_holds_the_run_back_within_a_reading(tmp_path: Path, step: str) -> None:
     async with open_virtual(tmp_path) as lab:
         await lab.start(STUCK[step])
         await lab.at(300.0)
         lab.smu.line.instrument.receive(PANEL[step])
+        await lab.at(300.0 + 2 * 30.0)
+        assert lab.status().state is ChannelState.PAUSED
+        assert "does not hold any more" in str(lab.status())
+        assert lab.is_off()
+
+
+DRIVEN = {"CC": VoltageSource(4.2, 1e-3), "rest": CurrentSource(2e-3, 5.0)}
+
+
+@pytest.mark.parametrize("step", DRIVEN)
+async def test_another_current_than_the_instrument_says_it_is_set_to_ends_the_run(tmp_path: Path, step: str) -> None:
+    async with open_virtual(tmp_path) as lab:
+        await lab.start(STUCK[step])
+        await lab.at(300.0)
+        smu = lab.smu.line.instrument.smu
+        smu.settings.source_range["CURR"] = 1e-2  # on which it is measured
+        smu.terminals.drive(DRIVEN[step])
         status = await lab.ends()
         assert status.state is ChannelState.FAULTED
         assert "does not do what it was set to" in status.reason

@@ -62,10 +62,11 @@ class Numbered2400(Keithley2400):
 
     def receive(self, data: bytes) -> bytes:
         reply = super().receive(data)
-        if b"READ?" not in data or reply.count(b";") != 1:
+        if b"READ?" not in data or reply.count(b";") not in {1, 3}:
             return reply
-        sample = b"%+.6E" % self.numbers["1"].next() + reply[13:].partition(b";")[0]
-        return sample + b";" + sample + b"\n"
+        first, _, *held = reply.rstrip().split(b";")
+        sample = b"%+.6E" % self.numbers["1"].next() + first[13:]
+        return b";".join([sample, sample, *held]) + b"\n"
 
 
 class Numbered2450(Keithley2450):

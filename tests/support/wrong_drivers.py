@@ -103,9 +103,11 @@ class FirstHalf:
         await self.link.write(message)
 
     async def query(self, message: bytes) -> bytes:
-        answer = await self.link.query(message)
-        first = answer.partition(b";")[0]
-        return first + b";" + first if message.startswith(b":READ?") else answer
+        if not message.startswith(b":READ?"):
+            return await self.link.query(message)
+        read, fetch, held = message.split(b";", 2)
+        first = (await self.link.query(read + b";" + fetch)).partition(b";")[0]
+        return b";".join([first, first, await self.link.query(held)])
 
     async def clear(self) -> None:
         await self.link.clear()

@@ -100,7 +100,11 @@ def word(*bits: int) -> str:
 
 def test_a_reading_is_three_exact_fields_told_twice_and_its_flags() -> None:
     raw = f"+4.100000E+00,+2.000000E-04,{word(3, 11, 12, 14, 22)}".encode()
-    assert parse_reading(raw + b";" + raw, V_DRIVE) == (4.1, 2e-4, frozenset({Flag.COMPLIANCE, Flag.FOUR_WIRE}))
+    assert parse_reading(raw + b";" + raw + b";4.200000E+00;2.000000E-04", V_DRIVE) == (
+        4.1,
+        2e-4,
+        frozenset({Flag.COMPLIANCE, Flag.FOUR_WIRE}),
+    )
 
 
 @pytest.mark.parametrize(
@@ -129,7 +133,7 @@ def test_anything_else_is_a_bad_reply_never_a_number(raw: str, why: str) -> None
         "current_source": word(11, 12, 15, 22),
     }
     with pytest.raises(BadReply, match=why):
-        parse_reading(f"{raw};{raw}".format(**words).encode(), V_DRIVE)
+        parse_reading(f"{raw};{raw};4.200000E+00;2.000000E-04".format(**words).encode(), V_DRIVE)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from drivers.palmsens_emstat4_reply import answer, only_package, reply_length
 from drivers.palmsens_emstat4_script import report_of
 
 SAMPLE = b"+3.712500E+00,+2.000000E-04,+4.216832E+06"
-WHOLE_2400 = SAMPLE + b";" + SAMPLE
+HELD = b";4.200000E+00;2.000000E-04"
+WHOLE_2400 = SAMPLE + b";" + SAMPLE + HELD
 DRIVE = Drive("VOLT", 20.0, 1e-3, 4.2, 2e-4)
 
 

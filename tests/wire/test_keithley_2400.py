@@ -178,7 +178,7 @@ async def test_a_level_that_another_program_left_pending_is_never_taken(
             b.sim.lowest_A = b.sim.highest_A = 0.0
             await b.channel.apply(setpoint)
             await b.channel.read()
-            assert -210e-6 < b.sim.lowest_A
+            assert b.sim.lowest_A > -210e-6
             assert b.sim.highest_A < 210e-6
             await b.channel.turn_off()
 
@@ -384,6 +384,42 @@ async def test_a_held_voltage_is_limited_before_the_output_goes_on() -> None:
         assert told.index(b":SOUR:VOLT 4.1", last_on) < told.index(b":SENS:CURR:PROT 1.0", last_on)
 
 
+@pytest.mark.parametrize(
+    ("setpoint", "turned"),
+    [
+        (ConstantVoltage(3.702, 1e-3), b":SOUR:VOLT 3.71"),
+        (ConstantVoltage(3.702, 1e-3), b":SENS:CURR:PROT 9e-4"),
+        (CHARGE, b":SENS:CURR:PROT 3e-4"),
+        (CHARGE, b":SOUR:VOLT 4.25"),
+        (REST, b":SOUR:CURR 1e-7"),
+        (REST, b":SENS:VOLT:PROT 19"),
+    ],
+)
+async def test_a_level_or_limit_turned_at_the_panel_shows_in_the_next_reading(
+    setpoint: Setpoint, turned: bytes
+) -> None:
+    async with bench() as b:
+        await b.channel.apply(setpoint)
+        await b.channel.read()
+        b.sim.receive(turned + b"\n")
+        with pytest.raises(BadReply, match="does not hold any more"):
+            await b.channel.read()
+        with pytest.raises(DeviceFault, match="does not hold any more"):
+            await b.instrument.resync()
+
+
+async def test_a_digit_of_the_level_that_changed_on_the_way_is_a_bad_reply_and_no_hand_at_the_panel() -> None:
+    async with bench() as b:
+        await b.channel.apply(ConstantVoltage(3.702, 1e-3))
+        receive = b.sim.receive
+        b.sim.receive = lambda data: receive(data).replace(b";3.702000E", b";3.802000E")  # type: ignore[method-assign]
+        with pytest.raises(BadReply, match="does not hold any more"):
+            await b.channel.read()
+        del b.sim.receive
+        await b.instrument.resync()
+        assert (await b.channel.read()).voltage_V == pytest.approx(3.702, abs=0.002)
+
+
 async def test_resync_in_a_hold_finds_another_voltage() -> None:
     async with bench() as b:
         await b.channel.apply(ConstantVoltage(3.702, 1e-3))
@@ -448,7 +484,7 @@ async def test_one_reading_is_one_exchange() -> None:
         await b.channel.apply(CHARGE)
         before = len(b.sent())
         await b.channel.read()
-        assert b.sent()[before:] == [b":READ?;:FETC?"]
+        assert b.sent()[before:] == [b":READ?;:FETC?;:SOUR:VOLT?;:SENS:CURR:PROT?"]
 
 
 class Stubborn(Keithley2400):
