@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -13,20 +12,22 @@ import pytest
 from judged import Provokes
 
 from cycler_ctl.clock import SystemClock
-from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkClosed, LinkTimeout
+from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
 from cycler_ctl.instrument import Channel, ConstantCurrent, ConstantVoltage, Flag, Instrument, Link, Rest, Setpoint
 from cycler_ctl.link.opening import open_link
 from drivers.keithley_2400 import DRIVER, Options
 from sim_hardware.faults import Line, LineFault
 from sim_hardware.keithley2400 import Keithley2400
 from sim_hardware.loads import Battery, Load
-from sim_hardware.server import serve_pty, serve_tcp
+from sim_hardware.server import serve_tcp
 
 WINDOW_V = (2.5, 4.2)
 CHARGE = ConstantCurrent(200e-6, WINDOW_V)
 DISCHARGE = ConstantCurrent(-200e-6, WINDOW_V)
 REST = Rest(WINDOW_V)
-WIRE = replace(DRIVER.link, timeout_s=0.5)  # the simulated instrument answers at once, but this machine may be busy
+ANSWERS_S = 10.0  # in real time: an answer must come, and this machine may be busy
+HASTY_S = 0.5  # where none comes
+WIRE = replace(DRIVER.link, timeout_s=ANSWERS_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,37 +56,23 @@ class Bench:
 async def bench(
     load: Load | None = None,
     options: Options | None = None,
-    backend: str | None = None,
     *,
-    terminal: bool = False,
+    timeout_s: float = ANSWERS_S,
     sim_class: type[Keithley2400] = Keithley2400,
 ) -> AsyncGenerator[Bench]:
     clock = SystemClock()
     sim = sim_class(load or Battery(3.7, 50.0), clock.now)
     line = Line(sim)
-    serving = serve_pty(line) if terminal else serve_tcp(line)
     async with (
-        serving as endpoint,
-        open_link(endpoint.address, WIRE, clock, backend=backend) as link,
+        serve_tcp(line) as endpoint,
+        open_link(endpoint.address, replace(WIRE, timeout_s=timeout_s), clock) as link,
         DRIVER.connect(link, options or Options()) as instrument,
     ):
         yield Bench(sim, line, link, instrument)
 
 
-WIRES = pytest.mark.parametrize(
-    ("backend", "terminal"),
-    [
-        (None, False),
-        ("visa", False),
-        pytest.param(None, True, marks=pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")),
-        pytest.param("visa", True, marks=pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")),
-    ],
-)
-
-
-@WIRES
-async def test_a_charge_a_rest_and_a_discharge_run_over_every_wire(backend: str | None, terminal: bool) -> None:
-    async with bench(backend=backend, terminal=terminal) as b:
+async def test_a_charge_a_rest_and_a_discharge_are_read_as_they_flow() -> None:
+    async with bench() as b:
         await b.channel.apply(CHARGE)
         charging = await b.channel.read()
         assert charging.current_A == pytest.approx(200e-6, rel=0.02)
@@ -314,9 +301,8 @@ async def test_a_voltage_is_held() -> None:
         assert abs(reading.current_A) < 1e-3
 
 
-@WIRES
-async def test_a_voltage_is_held_after_a_current_without_opening_the_relay(backend: str | None, terminal: bool) -> None:
-    async with bench(Battery(4.0, 500.0), backend=backend, terminal=terminal) as b:
+async def test_a_voltage_is_held_after_a_current_without_opening_the_relay() -> None:
+    async with bench(Battery(4.0, 500.0)) as b:
         assert await b.channel.apply(ConstantCurrent(200e-6, (2.5, 4.12))) is True
         before = len(b.sent())
         assert await b.channel.apply(ConstantVoltage(4.1, 200e-6)) is False
@@ -471,14 +457,6 @@ async def test_off_is_blind_and_says_so_without_asking() -> None:
             await b.channel.read()
 
 
-async def test_turning_off_can_be_repeated() -> None:
-    async with bench() as b:
-        await b.channel.apply(CHARGE)
-        await b.channel.turn_off()
-        await b.channel.turn_off()
-        assert b.is_off()
-
-
 async def test_one_reading_is_one_exchange() -> None:
     async with bench() as b:
         await b.channel.apply(CHARGE)
@@ -504,17 +482,6 @@ async def test_a_setting_that_was_not_taken_is_found_by_reading_back() -> None:
         assert b.is_off()
 
 
-@pytest.mark.parametrize("kind", ["garble", "truncate"])
-async def test_a_mangled_reading_is_never_a_number(kind: str) -> None:
-    async with bench() as b:
-        await b.channel.apply(CHARGE)
-        for _ in range(4):
-            b.inject(kind, b":READ?")
-            with pytest.raises((BadReply, LinkTimeout)):
-                await b.channel.read()
-            await b.instrument.resync()
-
-
 async def test_a_reading_in_single_bytes_is_whole() -> None:
     async with bench() as b:
         await b.channel.apply(CHARGE)
@@ -522,70 +489,8 @@ async def test_a_reading_in_single_bytes_is_whole() -> None:
         assert (await b.channel.read()).current_A == pytest.approx(200e-6, rel=0.02)
 
 
-@WIRES
-async def test_a_late_reading_is_never_the_answer_to_the_next_question(backend: str | None, terminal: bool) -> None:
-    async with bench(backend=backend, terminal=terminal) as b:
-        await b.channel.apply(CHARGE)
-        b.inject("merge", b":READ?")  # held back until the instrument is next spoken to
-        with pytest.raises(LinkTimeout):
-            await b.channel.read()
-        with pytest.raises(LinkTimeout):
-            await b.channel.read()
-        await b.instrument.resync()
-        await b.channel.apply(DISCHARGE)
-        assert (await b.channel.read()).current_A == pytest.approx(-200e-6, rel=0.02)
-
-
-async def test_off_gets_through_a_link_that_is_out_of_step() -> None:
-    async with bench() as b:
-        await b.channel.apply(CHARGE)
-        b.inject("drop", b":READ?")
-        with pytest.raises(LinkTimeout):
-            await b.channel.read()
-        await b.channel.turn_off()
-        assert b.is_off()
-
-
-async def test_off_survives_a_lost_command_and_a_garbled_answer() -> None:
-    async with bench() as b:
-        await b.channel.apply(CHARGE)
-        b.inject("lose", b":OUTP OFF")
-        b.inject("garble", b":OUTP?")
-        await b.channel.turn_off()
-        assert b.is_off()
-
-
-async def test_off_that_is_never_confirmed_is_an_error() -> None:
-    async with bench() as b:
-        await b.channel.apply(CHARGE)
-        b.inject("lose", b":OUTP OFF", count=None)
-        with pytest.raises(DeviceFault, match="could not be confirmed off"):
-            await b.channel.turn_off()
-        b.line.clear_faults()
-
-
-async def run_until_the_connection_breaks(line: Line, address: str) -> None:
-    clock = SystemClock()
-    async with open_link(address, WIRE, clock) as link, DRIVER.connect(link, Options()) as instrument:
-        await instrument.channels["1"].apply(CHARGE)
-        line.inject(LineFault("disconnect", 1, b":READ?"))
-        await instrument.channels["1"].read()
-
-
-async def test_a_broken_connection_is_an_error_and_the_next_one_begins_with_off() -> None:
-    clock = SystemClock()
-    sim = Keithley2400(Battery(3.7, 50.0), clock.now)
-    line = Line(sim)
-    async with serve_tcp(line) as endpoint:
-        with pytest.raises(LinkClosed):
-            await run_until_the_connection_breaks(line, endpoint.address)
-        assert sim.smu.settings.output
-        async with open_link(endpoint.address, WIRE, clock) as link, DRIVER.connect(link, Options()):
-            assert not sim.smu.settings.output
-
-
 async def test_an_output_switched_off_at_the_front_panel_is_a_fault_after_resync() -> None:
-    async with bench() as b:
+    async with bench(timeout_s=HASTY_S) as b:
         await b.channel.apply(CHARGE)
         b.sim.receive(b":OUTP OFF\n")
         with pytest.raises(
@@ -599,7 +504,7 @@ async def test_an_output_switched_off_at_the_front_panel_is_a_fault_after_resync
 
 
 async def test_a_rebooted_instrument_is_found_and_never_just_switched_on() -> None:
-    async with bench() as b:
+    async with bench(timeout_s=HASTY_S) as b:
         await b.channel.apply(CHARGE)
         b.inject("reboot", b":READ?")
         with pytest.raises(LinkTimeout):
@@ -626,32 +531,3 @@ async def test_another_instrument_behind_the_same_address_is_a_fault() -> None:
         b.sim.smu.identity = b.sim.smu.identity.replace("1000001", "7654321")
         with pytest.raises(DeviceFault, match="7654321"):
             await b.instrument.resync()
-
-
-async def test_leaving_turns_the_output_off() -> None:
-    async with bench() as b:
-        await b.channel.apply(CHARGE)
-    assert b.is_off()
-
-
-async def test_a_cancelled_reading_does_not_keep_off_from_the_cell() -> None:
-    async with bench() as b:
-        await b.channel.apply(CHARGE)
-        b.inject("delay", b":READ?", seconds=0.3)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.02):
-                await b.channel.read()
-        await b.channel.turn_off()
-        assert b.is_off()
-
-
-async def test_many_faults_in_a_row_end_off_or_in_an_error_never_in_silence() -> None:
-    async with bench() as b:
-        for kind in ("drop", "garble", "truncate", "merge", "lose"):
-            await b.channel.apply(CHARGE)
-            b.inject(kind, b"?")
-            try:
-                await b.channel.apply(ConstantCurrent(-5e-3, WINDOW_V))
-            except InstrumentError:
-                assert b.is_off()
-                await b.instrument.resync()
