@@ -42,6 +42,8 @@ class Seat:
     step_C: float = 0.0
     slack_C: float = 0.0
     latched: bool = False
+    shorted: bool = False
+    """It once was: that drained the cell while the output was off, without our doing."""
     acknowledging: bool = False
     samples: dict[tuple[str, str], list[float]] = field(default_factory=dict[tuple[str, str], list[float]])
     """When the instrument measured what it answered, by its digits."""

@@ -207,7 +207,6 @@ class World:
         self.rates.clear()
         self.say("world", "healed")
         await Healing(self).progress()
-        self.judge.abuses()
 
     async def _striking(self, name: str) -> None:
         random, an_hour = self.random(name), self.rates[name]
