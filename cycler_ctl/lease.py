@@ -110,7 +110,7 @@ class GuardianLease:
     def renew(self, channel: str, lease_s: float) -> None:
         self._sequence += 1
         now_s = asyncio.get_running_loop().time()
-        sent_s, sent_lease_s = self._sent.get(channel, (-EVERY_S, lease_s))
+        sent_s, sent_lease_s = self._sent.get(channel, (-inf, lease_s))
         if now_s - sent_s < EVERY_S and lease_s == sent_lease_s:
             return
         self._sent[channel] = now_s, lease_s

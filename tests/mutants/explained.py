@@ -15,6 +15,11 @@ EXPLAINED: Mapping[tuple[str, str, str], str] = {
         "if isinstance(step, HoldStep) and not step.current_limit_A <= hold_limit_A:",
         "LtE -> Lt",
     ): "a limit that is the channel's is replaced by itself",
+    (
+        "cycler_ctl/arming_guard.py",
+        "edge_V = high_V - BEYOND_CUTOFF_V if step.current_A > 0 else low_V + BEYOND_CUTOFF_V",
+        "Gt -> GtE",
+    ): "a step of 0 A is a rest, and nothing else can be written",
     (CELLCHECK, "rested_s = 0.0 if state.live.seen is None else state.live.seen.time_s", "0.0 -> 1.0"): (
         "a rest of one second is as far from an hour as none"
     ),
@@ -35,6 +40,7 @@ EXPLAINED: Mapping[tuple[str, str, str], str] = {
         "towards_A = reading.current_A if reading.voltage_V < setpoint.voltage_V else -reading.current_A",
         "Lt -> LtE",
     ): ("a voltage that is the one to be held never comes here"),
+    ("cycler_ctl/lease.py", "more = os.read(fd, 64)", "64 -> 65"): "however much is read at once, its end is looked at",
     ("cycler_ctl/register.py", "return", "Return left out"): "for Windows only, which has no such call",
     (WARMTH, "same_since_s: float = 0.0", "0.0 -> 1.0"): "the first value sets it before it is looked at",
 }

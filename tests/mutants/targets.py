@@ -22,6 +22,9 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
     "cycler_ctl/arming_guard.py": ARMING,
     "cycler_ctl/cellcheck.py": ("tests/unit/test_at_rest.py", "tests/unit/test_cellcheck.py"),
     "cycler_ctl/output.py": ("tests/unit/test_output.py",),
+    "cycler_ctl/escalation.py": ("tests/unit/test_chase.py",),
+    "cycler_ctl/guardian.py": ("tests/unit/test_guarding.py", "tests/unit/test_guardian_blind.py"),
+    "cycler_ctl/safeoff.py": ("tests/unit/test_safeoff_tries.py",),
     "cycler_ctl/lease.py": ("tests/unit/test_lease.py",),
     "cycler_ctl/register.py": ("tests/unit/test_register.py", "tests/unit/test_lease.py"),
 }

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +14,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from virtual_loop import leap
 
+from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import StoreError
 from cycler_ctl.lease import Ending, GuardianLease, Leases, NoLease, lease_for, watch_guardian
 from cycler_ctl.register import SafeOffEntry, read_entries, read_register, write_entries, write_register
@@ -112,6 +117,94 @@ async def test_renewals_are_few_and_their_numbers_count_every_reading(tmp_path: 
         assert os.read(reading, 4096) == b"lease 1 a1 3000\nrelease 1001 a1\nlease 1002 a2 3000\n"
 
 
+def test_a_renewal_is_told_a_quarter_of_a_second_after_the_last_or_at_once_if_it_is_another(tmp_path: Path) -> None:
+    async def renewed(writing: int) -> None:
+        async with GuardianLease(tmp_path, writing) as lease:
+            for lease_s, then_s in [(3.0, 0.125), (3.0, 0.125), (3.0, 0.125), (5.0, 0.0), (5.0, 0.0)]:
+                lease.renew("a1", lease_s)
+                await real_sleep(then_s)
+
+    with pipe() as (reading, writing):
+        leap(renewed(writing))
+        assert os.read(reading, 4096) == b"lease 1 a1 3000\nlease 3 a1 3000\nlease 4 a1 5000\n"
+
+
+async def test_an_output_that_goes_on_again_has_its_lease_told_at_once(tmp_path: Path) -> None:
+    with pipe() as (reading, writing):
+        async with GuardianLease(tmp_path, writing) as lease:
+            lease.renew("a1", 3.0)
+            await lease.will_energise("a1", SMU, 3.0)
+            lease.release("a1")
+            lease.renew("a1", 3.0)
+        said = b"lease 1 a1 3000\nlease 2 a1 3000\nrelease 3 a1\nlease 4 a1 3000\n"
+        assert os.read(reading, 4096) == said
+
+
+def test_a_sign_of_life_is_told_every_2_s_and_counts_as_news(tmp_path: Path) -> None:
+    async def beats(writing: int) -> None:
+        async with GuardianLease(tmp_path, writing) as lease:
+            beating = asyncio.create_task(lease.beat())
+            await real_sleep(1.0)
+            lease.release("a1")
+            await real_sleep(3.5)
+            beating.cancel()
+
+    with pipe() as (reading, writing):
+        leap(beats(writing))
+        assert os.read(reading, 4096) == b"alive 1\nrelease 2 a1\nalive 3\nalive 4\n"
+
+
+async def test_the_registers_thread_ends_with_the_lease(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    with pipe() as (_, writing):
+        async with GuardianLease(tmp_path, writing) as lease:
+            await lease.will_energise("a1", SMU, 3.0)
+            assert set(threading.enumerate()) > before
+        assert set(threading.enumerate()) <= before
+
+
+def test_of_a_line_only_the_first_200_bytes_are_read() -> None:
+    assert Leases().hear(b"alive 1" + b" " * 193 + b"x", 0.0)
+    assert not Leases().hear(b"alive 1" + b" " * 192 + b"x", 0.0)
+
+
+STATION = """
+import asyncio, os, sys
+from cycler_ctl.lease import take_lease_pipe, watch_guardian
+
+async def main():
+    gone = asyncio.Event()
+    watch_guardian(lambda ending: print(ending) or gone.set())
+    if sys.argv[1] == "waits":
+        await gone.wait()
+
+print("printed before")
+pipe = take_lease_pipe()
+print("printed after")
+os.write(pipe, b"alive 1\\n")
+asyncio.run(main())
+print("blocks" if os.get_blocking(pipe) else "does not block")
+"""
+
+
+def station(waits: str) -> subprocess.Popen[bytes]:
+    command = (sys.executable, "-c", STATION, waits)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe cannot be told not to block there")
+def test_only_the_lease_goes_to_the_guardian_and_its_end_comes_from_standard_input() -> None:
+    with station("waits") as process:
+        said, printed = process.communicate(timeout=20.0)
+    assert said == b"printed before\nalive 1\n"
+    assert printed == b"printed after\nguardian gone\ndoes not block\n"
+
+
+def test_a_station_that_ends_does_not_wait_for_its_guardian() -> None:
+    with station("ends") as process:
+        assert process.wait(20.0) == 0
+
+
 async def test_the_register_names_the_output_before_it_goes_on_and_until_it_is_off(tmp_path: Path) -> None:
     with pipe() as (reading, writing):
         async with GuardianLease(tmp_path, writing) as lease:
@@ -192,6 +285,12 @@ async def test_the_station_sees_the_guardian_ask_or_die(pieces: list[bytes], exp
     assert not thread.is_alive()
     assert told.empty()
     os.close(reading)
+
+
+async def test_a_guardian_that_cannot_be_heard_is_gone() -> None:
+    told: asyncio.Queue[Ending] = asyncio.Queue()
+    watch_guardian(told.put_nowait, -1).join(5.0)
+    assert await told.get() is Ending.GUARDIAN_GONE
 
 
 async def test_nothing_is_heard_while_the_guardian_lives() -> None:
