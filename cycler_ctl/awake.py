@@ -36,3 +36,8 @@ class Awake:
         before_s, self._before_s = self._before_s, asleep_s()
         slept_s = self._before_s - before_s
         return slept_s if slept_s > SLEPT_S else 0.0
+
+    def slept(self) -> str:
+        """In words; empty unless it was a sleep."""
+        slept_s = self.slept_s()
+        return f"this computer slept for {slept_s:.0f} s" if slept_s else ""

@@ -116,8 +116,8 @@ class Runner:
             if self.output.off_confirmed:
                 self._pace.wait(self.fit.clock.now())  # paused: an open relay shows no cell
                 await real_sleep(0.0)  # virtual time may come here without ever waiting
-            elif (slept_s := self._awake.slept_s()) > 0:
-                await self._hold_back(f"this computer slept for {slept_s:.0f} s", unwatched=True)
+            elif slept := self._awake.slept():
+                await self._hold_back(slept, unwatched=True)
             elif self.fit.clock.now() >= self._pace.due_s:
                 await self._sample()
         return End(self.end.outcome, self.end.reason, self.output.off_confirmed)
@@ -168,7 +168,7 @@ class Runner:
         self.held_back = f"not gone on with: {said(found)}"
         self.tell(EventKind.NOTE, text=self.held_back)
         if not self.output.off_confirmed:
-            await self._handle(Faulted(*self._moment(), "off was not confirmed"))
+            await self._handle(Faulted(*self._moment(), self.held_back), tried_off=True)
 
     async def _look(self, last: LastSeen | None = None) -> AtRest | Exception:
         """The one way to go on: at 0 A. The caller turns off what must not stay on, once: a second try is a late alarm."""
@@ -208,6 +208,8 @@ class Runner:
 
     async def _read_once(self) -> None:
         reading = await self._losses.read(self.output.setpoint, self._watched.overdue)
+        if slept := self._awake.slept():  # on which side of the sleep was it answered, or why was it not?
+            raise NotAsLeft(slept)
         if not isinstance(reading, Reading):
             self._pace.missed(self.fit.clock.now())
             if reading is not None:
@@ -246,11 +248,11 @@ class Runner:
     def _moment(self) -> tuple[float, float]:
         return self.fit.clock.now() - self._start_s, self.fit.clock.utc()
 
-    async def _handle(self, event: Event) -> None:
+    async def _handle(self, event: Event, *, tried_off: bool = False) -> None:
         resuming = isinstance(event, Resumed)
         self.held_back = "" if resuming else self.held_back
         self._state, actions = engine.advance(self._program, self._state, event)
-        if actions and isinstance(actions[0], TurnOff):
+        if actions and isinstance(actions[0], TurnOff) and not tried_off:  # in vain: once more makes the alarm late
             await self._turn_off()
         hand_over(self.fit.recorder, actions, self._state)
         if any(not isinstance(action, RecordRow) for action in actions):
@@ -261,7 +263,7 @@ class Runner:
             elif isinstance(action, Finish):
                 self.end = action
         if isinstance(next(iter(actions), None), TurnOff) and not self.output.off_confirmed and self.end is None:
-            await self._handle(Faulted(*self._moment(), "off was not confirmed"))  # the engine would go on
+            await self._handle(Faulted(*self._moment(), self.held_back or "off was not confirmed"), tried_off=True)
         if self._state.phase is Phase.RUNNING and (why := unrecorded(self.fit.recorder)) is not None:
             await self._hold_back(why)
 

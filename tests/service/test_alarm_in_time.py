@@ -19,6 +19,7 @@ from virtual_loop import LoopClock, leap
 
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, StationSettings
+from cycler_ctl.errors import InstrumentError
 from cycler_ctl.lease import NoLease
 from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.plugins import load_driver
@@ -205,6 +206,32 @@ def test_silence_while_a_setpoint_is_applied_is_an_alarm_in_time(driver: str, me
 
     alarm_s, healed_s = leap(scene())
     assert 0.5 < alarm_s <= ALARM_S
+    assert healed_s <= HEALED_S
+
+
+@EVERY_DRIVER
+def test_a_paused_run_whose_cable_was_pulled_is_an_alarm_in_time_when_it_is_resumed(
+    driver: str, tmp_path: Path
+) -> None:
+    """Off was read back at the pause; the first message of the resume may have undone that."""
+
+    async def scene() -> tuple[float, str, float]:
+        async with lab(driver, tmp_path) as one:
+            await one.start()
+            await one.next_row()
+            await one.station.pause("a1", "K. Abe")
+            assert one.station.channels()[0].energised is False
+            one.fall_silent()
+            resuming = asyncio.ensure_future(one.station.resume("a1", "K. Abe"))
+            alarm_s = await one.alarm()
+            reason = one.station.channels()[0].reason
+            with pytest.raises(InstrumentError):
+                await resuming
+            return alarm_s, reason, await one.heal()
+
+    alarm_s, reason, healed_s = leap(scene())
+    assert 0.5 < alarm_s <= ALARM_S
+    assert reason.startswith("not gone on with: contact lost: ")
     assert healed_s <= HEALED_S
 
 

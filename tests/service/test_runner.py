@@ -13,7 +13,7 @@ from rig import LIMITS, PLACES, Rig, open_rig, protocol, until
 
 from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.config import ChannelSettings, Limits
-from cycler_ctl.errors import InstrumentError, RefusedError, StoreError
+from cycler_ctl.errors import InstrumentError, LinkTimeout, RefusedError, StoreError
 from cycler_ctl.instrument import Reading
 from cycler_ctl.live import ChannelState
 from cycler_ctl.register import SafeOffEntry, write_register
@@ -595,6 +595,37 @@ async def test_a_computer_that_slept_finds_its_run_paused_with_the_output_off(
         await rig.station.stop("a1", "K. Abe")
         by = [str(event.data["by"]) for event in rig.events(run) if event.kind is EventKind.OPERATOR]
         assert any("this computer slept" in one for one in by)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_sleep_in_the_middle_of_a_reading_pauses_the_run_and_that_reading_is_not_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    asleep_s = 0.0
+    monkeypatch.setattr("cycler_ctl.awake.asleep_s", lambda: asleep_s)
+    clock = SystemClock()
+    async with open_rig(tmp_path, monkeypatch, clock=clock) as rig:
+        await rig.flowing()
+        channel_type = type(rig.station._hosts["smu1"].connected().channels["1"])
+        read = channel_type.read
+
+        async def sleepy(self: Any) -> Any:
+            nonlocal asleep_s
+            if not asleep_s:
+                clock._start_s -= 3600.0
+                asleep_s = 3600.0
+                if lost:
+                    raise LinkTimeout("no answer")
+            return await read(self)
+
+        monkeypatch.setattr(channel_type, "read", sleepy)
+        await until(lambda: rig.status().state is not ChannelState.RUNNING and rig.is_off(), 4.0)
+        assert rig.status().state is ChannelState.PAUSED
+        assert "this computer slept for 3600 s" in rig.status().reason
+        with pytest.raises(RefusedError, match="is it the same cell"):
+            await rig.station.resume("a1", "K. Abe")
+        assert rig.is_off()
+        await rig.station.stop("a1", "K. Abe")
 
 
 async def test_a_computer_whose_sleep_nobody_can_tell_finds_its_run_ended_with_the_output_off(
