@@ -87,7 +87,7 @@ def _measure_commands() -> Iterable[tuple[str, Command]]:
     yield ":READ", Command(query=do.read)
     yield ":FETCh", Command(query=do.fetch)
     yield ":MEASure", Command(query=do.read)
-    yield ":ABORt", action(lambda _: None)
+    yield ":ABORt", action(Smu.abort)
     yield (
         "[:SENSe[1]]:FUNCtion[:ON]",
         setting(do.set_function, lambda smu: do.SPELLED[smu.settings.measure]),

@@ -6,6 +6,7 @@ Pessimistic where the manuals are silent: what might harm a cell does. Time come
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from sim_hardware.circuit import Disconnected, Terminals
@@ -17,6 +18,7 @@ from sim_hardware.keithley2450_settings import Settings, source_when_off, source
 from sim_hardware.loads import Load
 
 EVENT_POWER_ON, EVENT_COMMAND, EVENT_EXECUTION, EVENT_DEVICE = 128, 32, 16, 8
+TRIGGER_STEP_S = 1.0  # of a trigger model that somebody left running
 THERMAL_STEP_S = 30.0  # how often the cell follows its oven
 
 FAULTS = {
@@ -26,6 +28,7 @@ FAULTS = {
     "stuck": "true: the same voltage and current for ever",
     "output": "someone presses the OUTPUT key: on or off",
     "welded": "true: the output cannot be switched off any more, and says so",
+    "trigger_model": "true: one that somebody started switches the output on each second, until :ABORt",
 }
 
 
@@ -45,6 +48,7 @@ class Smu:
         self.welded = False
         self._oven_K = oven_K
         self._warmed_K = 0.0
+        self._triggers_at_s = math.inf
         self.at_s = self._oven_at_s = now()
         self.power_cycle()
 
@@ -55,6 +59,7 @@ class Smu:
         self.log.clear()
         self.events = EVENT_POWER_ON
         self.last: Sample | None = None
+        self.abort()
         self._booted_s = self.at_s
         self.abuse.forgive()
         self._connect()
@@ -108,10 +113,15 @@ class Smu:
                 self.settings.output = value
             case "welded", bool():
                 self.welded = value
+            case "trigger_model", bool():
+                self._triggers_at_s = self.at_s + TRIGGER_STEP_S if value else math.inf
             case _:
                 raise ValueError(f"no fault {name!r} with value {value!r}; there are {', '.join(FAULTS)}")
         self.abuse.forgive()
         self._connect()
+
+    def abort(self) -> None:
+        self._triggers_at_s = math.inf
 
     def measure(self) -> Sample:
         """With the output off as well: then it shows what an open relay shows (the manuals are silent)."""
@@ -139,6 +149,11 @@ class Smu:
             if self._oven_K is not None and now_s - self._oven_at_s >= THERMAL_STEP_S:
                 self._oven_at_s = now_s
                 self._warm(self._oven_K())
+
+        if now_s >= self._triggers_at_s:
+            self._triggers_at_s = now_s + TRIGGER_STEP_S
+            self.settings.output = True  # SOURCE-OUTPUT, a block of its own (2461-901-01 p. 6-182, 6-208)
+            self._connect()
 
     def _warm(self, temperature_K: float) -> None:
         if abs(self._warmed_K - temperature_K) > 0.05:

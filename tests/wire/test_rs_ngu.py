@@ -18,6 +18,7 @@ from cycler_ctl.link.opening import open_link
 from cycler_ctl.testing.contract import Case, check_safe_off
 from drivers.rs_ngu import DRIVER, Options
 from drivers.rs_ngu_settings import SOURCE, Drive, parse_identity, parse_reading
+from sim_hardware.circuit import VoltageSource
 from sim_hardware.faults import Line, LineFault
 from sim_hardware.keithley2400 import Keithley2400
 from sim_hardware.loads import Battery, Load
@@ -90,6 +91,23 @@ async def test_safe_off_ends_what_somebody_left_on_an_ngm202() -> None:
     async with serve_tcp(Line(sim)) as endpoint:
         await check_safe_off(DRIVER, lambda: open_link(endpoint.address, WIRE, clock), case)
     assert not sim.truth()["output_on"]
+
+
+@pytest.mark.parametrize(
+    ("setpoint", "driven"),
+    [
+        (CHARGE, VoltageSource(3.6, 1e-3)),  # the cell is discharged while it is to be charged
+        (DISCHARGE, VoltageSource(3.8, 1e-3)),
+        (CHARGE, VoltageSource(4.2, 900e-6)),  # more than the limit that it holds
+    ],
+)
+async def test_a_current_that_the_mode_forbids_is_no_reading(setpoint: Setpoint, driven: VoltageSource) -> None:
+    async with bench() as b:
+        await b.channel.apply(setpoint)
+        assert await b.channel.read()
+        b.sim.frame.outputs[0].terminals.drive(driven)
+        with pytest.raises(BadReply, match="more than .* up to 0.0002 A allows"):
+            await b.channel.read()
 
 
 @NGUS
