@@ -276,8 +276,10 @@ def ovp_tripped(smu: Smu) -> str:
 
 
 def set_overvoltage(settings: Settings, value: float) -> None:
+    """A value between two levels takes the lower one, below the lowest that one (p. 18-81)."""
     steps = (20.0, 40.0, 60.0, 80.0, 100.0, 120.0, 160.0)
-    settings.overvoltage_V = next((step for step in steps if abs(value) <= step), 210.0)
+    lower_V = max((step for step in steps if step <= abs(value)), default=steps[0])
+    settings.overvoltage_V = 210.0 if abs(value) > steps[-1] else lower_V
 
 
 def counted(layer: str) -> Command:

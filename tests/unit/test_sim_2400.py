@@ -631,3 +631,9 @@ def test_a_range_that_does_not_hold_the_pending_level_is_refused(bench: Bench) -
     bench.set_up()
     bench.send(":SOUR:VOLT:TRIG 3.6", ":SOUR:VOLT:RANG 2")
     assert bench.error().startswith("-221")
+
+
+@pytest.mark.parametrize(("told", "held"), [("5", 20.0), ("20", 20.0), ("110", 100.0), ("-39", 20.0), ("161", 210.0)])
+def test_a_value_between_two_over_voltage_levels_takes_the_lower_one(bench: Bench, told: str, held: float) -> None:
+    bench.send(f":SOUR:VOLT:PROT {told}")  # 18-81
+    assert float(bench.ask(":SOUR:VOLT:PROT?")) == held
