@@ -106,7 +106,7 @@ async def test_a_current_that_the_mode_forbids_is_no_reading(setpoint: Setpoint,
         await b.channel.apply(setpoint)
         assert await b.channel.read()
         b.sim.frame.outputs[0].terminals.drive(driven)
-        with pytest.raises(BadReply, match="more than .* up to 0.0002 A allows"):
+        with pytest.raises(BadReply, match=r"more than .* up to 0\.0002 A allows"):
             await b.channel.read()
 
 
