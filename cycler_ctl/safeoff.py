@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from cycler_ctl.clock import Clock, real_sleep
 from cycler_ctl.errors import CyclerError
+from cycler_ctl.instrument import Link, LinkDefaults
 from cycler_ctl.link.dead_socket import free_socket
 from cycler_ctl.link.opening import open_link
 from cycler_ctl.plugins import load_driver
@@ -15,7 +16,7 @@ from cycler_ctl.register import SafeOffEntry
 
 TRIES = 3
 TRY_S = 4.0  # opening, clearing and a handful of exchanges of at most 1 s each
-TOTAL_S = 8.0  # for one instrument: a person must hear of it while it can still be mended
+TOTAL_S = 8.5  # for one instrument, two whole tries: a person must hear of it while it can still be mended
 BETWEEN_S = 0.2  # a killed client's connection may need a moment to be given up by the instrument
 
 
@@ -43,34 +44,33 @@ async def safe_off_all(entries: Iterable[SafeOffEntry], clock: Clock) -> list[Sa
 
 async def safe_off(entry: SafeOffEntry, clock: Clock) -> SafeOffResult | None:
     """None: the instrument has no output."""
-    if load_driver(entry.driver).safe_off is None:
+    spec = load_driver(entry.driver)
+    if spec.safe_off is None:
         return None
-    error: BaseException | None = None
     loop = asyncio.get_running_loop()
-    until_s = loop.time() + TOTAL_S
-    for left in reversed(range(TRIES)):
-        (error,) = await asyncio.gather(_attempt(entry, clock), return_exceptions=True)
+    latest_s, tries = loop.time() + TOTAL_S - TRY_S, 0
+    while True:
+        tries += 1
+        (error,) = await asyncio.gather(_attempt(entry, spec.link, spec.safe_off, clock), return_exceptions=True)
         if error is None:
             text = f"{entry.name} at {entry.address}: off, read back"
             return SafeOffResult(entry.name, entry.address, confirmed=True, message=text)
-        if not left or loop.time() > until_s - TRY_S:
-            break
-        await free_socket(entry.address, load_driver(entry.driver).link)
+        if tries == TRIES or loop.time() > latest_s:
+            return _unconfirmed(entry, error)
+        await free_socket(entry.address, spec.link)
         await real_sleep(BETWEEN_S)
-    return _unconfirmed(entry, error)
 
 
-async def _attempt(entry: SafeOffEntry, clock: Clock) -> None:
-    spec = load_driver(entry.driver)
-    if spec.safe_off is None:
-        raise CyclerError(f"driver {entry.driver} cannot turn anything off")
+async def _attempt(
+    entry: SafeOffEntry, wire: LinkDefaults, turn_off: Callable[[Link], Awaitable[None]], clock: Clock
+) -> None:
     async with asyncio.timeout(TRY_S):
-        link = open_link(entry.address, spec.link, clock, backend=entry.backend, visa_backend=entry.visa_backend)
-        async with link as wire:
-            await spec.safe_off(wire)
+        opened = open_link(entry.address, wire, clock, backend=entry.backend, visa_backend=entry.visa_backend)
+        async with opened as link:
+            await turn_off(link)
 
 
-def _unconfirmed(entry: SafeOffEntry, error: BaseException | None) -> SafeOffResult:
+def _unconfirmed(entry: SafeOffEntry, error: BaseException) -> SafeOffResult:
     if isinstance(error, TimeoutError):
         why = f"nothing came of it in {TRY_S:.0f} s"
     else:
