@@ -57,6 +57,8 @@ async def test_without_the_lease_a_stopped_station_would_leave_its_output_on(smu
         os.kill(both.station(), signal.SIGSTOP)
         with pytest.raises(TimeoutError):
             await smu.off_after_s(LEASE_S + 1.0)
+        assert both.guardian.returncode is None  # it lives, and would have
+        assert "taking over" not in both.words()
 
 
 async def test_a_station_that_stalls_for_half_a_second_is_left_alone(smu: Smu, tmp_path: Path) -> None:
