@@ -58,7 +58,6 @@ class Guardian:
         self._asked = asyncio.Event()
         self._over = asyncio.Event()
         self._restarts = Restarts()
-        self._code = DONE
         self._status = DONE
         self._watchdog = Watchdog()
         self._relays_s: dict[str, float] = {}
@@ -92,17 +91,18 @@ class Guardian:
             if held is not None:
                 held = await self._held_back(held)
                 continue
-            ending = await self._one_life()
+            ending, code = await self._one_life()
             await self._all_off()
-            if ending is Ending.STOPPED or self._code in {DONE, USAGE}:
-                self._status = FAILED if self._code not in {DONE, USAGE, KILLED} else max(self._code, DONE)
+            if ending is Ending.STOPPED or code in {DONE, USAGE}:
+                self._status = FAILED if code not in {DONE, USAGE, KILLED} else max(code, DONE)
                 return
             if not self._restarts.one_more(now_s()):
                 held = TOO_OFTEN
             elif not self._asked.is_set():
                 say("starting the station again")
 
-    async def _one_life(self) -> Ending:
+    async def _one_life(self) -> tuple[Ending, int]:
+        """How it ended, and the station's exit status."""
         station = await start_child(self._command, self._environment())
         leases = Leases()
         try:
@@ -113,13 +113,13 @@ class Guardian:
                 if ending is Ending.STOPPED:
                     await self._stop(station, leases, exiting)
                 kill_child(station)
-                self._code = await exiting
+                code = await exiting
                 hearing.cancel()
         finally:
             kill_child(station)
         if ending is Ending.DIED:
-            say(f"the station ended by itself with status {self._code}")
-        return ending
+            say(f"the station ended by itself with status {code}")
+        return ending, code
 
     async def _watch(self, leases: Leases, hearing: asyncio.Task[None], exiting: asyncio.Task[int]) -> Ending:
         while not (hearing.done() or exiting.done()):

@@ -35,6 +35,7 @@ from cycler_ctl.safeoff import SafeOffResult
 
 SMU1 = SafeOffEntry("smu1", "keithley-2400", "one")
 SMU2 = SafeOffEntry("smu2", "keithley-2400", "two")
+NEVER = 1_000_000.0
 Life = Callable[["Child"], Awaitable[None]]
 
 
@@ -53,6 +54,7 @@ class Child:
         self.killed = 0
         self.is_closed = False
         self.breaks = False
+        self.is_held_open = False
         self.lab = lab
         self._lines = b""
         self._news = asyncio.Event()
@@ -65,7 +67,7 @@ class Child:
 
     async def read(self, most: int) -> bytes:
         """Waits as a pipe does; empty at its end."""
-        while not self._lines and self.returncode is None and not self.is_closed:
+        while not self._lines and (self.is_held_open or self.returncode is None) and not self.is_closed:
             self._news.clear()
             await self._news.wait()
         said, self._lines = self._lines[:most], self._lines[most:]
@@ -263,6 +265,20 @@ def test_a_lease_that_lapses_ends_the_station_turns_off_and_starts_it_again(
     assert "ended by itself" not in said
 
 
+def test_it_looks_every_tenth_of_a_second_and_twice_before_it_takes_over(lab: Labs) -> None:
+    async def lived() -> None:
+        async def hangs_soon(child: Child) -> None:
+            child.says("lease 1 a1 2950")
+            await real_sleep(NEVER)
+
+        place = lab(hangs_soon, steady)
+        async with guarded(place) as (one, running):
+            await asked_after(one, running, 5.0)
+        assert place.at_s[1] - place.at_s[0] == pytest.approx(3.1, abs=0.01)
+
+    leap(lived())
+
+
 def test_a_guardian_that_stood_still_itself_reads_what_was_said_before_it_takes_over(lab: Labs) -> None:
     async def lived() -> None:
         async def late(child: Child) -> None:
@@ -300,6 +316,20 @@ def test_a_station_whose_pipe_ends_is_taken_for_dead(lab: Labs) -> None:
         async with guarded(place) as (one, running):
             assert await asked_after(one, running, 10.0) == 0
         assert place.told[:5] == ["off", "started", "ended -9", "off", "started"]
+
+    leap(lived())
+
+
+def test_a_pipe_that_somebody_else_holds_open_after_the_stations_death_is_heard_no_more(lab: Labs) -> None:
+    async def lived() -> None:
+        async def left_alone(child: Child) -> None:
+            child.is_held_open = True
+            await crashes(child)
+
+        place = lab(left_alone, steady)
+        async with guarded(place) as (one, running):
+            assert await asked_after(one, running, 10.0) == 0
+        assert place.told.count("started") == 2
 
     leap(lived())
 
@@ -418,9 +448,6 @@ def test_a_station_whose_pipes_are_gone_is_ended_all_the_same(lab: Labs, broken:
         assert ("input closed" in place.told) == (broken != "no input")
 
     leap(lived())
-
-
-NEVER = 1_000_000.0
 
 
 def test_asked_again_it_still_turns_everything_off(lab: Labs, capsys: pytest.CaptureFixture[str]) -> None:
@@ -722,7 +749,7 @@ class Broker:
         self.told.append("stop")
 
     def alive(self) -> bool:
-        return self.told == ["start"]
+        return self.told[-1:] == ["start"]
 
 
 def test_the_broker_begins_before_the_station_which_is_told_where_it_is_and_ends_after_it(lab: Labs) -> None:
@@ -738,6 +765,25 @@ def test_the_broker_begins_before_the_station_which_is_told_where_it_is_and_ends
         assert broker.told == ["start", "stop"]
 
     leap(lived())
+
+
+def test_a_broker_that_died_is_started_again_while_the_station_goes_on(
+    lab: Labs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def lived() -> None:
+        place, broker = lab(steady), Broker()
+        one = Guardian(["station"], place.data_dir, broker)
+        running = asyncio.ensure_future(one.run())
+        await real_sleep(1.0)
+        broker.told.append("died")
+        await real_sleep(5.0)
+        assert broker.told[:3] == ["start", "died", "start"]
+        one.ask_to_stop()
+        assert await running == 0
+        assert place.told.count("started") == 1
+
+    leap(lived())
+    assert "guardian: the broker is gone: starting it again" in capsys.readouterr().err
 
 
 def test_lines_that_are_no_leases_are_shown_and_torn_ones_are_put_together(
