@@ -89,7 +89,8 @@ class Guardian:
         held = latched(self._data_dir)
         while not self._asked.is_set():
             if held is not None:
-                held = await self._held_back(held)
+                await self._held_back(held)
+                held = None
                 continue
             ending, code = await self._one_life()
             await self._all_off()
@@ -159,7 +160,7 @@ class Guardian:
                 hold_back(self._data_dir, reason, SystemClock().utc())
         return latched(self._data_dir) is not None
 
-    async def _held_back(self, why: str) -> str | None:
+    async def _held_back(self, why: str) -> None:
         """Until a person has acknowledged it, or wants the end; what is not confirmed off is tried until it is."""
         kept = self._keep(why)
         off = await self._all_off()
@@ -179,7 +180,6 @@ class Guardian:
             held = latched(self._data_dir) if kept else why
         if held is None:
             self._acknowledged()
-        return held
 
     def _acknowledged(self) -> None:
         say("acknowledged: starting the station again")

@@ -379,15 +379,17 @@ def test_an_output_that_is_not_confirmed_off_at_the_end_is_status_4(lab: Labs) -
 
 
 def test_asked_to_stop_the_station_has_10_s_while_its_leases_hold(
-    lab: Labs, capsys: pytest.CaptureFixture[str]
+    lab: Labs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(guardian, "TICK_S", 0.125)  # then the looks are at these times to the last bit
+
     async def lived() -> None:
         place = lab(lambda child: steady_for(child, 1000))
         async with guarded(place) as (one, running):
-            await real_sleep(1.0)
+            await real_sleep(1.0625)
             began_s = now_s()
             assert await asked_after(one, running, 0.0) == 0  # every output read back as off: an orderly end
-            assert now_s() - began_s == pytest.approx(10.1, abs=0.21)
+            assert now_s() - began_s == pytest.approx(10.0625, abs=0.01)
         assert place.told[2:] == ["input closed", "ended -9", "off", "off"]
 
     leap(lived())

@@ -1,0 +1,438 @@
+"""A run's way to its first current, and back to it after a pause: the cell at rest first, and off where it is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+import virtual_loop
+from virtual_loop import LoopClock, leap
+
+from cycler_ctl import runner as runner_module
+from cycler_ctl.clock import real_sleep
+from cycler_ctl.contact import Contact
+from cycler_ctl.errors import CyclerError, DeviceFault, NotAsLeft, StoreError
+from cycler_ctl.fittings import End, Fittings
+from cycler_ctl.guard import Ceilings, Guard, GuardLimits
+from cycler_ctl.instrument import Channel, Identity, Protection, Ratings, Reading, Sensor
+from cycler_ctl.register import SafeOffEntry
+from cycler_ctl.runner import BEFORE, Runner
+from cycler_ctl.store.writer import Pending
+from protocols.model import (
+    Alternative,
+    Cell,
+    Clause,
+    ConstantCurrent,
+    CurrentStep,
+    Op,
+    Program,
+    Record,
+    Rest,
+    Safety,
+    Setpoint,
+    Verb,
+    Watched,
+)
+from protocols.record import EventKind, EventRecord, Outcome, Row
+
+HOUR = (Alternative((Clause(Watched.TIME, Op.AT_LEAST, 3600.0),), "time >= 1 h"),)
+STEP = CurrentStep("1", "charge", Verb.DELITHIATE, 1e-3, HOUR, (), Record(), (2.5, 4.3))
+PROGRAM = Program("p", Cell("c"), Safety(), (STEP,))
+REST = Rest((2.0, 5.0))
+CHARGE = ConstantCurrent(1e-3, (2.5, 4.3))
+LIMITS = GuardLimits(voltage_V=(2.0, 5.0), current_A=0.010, stale_s=3.0, rest_A=1e-5)
+
+
+class Bench:
+    """An instrument with a cell of ``cell_V`` and everything else that a run is fitted to; ``told`` in order."""
+
+    identity = Identity("", "", "", "")
+    address = "nowhere"
+    ratings = Ratings((-5.0, 5.0), 0.1, (), 0.05, Protection.B, "", "")
+    failed: CyclerError | None = None
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+        self.cell_V = 3.7
+        self.fails: dict[str, Exception] = {}
+        self.lag_s = 0.0
+        self.opens: bool | None = None
+        self.setpoint: Setpoint | None = None
+        self.events: list[EventRecord] = []
+        self.rows: list[Row] = []
+        self.left_over: Mapping[str, SafeOffEntry] = {}
+
+    def note(self, what: object, name: str) -> None:
+        self.told.append(what)
+        if name in self.fails:
+            raise self.fails[name]
+
+    async def read(self) -> Reading:
+        self.note("read", "read")
+        current_A = self.setpoint.current_A if isinstance(self.setpoint, ConstantCurrent) else 0.0
+        noise_V = 1e-6 * (len(self.told) % 7)
+        return Reading(self.cell_V + noise_V, current_A, self.setpoint is not None, frozenset(), LoopClock().now())
+
+    async def apply(self, setpoint: Setpoint) -> bool | None:
+        self.note(setpoint, type(setpoint).__name__)
+        self.setpoint = setpoint
+        return self.opens
+
+    async def turn_off(self) -> None:
+        self.note("off", "off")
+        self.setpoint = None
+
+    async def resync(self) -> None:
+        raise NotImplementedError
+
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        return {"1": self}
+
+    @property
+    def sensors(self) -> Mapping[str, Sensor]:
+        return {}
+
+    def append(
+        self,
+        rows: tuple[Row, ...],
+        events: tuple[EventRecord, ...],
+        *_: object,
+    ) -> None:
+        self.rows += rows
+        self.events += events
+
+    def pending(self) -> Pending:
+        return Pending(0, self.lag_s)
+
+    def now(self) -> float:
+        raise NotImplementedError
+
+    async def write(self, message: bytes) -> None:
+        raise NotImplementedError
+
+    async def clear(self) -> None:
+        raise NotImplementedError
+
+    async def query(self, message: bytes) -> bytes:
+        raise NotImplementedError
+
+    async def will_energise(self, channel: str, _entry: SafeOffEntry, _lease_s: float, /) -> None:
+        self.note(("register", channel), "register")
+
+    def renew(self, _channel: str, _lease_s: float, /) -> None:
+        """Shown with the output."""
+
+    def release(self, _channel: str, /) -> None:
+        """Shown with the output."""
+
+    async def is_off(self, channel: str, /) -> None:
+        raise NotImplementedError
+
+    def fittings(self, by: str) -> Fittings:
+        return Fittings(
+            name="a1",
+            channel=self,
+            instrument=self,
+            contact=Contact(self),
+            clock=LoopClock(),
+            guard=Guard(LIMITS),
+            ceilings={"1": Ceilings(1.0, 1e6)},
+            recorder=self,
+            temperature=lambda: None,
+            limits_V=(2.0, 5.0),
+            hold_limit_A=0.010,
+            sample_every_s=1.0,
+            lease=self,
+            safe_off=SafeOffEntry("smu1", "keithley-2400", "nowhere"),
+            changed=lambda: None,
+            started_by=by,
+        )
+
+    def acts(self) -> list[object]:
+        """What was done, each kind once in a row."""
+        return [one for one, before in zip(self.told, [None, *self.told], strict=False) if one != before]
+
+    def texts(self, kind: EventKind = EventKind.NOTE) -> list[object]:
+        return [event.data.get("text", event.data.get("reason")) for event in self.events if event.kind is kind]
+
+
+@pytest.fixture(autouse=True)
+def _no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(virtual_loop, "GRACE_S", 0.0)  # nothing comes from anywhere else
+
+
+@asynccontextmanager
+async def running(bench: Bench, by: str = "K. Abe") -> AsyncGenerator[tuple[Runner, asyncio.Task[End]]]:
+    run = Runner(PROGRAM, bench.fittings(by))
+    task = asyncio.ensure_future(run.run())
+    yield run, task
+    task.cancel()
+    await asyncio.wait({task})
+
+
+def test_current_flows_only_after_the_cell_was_read_at_rest() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        async with running(bench) as (run, task):
+            assert not run.energised
+            await real_sleep(10.0)
+            first = bench.told.index(CHARGE)
+            assert bench.told[:first] == [("register", "a1"), REST, "read", "read", "read"]
+            assert (run.energised, run.going.result()) == (True, "")
+            assert (bench.events[0].kind, bench.events[0].data.get("by")) == (EventKind.OPERATOR, "K. Abe")
+            note = next(event for event in bench.events if event.kind is EventKind.NOTE)
+            assert note.data["text"] == BEFORE
+            assert note.data["voltage_V"] == pytest.approx(3.7, abs=1e-4)
+            assert bench.rows
+            assert bench.rows[0].time_s == pytest.approx(0.0, abs=1.1)  # its clock starts after the look
+            run.ask("stop", "K. Abe")
+            end = await task
+        assert (end.outcome, end.off_confirmed, run.energised) == (Outcome.STOPPED, True, False)
+        assert bench.told[-1] == "off"
+
+    leap(lived())
+
+
+def test_a_run_that_nobody_started_names_nobody() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        async with running(bench, by=""):
+            await real_sleep(5.0)
+        assert not [event for event in bench.events if event.kind is EventKind.OPERATOR]
+
+    leap(lived())
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda bench: setattr(bench, "cell_V", 1.9),
+        lambda bench: bench.fails.update(read=DeviceFault("no measurement")),
+        lambda bench: bench.fails.update(Rest=DeviceFault("no")),
+        lambda bench: bench.fails.update(register=StoreError("the disk is full")),
+        lambda bench: bench.fails.update(Rest=TimeoutError()),
+    ],
+)
+def test_a_cell_or_an_instrument_that_is_refused_gets_no_current_and_the_run_ends_off(
+    spoil: Callable[[Bench], object],
+) -> None:
+    async def lived() -> None:
+        bench = Bench()
+        spoil(bench)
+        async with running(bench) as (run, task):
+            end = await task
+            assert end.outcome in {Outcome.FAULTED, Outcome.TRIPPED}
+            assert end.off_confirmed
+            assert not run.energised
+        assert CHARGE not in bench.told
+        assert bench.told.count("off") == 1
+        assert run.going.result() == ""
+
+    leap(lived())
+
+
+def test_a_stop_during_the_look_comes_before_any_current() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        async with running(bench) as (run, task):
+            await real_sleep(0.01)
+            asked = run.ask("stop", "K. Abe")
+            end = await task
+            assert (end.outcome, end.off_confirmed, asked.done()) == (Outcome.STOPPED, True, True)
+        assert CHARGE not in bench.told
+
+    leap(lived())
+
+
+@pytest.mark.parametrize("error", [DeviceFault("no"), TimeoutError()])
+def test_a_current_that_is_not_accepted_ends_the_run_off(error: Exception) -> None:
+    async def lived() -> None:
+        bench = Bench()
+        bench.fails["ConstantCurrent"] = error
+        async with running(bench) as (_, task):
+            end = await task
+        words = "no" if str(error) else "the instrument took longer than 10 s"
+        assert end == End(Outcome.FAULTED, f"the setpoint was not accepted: {words}", off_confirmed=True)
+
+    leap(lived())
+
+
+def test_a_step_without_a_ceiling_gets_no_current() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        fit = replace(bench.fittings("K. Abe"), ceilings={})
+        end = await Runner(PROGRAM, fit).run()
+        assert end.outcome is Outcome.FAULTED
+        assert "has no ceiling" in end.reason
+        assert CHARGE not in bench.told
+
+    leap(lived())
+
+
+async def paused(run: Runner) -> None:
+    await real_sleep(10.0)
+    run.ask("pause", "K. Abe")
+    await real_sleep(10.0)
+    assert not run.energised
+
+
+def test_a_paused_run_goes_on_only_after_another_look() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        async with running(bench) as (run, _):
+            await paused(run)
+            bench.told.clear()
+            run.ask("resume", "K. Abe")
+            await real_sleep(10.0)
+            first = bench.told.index(CHARGE)
+            assert bench.told[:first] == [("register", "a1"), REST, "read", "read", "read"]
+            assert (run.energised, run.held_back) == (True, "")
+
+    leap(lived())
+
+
+def test_a_resume_that_is_refused_leaves_the_run_paused_and_off_and_says_why() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        async with running(bench) as (run, task):
+            await paused(run)
+            bench.told.clear()
+            bench.cell_V = 1.9
+            asked = run.ask("resume", "K. Abe")
+            await real_sleep(10.0)
+            assert asked.done()
+            assert not task.done()
+            assert not run.energised
+            assert bench.told[-1] == "off"
+            assert bench.told.count("off") == 1
+            assert CHARGE not in bench.told
+            assert run.held_back.startswith("not gone on with: ")
+            assert bench.texts()[-1] == run.held_back
+            bench.cell_V = 3.7
+            run.ask("resume", "K. Abe")
+            await real_sleep(10.0)
+            assert (run.energised, run.held_back) == (True, "")
+
+    leap(lived())
+
+
+def test_a_resume_that_is_refused_and_does_not_go_off_ends_the_run_after_one_try() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        async with running(bench) as (run, task):
+            await paused(run)
+            bench.told.clear()
+            bench.cell_V = 1.9
+            bench.fails["off"] = DeviceFault("it answers 1")
+            run.ask("resume", "K. Abe")
+            end = await task
+            assert (end.outcome, end.off_confirmed, run.energised) == (Outcome.FAULTED, False, True)
+            assert bench.told.count("off") == 1
+            assert "off was not confirmed: it answers 1" in bench.texts(EventKind.FAULT)
+
+    leap(lived())
+
+
+def test_an_instrument_that_was_reset_pauses_the_run_and_its_cell_must_then_be_as_it_was() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        async with running(bench) as (run, task):
+            await real_sleep(10.0)
+            bench.fails["read"] = NotAsLeft("it was reset")
+            await real_sleep(5.0)
+            assert not run.energised
+            assert not task.done()
+            assert run.held_back == "it was reset"
+            del bench.fails["read"]
+            bench.cell_V = 2.6  # inside all limits, and not the cell that was there
+            run.ask("resume", "K. Abe")
+            await real_sleep(5.0)
+            assert not run.energised
+            bench.cell_V = 3.7
+            run.ask("resume", "K. Abe")
+            await real_sleep(5.0)
+            assert run.energised
+
+    leap(lived())
+
+
+def test_a_computer_that_slept_pauses_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    asleep = [0.0]
+    monkeypatch.setattr("cycler_ctl.awake.asleep_s", lambda: asleep[0])
+
+    async def lived() -> None:
+        bench = Bench()
+        async with running(bench) as (run, _):
+            await real_sleep(10.0)
+            asleep[0] = 60.0
+            await real_sleep(5.0)
+            assert not run.energised
+            assert "slept for 60 s" in run.held_back
+
+    leap(lived())
+
+
+def test_without_a_record_there_is_no_current() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        async with running(bench) as (run, task):
+            await real_sleep(10.0)
+            bench.lag_s = 61.0
+            await real_sleep(5.0)
+            assert not run.energised
+            assert not task.done()
+            assert "no record, no current" in run.held_back
+
+    leap(lived())
+
+
+def test_a_pause_that_does_not_go_off_ends_the_run() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        async with running(bench) as (run, task):
+            await real_sleep(10.0)
+            bench.fails["off"] = DeviceFault("it answers 1")
+            run.ask("pause", "K. Abe")
+            end = await task
+        assert (end.outcome, end.off_confirmed) == (Outcome.FAULTED, False)
+        assert "off was not confirmed: it answers 1" in bench.texts(EventKind.FAULT)
+
+    leap(lived())
+
+
+def test_a_run_that_is_cancelled_is_off_before_it_is_gone() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        async with running(bench) as (run, task):
+            await real_sleep(10.0)
+            asked = run.ask("skip", "K. Abe")
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert not run.energised
+            assert asked.done()
+        assert bench.told[-1] == "off"
+
+    leap(lived())
+
+
+def test_an_error_nobody_foresaw_turns_off_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lived() -> None:
+        bench = Bench()
+        async with running(bench) as (run, task):
+            await real_sleep(10.0)
+
+            def broken(*_: object) -> None:
+                raise ZeroDivisionError
+
+            monkeypatch.setattr(runner_module, "hand_over", broken)
+            with pytest.raises(ZeroDivisionError):
+                await task
+            assert not run.energised
+        assert bench.told[-1] == "off"
+
+    leap(lived())
