@@ -1,7 +1,8 @@
 """A station that fails again and again is not started any more until a person has looked (reliability I-9).
 
 ``latch.jsonl`` keeps that across the end of every process, and who looked when: a line for each time it was held back
-and each acknowledgement. The last line counts; a file that nobody can read holds it back.
+and each acknowledgement. The last line counts; a file that nobody can read holds it back. A channel that waits for a
+person and has no run whose record says so has such a file of its own, ``latch-<channel>.jsonl``.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ class Restarts:
         self._at_s.clear()
 
 
-def latched(data_dir: Path) -> str | None:
-    """Since when and why the station of this folder is held back; None: it may be started."""
-    path = data_dir / LATCH_FILE
+def latched(data_dir: Path, channel: str | None = None) -> str | None:
+    """Since when and why the station of this folder, or a channel of it, is held back; None: it may be started."""
+    path = _file(data_dir, channel)
     try:
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         last = json.loads(lines[-1]) if lines else {"what": ACKNOWLEDGED}
@@ -48,17 +49,20 @@ def latched(data_dir: Path) -> str | None:
         return f"{path} cannot be read: {error}"
 
 
-def hold_back(data_dir: Path, reason: str, utc_s: float) -> None:
-    _add(data_dir, {"what": LATCHED, "utc": _text(utc_s), "reason": reason})
+def hold_back(data_dir: Path, reason: str, utc_s: float, channel: str | None = None) -> None:
+    _add(_file(data_dir, channel), {"what": LATCHED, "utc": _text(utc_s), "reason": reason})
 
 
-def acknowledge(data_dir: Path, by: str, utc_s: float) -> None:
-    _add(data_dir, {"what": ACKNOWLEDGED, "utc": _text(utc_s), "by": by})
+def acknowledge(data_dir: Path, by: str, utc_s: float, channel: str | None = None) -> None:
+    _add(_file(data_dir, channel), {"what": ACKNOWLEDGED, "utc": _text(utc_s), "by": by})
 
 
-def _add(data_dir: Path, line: dict[str, str]) -> None:
+def _file(data_dir: Path, channel: str | None) -> Path:
+    return data_dir / (LATCH_FILE if channel is None else f"latch-{channel}.jsonl")
+
+
+def _add(path: Path, line: dict[str, str]) -> None:
     """StoreError: it is not on disk. The file is replaced as a whole, so no line of it is ever a torn one."""
-    path = data_dir / LATCH_FILE
     try:
         before = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     except OSError as error:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from cycler_ctl.contact import Contact
 from cycler_ctl.escalation import alarmed, strike_out, take_up, until_off
 from cycler_ctl.lease import Lease
+from cycler_ctl.live import ChannelStatus
 from cycler_ctl.register import SafeOffEntry
 from cycler_ctl.slot import Slot
 
@@ -17,8 +18,8 @@ LEFT_OVER = "off could not be confirmed when the service was away; trying"
 WAS_LEFT_OVER = "the output may have stayed on after the service ended; it is off now, read back"
 FOUND_ON = "the output was on, though nothing here had switched it on (somebody at its panel?)"
 
-Tell = Callable[[str, str], Awaitable[None]]
-"""Puts a sentence into the record of a run."""
+Tell = Callable[[ChannelStatus, str], Awaitable[None]]
+"""Keeps it on disk, where the next station finds it; the status is the channel's before."""
 
 
 def whose(name: str, entry: SafeOffEntry, slots: Mapping[str, Slot]) -> list[Slot]:
@@ -42,18 +43,23 @@ async def confirm_left_over(slot: Slot, name: str, lease: Lease, tell: Tell) -> 
     slot.host.hurry()
     async with alarmed(case):
         await slot.host.online()
+    await tell(before, WAS_LEFT_OVER)
     await strike_out(name, lease)
-    await slot.was_on(before, WAS_LEFT_OVER, tell)
+    slot.was_on(before, WAS_LEFT_OVER)
 
 
 async def found_on(slot: Slot, lease: Lease, contact: Contact, why_not: str | None, tell: Tell) -> None:
     """An idle output was on. ``why_not``: why it was not confirmed off at once; then it is chased as any other."""
-    before = slot.status()
+    before, why = slot.status(), f"{FOUND_ON}; it is off now, read back"
     log.error("channel %s: %s", slot.name, FOUND_ON)
-    if why_not is not None:
-        reason = f"{FOUND_ON}, and it does not go off: {why_not}. Trying every 0.5 s; disconnect the cell"
-        async with alarmed(slot.cannot_deenergise(reason)):
-            await take_up(slot.name, slot.host, lease)
-            await until_off(slot.name, slot.host, contact, lease, FOUND_ON, tell=log.warning)
-        await strike_out(slot.name, lease)
-    await slot.was_on(before, f"{FOUND_ON}; it is off now, read back", tell)
+    if why_not is None:
+        slot.was_on(before, why)  # at once, so that nothing begins meanwhile
+        await tell(before, why)
+        return
+    reason = f"{FOUND_ON}, and it does not go off: {why_not}. Trying every 0.5 s; disconnect the cell"
+    async with alarmed(slot.cannot_deenergise(reason)):
+        await take_up(slot.name, slot.host, lease)
+        await until_off(slot.name, slot.host, contact, lease, FOUND_ON, tell=log.warning)
+    await tell(before, why)
+    await strike_out(slot.name, lease)
+    slot.was_on(before, why)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cycler_ctl import latch
 from cycler_ctl.errors import StoreError
-from cycler_ctl.live import ChannelState
+from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.store.info import RUN_ID, RunInfo
 from cycler_ctl.store.published import rows_beyond
 from cycler_ctl.store.reader import RunOverview, list_runs, open_run
@@ -28,13 +29,30 @@ Utc = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class LeftOpen:
-    """A channel's newest run, where a person must look at it. ``info`` None: its record cannot be read, ``reason`` says why."""
+    """A channel and its newest run, where a person must look. ``info`` None: its record cannot be read, ``reason`` says why.
 
-    run: str
+    ``run`` None: it is about the channel alone.
+    """
+
+    run: str | None
     channel: str
     info: RunInfo | None
     reason: str
     state: ChannelState = ChannelState.INTERRUPTED
+
+
+def waiting(data_dir: Path, channels: Iterable[str], *, on_durable: Told, utc: Utc) -> Iterator[LeftOpen]:
+    """What waits for a person on each of these channels: its run, or what happened to its output without one, or both."""
+    runs = {found.channel: found for found in left_open(data_dir, on_durable=on_durable, utc=utc)}
+    for channel in channels:
+        found, why = runs.get(channel), latch.latched(data_dir, channel)
+        if why is None:
+            if found is not None:
+                yield found
+        elif found is None:
+            yield LeftOpen(None, channel, None, why, ChannelState.FAULTED)
+        else:
+            yield replace(found, reason=f"{found.reason}; {why}", state=ChannelState.FAULTED)
 
 
 def left_open(data_dir: Path, *, on_durable: Told, utc: Utc) -> Iterator[LeftOpen]:
@@ -106,6 +124,17 @@ def _reopened(run_dir: Path, on_durable: Told, utc: Utc) -> RunWriter:
     return writer
 
 
+def acknowledged(data_dir: Path, channel: str, run: str | None, by: str, *, on_durable: Told, utc: Utc) -> None:
+    """Who looked, and when, wherever it was kept that somebody must. What cannot be written waits for a person again."""
+    try:
+        if latch.latched(data_dir, channel) is not None:
+            latch.acknowledge(data_dir, by, utc(), channel)
+    except StoreError as error:
+        log.warning("channel %s: that %s has acknowledged it is not on disk: %s", channel, by, error)
+    if run is not None:
+        acknowledge_run(data_dir / "runs" / run, by, on_durable=on_durable, utc=utc)
+
+
 def acknowledge_run(run_dir: Path, by: str, *, on_durable: Told, utc: Utc) -> None:
     """Who looked, and when, into the run's own record if that can be written; an interrupted run is over with that."""
     try:
@@ -114,12 +143,18 @@ def acknowledge_run(run_dir: Path, by: str, *, on_durable: Told, utc: Utc) -> No
         log.warning("run %s: that %s has acknowledged it is not in its record: %s", run_dir.name, by, error)
 
 
-def tell_left_on(run_dir: Path, why: str, *, on_durable: Told, utc: Utc) -> None:
-    """An interrupted run's record tells what its output did after it; the run stays as it is, for a person to go on with."""
+def tell_left_on(data_dir: Path, before: ChannelStatus, why: str, *, on_durable: Told, utc: Utc) -> None:
+    """An output was on without a run: its channel waits for a person, over every restart.
+
+    An interrupted run does so anyway: its record tells what its output did after it, and a person may go on with it.
+    """
     try:
-        _tell_left_on(run_dir, why, on_durable, utc)
+        if before.state is ChannelState.INTERRUPTED and before.run is not None:
+            _tell_left_on(data_dir / "runs" / before.run, why, on_durable, utc)
+        else:
+            latch.hold_back(data_dir, why, utc(), before.channel)
     except StoreError as error:
-        log.warning("run %s: that %s is not in its record: %s", run_dir.name, why, error)
+        log.warning("channel %s: that %s is not on disk: %s", before.channel, why, error)
 
 
 def _acknowledge(run_dir: Path, by: str, on_durable: Told, utc: Utc) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -118,9 +118,9 @@ class Slot:
         return run
 
     def interrupted(
-        self, run: str, info: RunInfo | None, reason: str, state: ChannelState = ChannelState.INTERRUPTED
+        self, run: str | None, info: RunInfo | None, reason: str, state: ChannelState = ChannelState.INTERRUPTED
     ) -> None:
-        """A run of an earlier session never ended, or nobody has looked since. ``info`` None: its record cannot be read."""
+        """A run of an earlier session never ended, or nobody has looked since. ``info`` None: no record can be read."""
         if info is not None:
             cell = info.cell.get("name")
             name = None if cell is None else str(cell)
@@ -133,14 +133,11 @@ class Slot:
         self._set(ChannelState.CANNOT_DEENERGISE, reason)
         return self._case(reason, log.warning)
 
-    async def was_on(self, before: ChannelStatus, why: str, tell: Callable[[str, str], Awaitable[None]]) -> None:
-        """Latched, now that it is off. ``tell``: to the record of a run that a person may go on with afterwards."""
+    def was_on(self, before: ChannelStatus, why: str) -> None:
+        """Latched, now that it is off; a person may go on with an interrupted run all the same."""
         reason = f"{before.reason}; {why}" if before.state in LATCHED else why
-        if before.state is ChannelState.INTERRUPTED and before.run is not None:
-            await tell(before.run, why)
-            self._set(ChannelState.INTERRUPTED, reason)
-        else:
-            self._set(ChannelState.FAULTED, reason)
+        interrupted = before.state is ChannelState.INTERRUPTED
+        self._set(ChannelState.INTERRUPTED if interrupted else ChannelState.FAULTED, reason)
 
     def begin(self, current: CurrentRun, group: asyncio.TaskGroup) -> None:
         self._current = current

@@ -26,7 +26,7 @@ from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus, Obser
 from cycler_ctl.opened import never_begun, not_gone_on, opened
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.readiness import prove_it_answers, refuse_blind
-from cycler_ctl.recovery import LeftOpen, acknowledge_run, left_open, tell_left_on
+from cycler_ctl.recovery import LeftOpen, acknowledged, tell_left_on, waiting
 from cycler_ctl.runner import Runner
 from cycler_ctl.sensing import Sensing
 from cycler_ctl.slot import ACTIVE, Slot
@@ -84,13 +84,12 @@ class Station:
         self._own += [group.create_task(doing, name=name) for name, doing in tasks.items()]
         left_over = {name: whose(name, entry, self._slots) for name, entry in self._lease.left_over.items()}
         left_on = [slot for slots in left_over.values() for slot in slots]
-        for found in await asyncio.to_thread(self._left_open):
-            if found.channel in self._slots:
-                slot = self._slots[found.channel]
-                slot.interrupted(found.run, found.info, found.reason, found.state)
-                if slot.settings.auto_resume and slot not in left_on:
-                    going = by_itself(slot, found, self._run_dir(found.run), self._clock.utc, self._go_on)
-                    self._own.append(group.create_task(going, name=f"auto resume {slot.name}"))
+        for found in await asyncio.to_thread(self._waiting_for_a_person):
+            slot = self._slots[found.channel]
+            slot.interrupted(found.run, found.info, found.reason, found.state)
+            if found.run is not None and slot.settings.auto_resume and slot not in left_on:
+                going = by_itself(slot, found, self._run_dir(found.run), self._clock.utc, self._go_on)
+                self._own.append(group.create_task(going, name=f"auto resume {slot.name}"))
         for name, slots in left_over.items():
             if not slots:
                 log.error("%s", nobodys(name, self._lease.left_over[name]))
@@ -118,12 +117,13 @@ class Station:
             task.cancel()
         return not unsure
 
-    def _left_open(self) -> list[LeftOpen]:
-        return list(left_open(self.config.station.data_dir, on_durable=self._durable, utc=self._clock.utc))
+    def _waiting_for_a_person(self) -> list[LeftOpen]:
+        data_dir = self.config.station.data_dir
+        return list(waiting(data_dir, self._slots, on_durable=self._durable, utc=self._clock.utc))
 
-    async def _tell_left_on(self, run: str, why: str) -> None:
-        """In the record of the run that left it on."""
-        await asyncio.to_thread(tell_left_on, self._run_dir(run), why, on_durable=self._durable, utc=self._clock.utc)
+    async def _tell_left_on(self, before: ChannelStatus, why: str) -> None:
+        data_dir, utc = self.config.station.data_dir, self._clock.utc
+        await asyncio.to_thread(tell_left_on, data_dir, before, why, on_durable=self._durable, utc=utc)
 
     def _run_dir(self, run: str) -> Path:
         return self.config.station.data_dir / "runs" / run
@@ -229,12 +229,9 @@ class Station:
         await self._slot(channel).ask("skip", by)
 
     async def acknowledge(self, channel: str, by: str) -> None:
-        """The channel is free whatever the disk says; the run's record tells who looked, and when, if it can."""
-        run = self._slot(channel).acknowledge(by)
-        if run is not None:
-            await asyncio.to_thread(
-                acknowledge_run, self._run_dir(run), by, on_durable=self._durable, utc=self._clock.utc
-            )
+        """The channel is free whatever the disk says; that tells who looked, and when, if it can."""
+        run, data_dir, utc = self._slot(channel).acknowledge(by), self.config.station.data_dir, self._clock.utc
+        await asyncio.to_thread(acknowledged, data_dir, channel, run, by, on_durable=self._durable, utc=utc)
 
     async def ended(self, channel: str) -> None:
         """Return when the channel's run, if any, has ended and its record is closed."""

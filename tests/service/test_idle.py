@@ -60,6 +60,7 @@ class Lab:
     kind: Kind
     smu: BenchInstrument
     station: Station
+    group: asyncio.TaskGroup
     told: list[str] = field(default_factory=list)
 
     def channel_changed(self, _status: ChannelStatus) -> None:
@@ -95,6 +96,14 @@ class Lab:
         await self.start(channel)
         await self.until(lambda: self.station.latest(channel) is not None, 30.0)
 
+    async def restarts(self) -> None:
+        """Another station in the place of this one, which has let go of its instrument."""
+        assert await self.station.close("a restart")
+        await asyncio.wait(self.station._own)
+        self.station = Station(self.station.config, LoopClock(), NoLease())
+        await self.station.open(self.group)
+        await self.station.first_tries()
+
     def press(self) -> None:
         self.smu.line.instrument.receive(self.kind.panel)
         assert self.is_on()
@@ -128,13 +137,13 @@ async def lab(name: str, data: Path) -> AsyncGenerator[Lab]:
             station = Station(config, clock, NoLease())
             await station.open(group)
             await station.first_tries()
-            opened = Lab(kind, smu, station)
+            opened = Lab(kind, smu, station, group)
             station.observe(opened)
             try:
                 yield opened
             finally:
                 smu.line.clear_faults()
-                await station.close("the end of the test")
+                await opened.station.close("the end of the test")
         assert not opened.is_on()
 
 
@@ -197,6 +206,34 @@ def test_an_idle_output_that_somebody_switches_on_is_off_at_the_next_look_and_wa
         with pytest.raises(RefusedError, match="look at the cell"):
             await one.start()
         await one.station.acknowledge("a1", by="K. Abe")
+        assert one.status().state is ChannelState.IDLE
+        await one.flows()
+
+    scene(name, tmp_path, act)
+
+
+@pytest.mark.parametrize("goes_off", [True, False])
+@pytest.mark.parametrize("name", ["2400", "2602B"])
+def test_an_idle_output_that_was_found_on_waits_for_a_person_over_every_restart(
+    name: str, goes_off: bool, tmp_path: Path
+) -> None:
+    """No run's record says so: it is the channel's own."""
+
+    async def act(one: Lab) -> None:
+        if not goes_off:
+            one.smu.line.inject(LineFault("lose", None, one.kind.off))
+        one.press()
+        await one.until(lambda: one.status().state is not ChannelState.IDLE, NOTICED_S)
+        one.smu.line.clear_faults()
+        await one.until(lambda: one.status().state is ChannelState.FAULTED, 5.0)
+        for _ in range(2):
+            await one.restarts()
+            assert one.status().state is ChannelState.FAULTED
+            assert "nothing here had switched it on" in one.status().reason
+            with pytest.raises(RefusedError, match="look at the cell"):
+                await one.start()
+        await one.station.acknowledge("a1", by="K. Abe")
+        await one.restarts()
         assert one.status().state is ChannelState.IDLE
         await one.flows()
 
