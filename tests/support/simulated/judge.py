@@ -186,10 +186,7 @@ class Judge:
             "state", f"{status.channel} {status.state} energised={status.energised} {status.step} {status.reason}"
         )
         seat = next(one for one in self.seats.values() if one.channel == status.channel)
-        if status.state in LATCHED:
-            seat.latched = True
-        elif status.state is ChannelState.IDLE and seat.acknowledging:
-            seat.latched = False
+        seat.latched = status.state in LATCHED or (seat.latched and not _looked_at(seat, status.state))
         if status.energised is False and seat.smu.settings.output:
             self.broke("d", f"{seat.channel} was told to be off and is on")
 
@@ -200,3 +197,8 @@ class Judge:
     def count(self, what: str, number: float, most: float) -> None:
         if number > most:
             self.broke("h", f"{number:g} {what}, at most {most:g} are allowed")
+
+
+def _looked_at(seat: Seat, state: ChannelState) -> bool:
+    """A person has acknowledged it, or goes on with the run that a restart has made of it."""
+    return (state is ChannelState.IDLE and seat.acknowledging) or (state is ChannelState.RUNNING and seat.resuming)

@@ -99,6 +99,7 @@ class People:
                     seat.acknowledging = True
                     await station.acknowledge(seat.channel, BY)
                 case _:
+                    seat.resuming = what == "resume" and seat.state is ChannelState.INTERRUPTED
                     await getattr(station, what)(seat.channel, BY)
         except CyclerError as error:
             self._world.say("person", f"{what} {seat.channel}: refused: {error}")
@@ -107,4 +108,4 @@ class People:
             seat.episodes += what in {"begin", "resume", "skip"}
             self._world.say("person", f"{what} {seat.channel}")
         finally:
-            seat.acknowledging = False
+            seat.acknowledging = seat.resuming = False

@@ -45,6 +45,8 @@ class Seat:
     shorted: bool = False
     """It once was: that drained the cell while the output was off, without our doing."""
     acknowledging: bool = False
+    resuming: bool = False
+    """A person goes on with an interrupted run: who may do that has looked."""
     samples: dict[tuple[str, str], list[float]] = field(default_factory=dict[tuple[str, str], list[float]])
     """When the instrument measured what it answered, by its digits."""
     stored: object = None
