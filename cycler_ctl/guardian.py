@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from math import inf
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -207,7 +208,7 @@ class Guardian:
         """Last of all the lab's own relay; what it says confirms nothing. All at once: the manager waits for us."""
         async with asyncio.TaskGroup() as group:
             for channel, entry in unconfirmed.items():
-                if entry.relay and now_s() - self._relays_s.get(channel, -RELAY_AGAIN_S) >= RELAY_AGAIN_S:
+                if entry.relay and now_s() - self._relays_s.get(channel, -inf) >= RELAY_AGAIN_S:
                     self._relays_s[channel] = now_s()
                     group.create_task(cut(channel, entry), name=f"relay {channel}")
 

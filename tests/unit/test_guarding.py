@@ -530,6 +530,20 @@ def test_after_an_acknowledgement_the_restarts_are_counted_anew(lab: Labs) -> No
     leap(lived())
 
 
+def test_what_was_acknowledged_is_no_failure_any_more(lab: Labs) -> None:
+    async def lived() -> None:
+        place = lab(crashes)
+        hold_back(place.data_dir, "it failed", 1_764_000_000.0)
+        async with guarded(place) as (one, running):
+            await real_sleep(1.0)
+            acknowledge(place.data_dir, "K. Abe", 1_764_000_000.0)
+            await real_sleep(4.5)
+            place.takes_s = 2.0
+            assert await asked_after(one, running, 2.0) == 0  # while what has died again is turned off
+
+    leap(lived())
+
+
 def test_one_that_was_held_back_by_an_earlier_guardian_is_not_begun(
     lab: Labs, capsys: pytest.CaptureFixture[str]
 ) -> None:
