@@ -201,4 +201,5 @@ class Judge:
 
 def _looked_at(seat: Seat, state: ChannelState) -> bool:
     """A person has acknowledged it, or goes on with the run that a restart has made of it."""
-    return (state is ChannelState.IDLE and seat.acknowledging) or (state is ChannelState.RUNNING and seat.resuming)
+    goes_on = state in {ChannelState.RUNNING, ChannelState.PAUSED}
+    return (state is ChannelState.IDLE and seat.acknowledging) or (goes_on and seat.resuming)
