@@ -165,10 +165,15 @@ def drive_settings(drive: Drive, quiet_level: float, held_limit: float) -> Itera
     yield Setting(":SOUR:FUNC", drive.function)
     yield Setting(f"{drive.source_header}:MODE", "FIX")
     yield from drive.level_settings(0.0)  # an old level outside the new range would refuse it
-    yield Setting(f"{drive.source_header}:RANG", drive.source_range, is_range=True)
+    yield from fixed(Setting(f"{drive.source_header}:RANG", drive.source_range, is_range=True))
     yield from drive.level_settings(quiet_level)
-    limit, measure_range = replace(drive, limit=drive.measure_range).limit_setting(), drive.measure_range_setting()
-    yield from (limit, measure_range) if drive.measure_range >= held_limit else (measure_range, limit)
+    limit, ranging = replace(drive, limit=drive.measure_range).limit_setting(), fixed(drive.measure_range_setting())
+    yield from (limit, *ranging) if drive.measure_range >= held_limit else (*ranging, limit)
+
+
+def fixed(chosen: Setting) -> tuple[Setting, Setting]:
+    """A range, and that it stays: an automatic one may be the right one by chance, and follows the level later."""
+    return chosen, Setting(f"{chosen.header}:AUTO", "0")
 
 
 def wiring() -> tuple[Setting, Setting]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -472,6 +473,23 @@ class Stubborn(Keithley2400):
 
     def receive(self, data: bytes) -> bytes:
         return super().receive(data.replace(self.ignored, b":SOUR:VOLT 2.6"))
+
+
+class DeafToRanges(Keithley2400):
+    """Each range stays automatic, and may be the one that was wanted: it follows the level."""
+
+    def receive(self, data: bytes) -> bytes:
+        return super().receive(re.sub(rb":(SOUR|SENS):(VOLT|CURR):RANG [^;\r\n]*", b"", data))
+
+
+@pytest.mark.parametrize("setpoint", [REST, CHARGE, ConstantVoltage(3.8, 200e-6)])
+async def test_nothing_goes_on_while_a_range_is_still_automatic(setpoint: Setpoint) -> None:
+    async with bench(sim_class=DeafToRanges) as b:
+        with suppress(DeviceFault):
+            await b.channel.apply(setpoint)
+        settings, limited = b.sim.smu.settings, b.sim.smu.settings.limited
+        automatic = settings.source_auto[settings.source] or settings.sense_auto[limited]
+        assert not (settings.output and automatic)
 
 
 async def test_a_setting_that_was_not_taken_is_found_by_reading_back() -> None:
