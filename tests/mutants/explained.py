@@ -35,6 +35,15 @@ EXPLAINED: Mapping[tuple[str, str, str], str] = {
     (GUARD, "if not step.direction or along_A >= step.low_A:", "Or -> And"): (
         "without a direction the current along it is 0, which is not less than 0"
     ),
+    ("cycler_ctl/guardian.py", "return Ending.LAPSED", "returns None"): "what is neither of the other two is this",
+    ("cycler_ctl/guardian.py", "data_dir.mkdir(parents=True, exist_ok=True)", "statement left out"): (
+        "today's FileLock makes the folder too"
+    ),
+    (
+        "cycler_ctl/guardian.py",
+        "while station.stdout is not None and (more := await station.stdout.read(4096)):",
+        "4096 -> 4097",
+    ): "however much is read at once, lines are put together",
     (
         HOLD,
         "towards_A = reading.current_A if reading.voltage_V < setpoint.voltage_V else -reading.current_A",

@@ -24,6 +24,7 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
     "cycler_ctl/output.py": ("tests/unit/test_output.py",),
     "cycler_ctl/escalation.py": ("tests/unit/test_chase.py",),
     "cycler_ctl/guardian.py": ("tests/unit/test_guarding.py", "tests/unit/test_guardian_blind.py"),
+    "cycler_ctl/runner.py": ("tests/unit/test_runner_arms.py",),
     "cycler_ctl/safeoff.py": ("tests/unit/test_safeoff_tries.py",),
     "cycler_ctl/lease.py": ("tests/unit/test_lease.py",),
     "cycler_ctl/register.py": ("tests/unit/test_register.py", "tests/unit/test_lease.py"),

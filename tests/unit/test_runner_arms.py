@@ -12,15 +12,19 @@ import virtual_loop
 from virtual_loop import LoopClock, leap
 
 from cycler_ctl import runner as runner_module
+from cycler_ctl.beyond import WAITS
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.contact import Contact
 from cycler_ctl.errors import CyclerError, DeviceFault, NotAsLeft, StoreError
 from cycler_ctl.fittings import End, Fittings
+from cycler_ctl.going_on import Remains
 from cycler_ctl.guard import Ceilings, Guard, GuardLimits
 from cycler_ctl.instrument import Channel, Identity, Protection, Ratings, Reading, Sensor
 from cycler_ctl.register import SafeOffEntry
 from cycler_ctl.runner import BEFORE, Runner
+from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.writer import Pending
+from cycler_ctl.switches import REWIRED
 from protocols.model import (
     Alternative,
     Cell,
@@ -434,5 +438,105 @@ def test_an_error_nobody_foresaw_turns_off_first(monkeypatch: pytest.MonkeyPatch
                 await task
             assert not run.energised
         assert bench.told[-1] == "off"
+
+    leap(lived())
+
+
+NOBODY = RunInfo("r", 1, "a1", "", "", 0.0, "p", "", "", {}, {}, {}, {}, {}, None, 1.0)
+
+
+async def interrupted(bench: Bench) -> Remains:
+    """What is left of a run after 10 s, 60 s ago; a part of that has been told already."""
+    async with running(bench) as (run, _):
+        await real_sleep(10.0)
+        state, alive_utc_s = run.state, LoopClock().utc()
+    await real_sleep(60.0)
+    bench.told.clear()
+    bench.events.clear()
+    return Remains(NOBODY, state, 9.0, alive_utc_s, alive_utc_s + 20.0)
+
+
+def gone_on(spoil: Callable[[Bench], object]) -> tuple[Bench, Runner, End | None]:
+    async def lived() -> tuple[Bench, Runner, End | None]:
+        bench = Bench()
+        remains = await interrupted(bench)
+        spoil(bench)
+        run = Runner(PROGRAM, bench.fittings("K. Abe"), remains)
+        task = asyncio.ensure_future(run.run())
+        await real_sleep(5.0)
+        end = task.result() if task.done() else None
+        energised = run.energised
+        task.cancel()
+        await asyncio.wait({task})
+        assert energised == (end is None or not end.off_confirmed)
+        return bench, run, end
+
+    return leap(lived())
+
+
+def test_an_interrupted_run_goes_on_only_after_off_and_a_look_and_its_gap_is_told() -> None:
+    bench, run, end = gone_on(lambda _: None)
+    first = bench.told.index(CHARGE)
+    assert bench.told[:first] == ["off", ("register", "a1"), REST, "read", "read", "read"]
+    assert end is None
+    assert run.going.result() == ""
+    (gap,) = [event for event in bench.events if event.kind is EventKind.GAP]
+    assert gap.data["gap_s"] == pytest.approx(40.0, abs=0.1)
+    assert gap.time_s == pytest.approx(69.0, abs=0.1)  # on the run's own clock
+    note = next(event for event in bench.events if event.data.get("text") == BEFORE)
+    assert note.data["last_voltage_V"] == pytest.approx(3.7, abs=1e-4)
+
+
+def test_an_interrupted_run_with_another_cell_stays_interrupted_and_off() -> None:
+    bench, run, end = gone_on(lambda bench: setattr(bench, "cell_V", 2.6))
+    assert end is not None
+    assert (end.outcome, end.off_confirmed) == (None, True)
+    assert "is it the same cell" in end.reason
+    assert run.going.result() == end.reason
+    assert bench.texts()[-1] == f"not gone on with: {end.reason}"
+    assert CHARGE not in bench.told
+    assert bench.told[-1] == "off"
+
+
+def test_an_interrupted_run_whose_output_does_not_go_off_is_over() -> None:
+    bench, _, end = gone_on(lambda bench: bench.fails.update(off=DeviceFault("it answers 1")))
+    assert end is not None
+    assert (end.outcome, end.off_confirmed) == (Outcome.FAULTED, False)
+    assert not {REST, CHARGE} & set(bench.told)
+
+
+def test_a_relay_that_opens_between_steps_is_told_and_while_the_output_comes_on_it_is_not() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        bench.opens = True
+        soon = (Alternative((Clause(Watched.TIME, Op.AT_LEAST, 5.0),), "time >= 5 s"),)
+        program = Program("p", Cell("c"), Safety(), (replace(STEP, until=soon), replace(STEP, path="2")))
+        fit = replace(bench.fittings(""), ceilings={"1": Ceilings(1.0, 1e6), "2": Ceilings(1.0, 1e6)})
+        task = asyncio.ensure_future(Runner(program, fit).run())
+        await real_sleep(3.0)
+        assert REWIRED not in bench.texts()
+        await real_sleep(10.0)
+        assert bench.texts().count(REWIRED) == 1
+        task.cancel()
+        await asyncio.wait({task})
+
+    leap(lived())
+
+
+@pytest.mark.parametrize(("then_V", "ends"), [(4.29, None), (4.301, Outcome.FAULTED)])
+def test_a_cell_beyond_the_window_of_its_current_is_read_at_rest_first(then_V: float, ends: Outcome | None) -> None:
+    async def lived() -> None:
+        bench = Bench()
+        bench.cell_V = 4.301
+        async with running(bench) as (_, task):
+            while WAITS not in bench.texts():
+                await real_sleep(0.01)
+            bench.cell_V = then_V
+            await real_sleep(10.0)
+            assert bench.told.count(REST) == 2
+            assert (CHARGE in bench.told) == (ends is None)
+            assert task.done() == (ends is not None)
+            if ends is not None:
+                assert task.result().outcome is ends
 
     leap(lived())
