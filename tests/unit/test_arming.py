@@ -209,7 +209,7 @@ def test_the_parts_of_a_whole_are_bounded_by_what_the_whole_names() -> None:
     train = ceilings_by_path(program(GITT), CHANNEL)
     assert set(train) == {"3.p", "3.r"}
     assert train["3.p"].whole_Ah == pytest.approx(1.2 * 4e-3)  # all pulses together
-    named = replace(GITT, until=(LOW, until(Watched.CAPACITY, Op.AT_LEAST, 1e-3)))
+    named = replace(GITT, until=(LOW, *(until(Watched.CAPACITY, Op.AT_LEAST, one_Ah) for one_Ah in (2e-3, 1e-3))))
     assert ceilings_by_path(program(named), CHANNEL)["3.p"].whole_Ah == pytest.approx(1.05e-3)
     both = replace(CCCV, abort_if=(until(Watched.CAPACITY, Op.AT_LEAST, 1e-3),))
     assert ceilings_by_path(program(both), CHANNEL)["1.cv"].whole_Ah == pytest.approx(1.3e-3)

@@ -133,6 +133,12 @@ def test_a_step_may_take_98_percent_of_the_power_and_no_more() -> None:
     assert not inside(replace(hold, current_limit_A=0.246), limited(power_W=0.25))
 
 
+def test_a_step_may_take_98_percent_of_the_channels_current_and_no_more() -> None:
+    hold = HoldStep("1", "hold", 1.0, 0.98 * 0.5, HOUR, (), Record())
+    assert refused(hold) == ""
+    assert "too much for the channel's limit" in refused(replace(hold, current_limit_A=0.4901))
+
+
 def test_a_rest_goes_nowhere() -> None:
     assert inside(RestStep("1", HOUR, (), Record(), (0.0, 5.0)), channel(polarity_V=(0.5, 2.0)))
 
