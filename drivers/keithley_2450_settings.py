@@ -75,12 +75,17 @@ class Drive:
         return Setting(header, self.limit, step * self.measure_range)
 
     def settings(self) -> Iterator[Setting]:
-        """In the order in which a 2450 takes them, output off; the limit last, for a range may raise it (12-78)."""
+        """In the order in which a 2450 takes them, output off; the limit last, for a range may raise it (12-78).
+
+        An automatic range may be the right one by chance, and follows the level later.
+        """
         yield from self.functions()
         yield Setting(f":SOUR:{self.function}", 0.0)  # an old level outside the new range would refuse it (2461 6-97)
         yield Setting(f":SOUR:{self.function}:RANG", self.source_range, is_range=True)
+        yield Setting(f":SOUR:{self.function}:RANG:AUTO", "0")
         yield self.level_setting()
         yield Setting(f":SENS:{self.measured}:RANG", self.measure_range, is_range=True)
+        yield Setting(f":SENS:{self.measured}:RANG:AUTO", "0")
         yield self.limit_setting()
 
     def essence(self) -> tuple[Setting, ...]:

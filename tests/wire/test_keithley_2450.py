@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 import pytest
@@ -210,6 +211,23 @@ async def test_a_voltage_goes_on_with_as_little_current_as_the_range_allows() ->
         assert isinstance(b.sim, Jumping)
         assert b.sim.at_once_A[-1] == pytest.approx(1.1e-3, rel=0.01)  # 11 % of the range, where 6 mA might flow
         assert (await b.channel.read()).current_A == pytest.approx(5e-3, rel=0.01)
+
+
+@pytest.mark.parametrize("deaf_to", [b"SOUR", b"SENS"])
+@pytest.mark.parametrize("setpoint", [REST, CHARGE, ConstantVoltage(3.8, 200e-6)])
+async def test_nothing_goes_on_while_a_range_is_still_automatic(setpoint: Setpoint, deaf_to: bytes) -> None:
+    """It may be the one that was wanted, for it follows the level."""
+
+    class Deaf(Keithley2450):
+        def receive(self, data: bytes) -> bytes:
+            return super().receive(re.sub(rb":%b:(VOLT|CURR):RANG [^;\r\n]*" % deaf_to, b"", data))
+
+    async with bench(sim_class=Deaf) as b:
+        with suppress(DeviceFault):
+            await b.channel.apply(setpoint)
+        settings = b.sim.smu.settings
+        source, measured = settings.source, "VOLT" if settings.source == "CURR" else "CURR"
+        assert not (settings.output and (settings.source_auto[source] or settings.sense_auto[measured]))
 
 
 @pytest.mark.parametrize("current_A", [90e-6, 100e-6, 103e-6, 392.7e-6, 5e-3, 0.9, 1e-6])
