@@ -36,6 +36,9 @@ EXPLAINED: Mapping[tuple[str, str, str], str] = {
         "without a direction the current along it is 0, which is not less than 0"
     ),
     ("cycler_ctl/guardian.py", "return Ending.LAPSED", "returns None"): "what is neither of the other two is this",
+    ("cycler_ctl/guardian.py", "with FileLock(data_dir / LOCK_FILE, timeout=0):", "0 -> 1"): (
+        "a second guardian gives way a second later; within one thread FileLock does not even wait"
+    ),
     ("cycler_ctl/guardian.py", "data_dir.mkdir(parents=True, exist_ok=True)", "statement left out"): (
         "today's FileLock makes the folder too"
     ),

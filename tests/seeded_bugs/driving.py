@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.seeded_bugs.bug import Bug
 
 WIRE = "tests/wire/test_keithley_2400.py"
+EACH = "tests/wire/test_all_drivers.py"
 DEATHS = "tests/service/guardian/test_guardian.py"
 
 BUGS = (
@@ -14,7 +15,7 @@ BUGS = (
         "drivers/keithley_2400_wire.py",
         "            if state == OFF_LEFT:\n                return\n",
         "            return\n",
-        (f"{WIRE}::test_off_that_is_never_confirmed_is_an_error",),
+        (f"{EACH}::test_an_output_that_does_not_go_off_is_never_said_to_be_off[keithley_2400]",),
     ),
     Bug(
         "off said on a sent command",
@@ -33,7 +34,7 @@ BUGS = (
         "drivers/keithley_2400_wire.py",
         '    raise DeviceFault(f"the output of {link.address} could not be confirmed off: {problem}")',
         "    return",
-        (f"{WIRE}::test_off_that_is_never_confirmed_is_an_error",),
+        (f"{EACH}::test_an_output_that_does_not_go_off_is_never_said_to_be_off[keithley_2400]",),
     ),
     Bug(
         "off-mode NORMAL",
@@ -73,7 +74,7 @@ BUGS = (
         "drivers/keithley_2400_settings.py",
         "    return voltage_V, current_A, flags_of(status)",
         "    return voltage_V, -current_A, flags_of(status)",
-        (f"{WIRE}::test_a_charge_a_rest_and_a_discharge_run_over_every_wire",),
+        (f"{WIRE}::test_a_charge_a_rest_and_a_discharge_are_read_as_they_flow",),
     ),
     Bug(
         "window's wrong edge",
@@ -97,7 +98,9 @@ BUGS = (
         "cycler_ctl/link/stream.py",
         "        if not self._in_step and self._lost is None:\n            raise out_of_step(self._address)\n",
         "",
-        (f"{WIRE}::test_a_late_reading_is_never_the_answer_to_the_next_question",),
+        (
+            "tests/wire/test_late_answers.py::test_of_a_hundred_thousand_questions_none_is_answered_for_another[keithley_2400 tcp]",
+        ),
     ),
     Bug(
         "bare output-on after a reboot",
@@ -129,7 +132,7 @@ BUGS = (
         "drivers/keithley_2400.py",
         "        yield SourceMeter(link, identity, output)\n    finally:\n        await output.turn_off()",
         "        yield SourceMeter(link, identity, output)\n    finally:\n        pass",
-        (f"{WIRE}::test_leaving_turns_the_output_off",),
+        (f"{EACH}::test_leaving_turns_every_output_off[keithley_2400]",),
     ),
     Bug(
         "no lease",
