@@ -20,6 +20,7 @@ from cycler_ctl.register import SafeOffEntry, write_register
 from cycler_ctl.start import Order
 from cycler_ctl.store.files import RunFiles
 from cycler_ctl.store.reader import open_run
+from cycler_ctl.switches import Switches
 from cycler_ctl.testing.stepclock import StepClock
 from protocols.reading.documents import Document
 from protocols.record import EventKind, Mark, Outcome
@@ -434,6 +435,7 @@ async def test_a_run_cancelled_at_any_moment_leaves_the_output_off(rig: Rig) -> 
     slot = rig.station._slots["a1"]
     energised = 0
     for messages in range(0, 46, 2):
+        slot.beginning.switches = Switches()  # each life is one of another minute
         before = len(rig.smu().command_log())
         await rig.start()
         async with asyncio.timeout(10.0):
