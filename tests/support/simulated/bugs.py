@@ -155,16 +155,18 @@ class Bug:
     under: Callable[[], None] = nothing
     sample_every_s: float = 0.0
     """0: as the seed says."""
+    seed: int = 0
+    """Where the hunt begins: one that shows it now."""
 
 
 BUGS: Mapping[str, Bug] = {
-    "off without read-back": Bug(off_without_read_back, ("output stays on", "lose", "hang")),
+    "off without read-back": Bug(off_without_read_back, ("output stays on", "lose", "hang"), seed=1),
     "no lease": Bug(no_lease, ("station stalls",)),
     "on again after reconnect": Bug(on_again_after_reconnect, ("disconnect", "unplugged")),
     "published before durable": Bug(published_before_durable, ("disk slow",)),
     "latch forgotten": Bug(latch_forgotten, ("cell reversed", "lead open", "station killed")),
     "blind to NaN": Bug(blind_to_nan, ("sentinel",), driver_that_answers_nan),
-    "late answer believed": Bug(late_answer_believed, ("delay", "merge"), sample_every_s=1.0),
-    "failed file written again": Bug(failed_file_written_again, ("disk error",)),
+    "late answer believed": Bug(late_answer_believed, ("delay", "merge"), sample_every_s=1.0, seed=1),
+    "failed file written again": Bug(failed_file_written_again, ("disk error",), seed=4),
     "off said before it is": Bug(says_off_at_once, ("hang", "output stays on", "unplugged")),
 }
