@@ -77,6 +77,21 @@ class Thermometer:
             raise BadReply(request.hex(" "), reply, f"{celsius} °C is no temperature of this oven")
         return celsius
 
+    async def answers_in_turn(self) -> None:
+        """Modbus numbers no questions: a late answer is told by its length or its function, BadReply.
+
+        The setpoint beside the temperature is asked for here only, so no late reading passes for it.
+        """
+        words = 1 if self.options.decimals is not None else 2
+        first = PV if self.options.decimals is not None else FLOATS + 2 * PV
+        slave, status = self.options.slave, self.options.status_register
+        asked = [(modbus.HOLDING, first, 2 * words), (modbus.HOLDING, first, words)]
+        for function, register, count in [*asked, (modbus.INPUT, status, 1)] if status else asked:
+            request = modbus.read_request(slave, function, register, count)
+            modbus.registers(request, await self.link.query(request))
+            if self.options.frame_gap_s:
+                await real_sleep(self.options.frame_gap_s)
+
     async def _check_status(self) -> None:
         """After the temperature, so that a sensor that breaks in between is still told."""
         request = modbus.read_request(self.options.slave, modbus.INPUT, self.options.status_register, 1)
@@ -108,17 +123,14 @@ class Controller:
         return {"1": self.thermometer}
 
     async def resync(self) -> None:
-        """Clear, and see a temperature and a status answered in turn; what they say is the next reading's matter."""
-        link = self.thermometer.link
+        """Clear, and see questions of three kinds answered in turn; what the answers say is the next reading's matter."""
         for tries_left in reversed(range(TRIES)):
-            await link.clear()
+            await self.thermometer.link.clear()
             try:
-                await self.thermometer.read()
-            except LinkTimeout:
+                await self.thermometer.answers_in_turn()
+            except (LinkTimeout, BadReply):
                 if not tries_left:
                     raise
-            except BadReply:
-                return  # a whole frame in step with its question, or read() will refuse the next one as well
             else:
                 return
 
