@@ -262,7 +262,7 @@ class Case:
         if self.bench.outputs:
             self.acts = frozenset(truth["abuse"]) & self.bench.acts
             assert (truth["output_on"], truth["relay_closed"]) == (False, False)
-            assert set(truth["abuse"]) == self.acts
+            assert set(truth["abuse"]) == self.acts, truth["abuse"]
 
     async def _first_connection(self, endpoint: Endpoint, clock: Clock, line: Struck, story: Story) -> int:
         life: Life | None = None
