@@ -16,6 +16,7 @@ from cycler_ctl.live import ChannelState
 from protocols.model import Verb
 from protocols.record import EventKind, Mark, Mode
 from sim_hardware.circuit import CurrentSource, VoltageSource
+from sim_hardware.keithley2400 import Keithley2400
 
 ONE_C_A = 3e-3
 CHARGE_A, END_A = ONE_C_A / 2, ONE_C_A / 20
@@ -243,12 +244,18 @@ async def test_another_voltage_set_at_the_panel_holds_the_run_back_within_a_read
         assert lab.is_off()
 
 
+def the_2400(lab: Virtual) -> Keithley2400:
+    sim = lab.smu.line.instrument
+    assert isinstance(sim, Keithley2400)
+    return sim
+
+
 async def test_another_voltage_than_the_instrument_says_it_holds_ends_the_hold(tmp_path: Path) -> None:
     async with open_virtual(tmp_path, sample_every_s=10.0) as lab:
         await lab.start(CCCV)
         await lab.until_step("1.cv")
         await lab.at(lab.clock.now() + 60)
-        lab.smu.line.instrument.smu.terminals.drive(VoltageSource(4.17, 4e-3))
+        the_2400(lab).smu.terminals.drive(VoltageSource(4.17, 4e-3))
         status = await lab.ends()
         assert status.state is ChannelState.FAULTED
         assert "the voltage is not held" in status.reason
@@ -345,7 +352,7 @@ async def test_another_current_set_at_the_panel_holds_the_run_back_within_a_read
         assert lab.is_off()
 
 
-DRIVEN = {"CC": VoltageSource(4.2, 1e-3), "rest": CurrentSource(2e-3, 5.0)}
+DRIVEN: dict[str, VoltageSource | CurrentSource] = {"CC": VoltageSource(4.2, 1e-3), "rest": CurrentSource(2e-3, 5.0)}
 
 
 @pytest.mark.parametrize("step", DRIVEN)
@@ -353,7 +360,7 @@ async def test_another_current_than_the_instrument_says_it_is_set_to_ends_the_ru
     async with open_virtual(tmp_path) as lab:
         await lab.start(STUCK[step])
         await lab.at(300.0)
-        smu = lab.smu.line.instrument.smu
+        smu = the_2400(lab).smu
         smu.settings.source_range["CURR"] = 1e-2  # on which it is measured
         smu.terminals.drive(DRIVEN[step])
         status = await lab.ends()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -320,8 +320,8 @@ def test_two_starts_in_the_middle_of_a_slow_look_both_wait_for_its_end(after_s: 
     """The second one must not go ahead because the first is beginning: the look would find its output on."""
 
     async def act(one: Lab) -> None:
-        channel = type(one.station._hosts["smu1"].connected().channels["a"])
-        is_on = channel.is_on
+        channel: Any = type(one.station._hosts["smu1"].connected().channels["a"])
+        is_on: Callable[[Any], Awaitable[bool]] = channel.is_on
 
         async def slow(self: Any) -> bool:
             await real_sleep(1.0)

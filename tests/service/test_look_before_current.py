@@ -217,7 +217,7 @@ async def test_two_bad_answers_of_five_cost_two_readings(tmp_path: Path) -> None
     ],
 )  # fmt: skip
 async def test_a_temperature_that_jumps_or_freezes_ends_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: dict[str, float], degC: Any, why: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: dict[str, Any], degC: Any, why: str
 ) -> None:
     async with open_virtual(tmp_path, temperature="oven1", **limit) as lab:
         monkeypatch.setattr(Sensing, "newest", lambda *_: Measurement(degC(lab.clock.now()), lab.clock.now()))
@@ -227,7 +227,7 @@ async def test_a_temperature_that_jumps_or_freezes_ends_the_run(
 
 
 async def test_a_temperature_within_those_limits_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = {"temperature_slew_max_K_s": 0.05, "temperature_stuck_s": 600.0}
+    limits: dict[str, Any] = {"temperature_slew_max_K_s": 0.05, "temperature_stuck_s": 600.0}
     async with open_virtual(tmp_path, temperature="oven1", **limits) as lab:
         warms = lambda *_: Measurement(60.0 + lab.clock.now() / 1e3, lab.clock.now())  # noqa: E731
         monkeypatch.setattr(Sensing, "newest", warms)

@@ -309,7 +309,10 @@ async def test_a_discharge_that_ends_below_0_V_is_for_the_four_quadrants_of_an_n
 async def test_a_cell_wired_the_other_way_round_is_driven_and_held_below_0_V_without_a_trip(volts: float) -> None:
     """Over-voltage protection may be held against a voltage of either sign; its own level goes from 0 V up."""
     window_V = (-4.3, -2.5)
-    settings = [ConstantVoltage(-3.97, 1e-3), *(ConstantCurrent(way * 200e-6, window_V) for way in (1, -1))]
+    settings: list[Setpoint] = [
+        ConstantVoltage(-3.97, 1e-3),
+        *(ConstantCurrent(way * 200e-6, window_V) for way in (1, -1)),
+    ]
     async with bench(Battery(volts, 50.0), model="ngu401") as b:
         for setpoint in (*settings, Rest(window_V), settings[0]):
             await b.channel.apply(setpoint)
