@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from stated import check_stated
 
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, Limits, MqttSettings
@@ -92,6 +93,7 @@ async def test_the_five_protocols_give_a_2450_and_a_2400_the_same_capacities(
         assert await station.close("the end of the test")
     assert states == {ChannelState.FINISHED}
     assert not any(truth["output_on"] or truth["relay_closed"] or truth["abuse"] for truth in truths), truths
+    check_stated([find_run(tmp_path, run) for run in runs.values()], truths)
     capacities = {name: capacity(find_run(tmp_path, run)) for name, run in runs.items()}
     for cell in COMPARED:
         assert capacities[f"{cell}-2450"] == pytest.approx(capacities[f"{cell}-2400"], rel=ACCURACY), cell

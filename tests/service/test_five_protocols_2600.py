@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from stated import check_stated
 
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, Limits, MqttSettings
@@ -105,6 +106,7 @@ async def test_the_five_protocols_finish_two_cells_on_an_instrument_with_the_cap
         assert await station.close("the end of the test")
     assert {state for _, state, _ in reasons} == {ChannelState.FINISHED}, reasons
     assert not any(truth["output_on"] or truth["relay_closed"] or truth["abuse"] for truth in truths), truths
+    check_stated([find_run(tmp_path, run) for run in runs.values()], truths)
     capacities = {name: capacity(find_run(tmp_path, run)) for name, run in runs.items()}
     assert capacities["c"] == pytest.approx(capacities["c-2400"], rel=ACCURACY)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from stated import check_stated
 
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, Limits, MqttSettings
@@ -130,7 +131,9 @@ async def run_all(data: Path, places: tuple[Place, ...], cells: tuple[Cell, ...]
         assert await station.close("the end of the test")
     assert set(states.values()) == {ChannelState.FINISHED}, states
     assert not any(truth["output_on"] or truth["relay_closed"] or truth["abuse"] for truth in truths), truths
-    return {name: find_run(data, run) for name, run in runs.items()}
+    folders = {name: find_run(data, run) for name, run in runs.items()}
+    check_stated(folders.values(), truths)
+    return folders
 
 
 def capacity(folder: Path) -> tuple[float, float]:
