@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.measure import Cost, Stopwatch, compare
-from cycler_ctl.start import checked_program, read_order
+from cycler_ctl.running.start import checked_program, read_order
 from protocols import engine
 from protocols.events import Sampled, Started
 from protocols.model import Program

@@ -17,10 +17,10 @@ from benchmarks.measure import Cost, Stopwatch, compare
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, Limits, MqttSettings
 from cycler_ctl.config import StationSettings as Names
-from cycler_ctl.lease import NoLease
-from cycler_ctl.start import read_order
+from cycler_ctl.running.start import read_order
 from cycler_ctl.station import Station
 from cycler_ctl.testing.stepclock import StepClock
+from cycler_ctl.watching.lease import NoLease
 from protocols.shipped import library
 from sim_hardware.bench import BenchInstrument, Place, open_bench
 

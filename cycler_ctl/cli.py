@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from cycler_ctl.errors import CyclerError
-from cycler_ctl.instrument_commands import instrument_app
-from cycler_ctl.protocol_commands import ForceOption, protocol_app
+from cycler_ctl.terminal.instrument_commands import instrument_app
+from cycler_ctl.terminal.protocol_commands import ForceOption, protocol_app
 
 FIGURES = ("voltage-capacity", "voltage-time", "cycles", "dqdv")
 DONE, FAILED, USAGE, UNREACHABLE, NOT_OFF = 0, 1, 2, 3, 4
@@ -61,7 +61,7 @@ def check(
     files: Annotated[list[Path], typer.Argument(help="protocols or station.toml")], *, as_json: JsonOption = False
 ) -> None:
     """Say everything that is wrong in protocol files or station.toml, with file, line and column."""
-    from cycler_ctl.commands import check_files
+    from cycler_ctl.terminal.commands import check_files
 
     raise typer.Exit(check_files(files, json_wanted=as_json))
 
@@ -77,7 +77,7 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a protocol would do: absolute currents, ends, longest duration. Nothing is energised."""
-    from cycler_ctl.commands import show_plan
+    from cycler_ctl.terminal.commands import show_plan
 
     raise typer.Exit(show_plan(file, cell, overrides or [], (config, channel), json_wanted=as_json))
 
@@ -93,7 +93,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run one protocol in the foreground, without the service but guarded the same way."""
-    from cycler_ctl.service import run_foreground
+    from cycler_ctl.terminal.service import run_foreground
 
     raise typer.Exit(run_foreground(file, channel, config, cell, overrides or [], as_json=as_json))
 
@@ -101,7 +101,7 @@ def run(
 @app.command()
 def serve(*, config: ConfigOption = None) -> None:
     """Run the service: the guardian, and under it the station."""
-    from cycler_ctl.service import serve_station
+    from cycler_ctl.terminal.service import serve_station
 
     raise typer.Exit(serve_station(config))
 
@@ -117,13 +117,13 @@ def start(
     as_json: JsonOption = False,
 ) -> None:
     """Start a protocol on a channel of the running service; prints the run's id."""
-    from cycler_ctl.remote import start_run
+    from cycler_ctl.terminal.remote import start_run
 
     raise typer.Exit(start_run(file, channel, config, cell, overrides or [], as_json=as_json))
 
 
 def _act(action: str, channel: str, config: Path | None) -> None:
-    from cycler_ctl.remote import act
+    from cycler_ctl.terminal.remote import act
 
     raise typer.Exit(act(action, channel, config))
 
@@ -161,7 +161,7 @@ def acknowledge(channel: ChannelArgument = "", *, config: ConfigOption = None) -
 @app.command()
 def wait(run_id: RunArgument, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Return when a run has ended: 0 finished, 1 otherwise."""
-    from cycler_ctl.remote import wait_for
+    from cycler_ctl.terminal.remote import wait_for
 
     raise typer.Exit(wait_for(run_id, config, as_json=as_json))
 
@@ -174,7 +174,7 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Show what every channel is doing."""
-    from cycler_ctl.remote import show_status
+    from cycler_ctl.terminal.remote import show_status
 
     raise typer.Exit(show_status(config, watch=watch, as_json=as_json))
 
@@ -196,8 +196,8 @@ def runs(
     as_json: JsonOption = False,
 ) -> None:
     """List the runs on this computer, the newest first; days are UTC, as in the run ids."""
-    from cycler_ctl.commands import data_dir_of
-    from cycler_ctl.runs import STATES, Wanted, show_runs
+    from cycler_ctl.records.runs import STATES, Wanted, show_runs
+    from cycler_ctl.terminal.commands import data_dir_of
 
     _one_of(state, ("", *STATES), "--state")
     wanted = Wanted(cell, protocol, since, until, state)
@@ -215,7 +215,7 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """One page that proves a run: what was run, how it ended, capacities, what happened, hashes, versions."""
-    from cycler_ctl.commands import Output, overwriting_of, report_run
+    from cycler_ctl.terminal.commands import Output, overwriting_of, report_run
 
     output = Output(out, overwriting_of(forced=force))
     raise typer.Exit(report_run(run_id, output, config, html=html, json_wanted=as_json))
@@ -232,7 +232,7 @@ def export(
     config: ConfigOption = None,
 ) -> None:
     """Write a run as a Battery Data Format file with its metadata, or as a bundle (zip) that stands alone."""
-    from cycler_ctl.commands import Output, export_run, overwriting_of
+    from cycler_ctl.terminal.commands import Output, export_run, overwriting_of
 
     output = Output(out, overwriting_of(forced=force))
     raise typer.Exit(export_run(run_id, output, kind, config, "all" if all_columns else "plain"))
@@ -249,7 +249,7 @@ def plot(
     config: ConfigOption = None,
 ) -> None:
     """Draw runs for a paper (png, svg, pdf) or for a browser (html, in one file)."""
-    from cycler_ctl.commands import Output, overwriting_of, plot_figure
+    from cycler_ctl.terminal.commands import Output, overwriting_of, plot_figure
 
     _one_of(kind, FIGURES, "--kind")
     _one_of(per, ("", "gram", "cell", "cm2"), "--per")
@@ -259,8 +259,8 @@ def plot(
 @app.command()
 def repair(run_id: RunArgument, *, config: ConfigOption = None) -> None:
     """Look through a run's files; make damaged ones anew of what they and the sealed days hold. The old ones are kept."""
-    from cycler_ctl.commands import run_dir
-    from cycler_ctl.repair import show_repair
+    from cycler_ctl.records.repair import show_repair
+    from cycler_ctl.terminal.commands import run_dir
 
     raise typer.Exit(show_repair(run_dir(run_id, config)))
 
@@ -268,7 +268,7 @@ def repair(run_id: RunArgument, *, config: ConfigOption = None) -> None:
 @app.command(name="safe-off")
 def safe_off(*, config: ConfigOption = None) -> None:
     """Turn every output off and read it back, without the service. Exit status 4 if one is not confirmed off."""
-    from cycler_ctl.service import safe_off_station
+    from cycler_ctl.terminal.service import safe_off_station
 
     raise typer.Exit(safe_off_station(config))
 
@@ -289,7 +289,7 @@ def main() -> None:
 
 
 def _status_of(error: CyclerError) -> int:
-    from cycler_ctl.client import NotOffError, UnreachableError
+    from cycler_ctl.terminal.client import NotOffError, UnreachableError
 
     if isinstance(error, UnreachableError):
         return UNREACHABLE

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-from cycler_ctl.config_check import check_config_text
 from cycler_ctl.errors import ConfigError
-from cycler_ctl.register import SafeOffEntry
 from cycler_ctl.settings import (
     Acceptance,
     ChannelSettings,
@@ -22,6 +20,8 @@ from cycler_ctl.settings import (
     ShareSettings,
     StationSettings,
 )
+from cycler_ctl.stationfile.check import check_config_text
+from cycler_ctl.watching.register import SafeOffEntry
 from protocols.diagnostics import render_all
 
 __all__ = [

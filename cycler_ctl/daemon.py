@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cycler_ctl.clock import SystemClock
+from cycler_ctl.computer.keep_awake import KeepAwake
+from cycler_ctl.computer.wakeful import refuse_sleepy
 from cycler_ctl.config import Config, load_config
 from cycler_ctl.errors import ConfigError, CyclerError, RefusedError, leaves
-from cycler_ctl.keep_awake import KeepAwake
-from cycler_ctl.lease import Ending, GuardianLease, take_lease_pipe, watch_guardian
 from cycler_ctl.reporting import open_reporting
-from cycler_ctl.start import Order, read_order, who
+from cycler_ctl.running.start import Order, read_order, who
 from cycler_ctl.station import Station
-from cycler_ctl.wakeful import refuse_sleepy
+from cycler_ctl.watching.lease import Ending, GuardianLease, take_lease_pipe, watch_guardian
 
 log = logging.getLogger(__name__)
 

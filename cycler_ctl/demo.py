@@ -26,13 +26,13 @@ from cycler_ctl.config import (
     StationSettings,
 )
 from cycler_ctl.errors import ConfigError, CyclerError, RefusedError, leaves
-from cycler_ctl.lease import NoLease
 from cycler_ctl.live import ChannelState
 from cycler_ctl.reporting import Reporting, open_reporting
-from cycler_ctl.results import Result, print_results, write_results
-from cycler_ctl.start import read_order
+from cycler_ctl.running.start import read_order
 from cycler_ctl.station import Station
+from cycler_ctl.terminal.results import Result, print_results, write_results
 from cycler_ctl.testing.stepclock import StepClock
+from cycler_ctl.watching.lease import NoLease
 from protocols.shipped import library
 from sim_hardware.bench import Bench, open_bench
 

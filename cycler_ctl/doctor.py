@@ -12,11 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cycler_ctl.config import VARIABLE, Config, find_config, load_config
-from cycler_ctl.driver_facts import all_specs, facts, lines
 from cycler_ctl.errors import CyclerError
-from cycler_ctl.finding import MEND, OK, Finding
-from cycler_ctl.folding import columns, folded
 from cycler_ctl.plugins import driver_names, load_driver
+from cycler_ctl.terminal.driver_facts import all_specs, facts, lines
+from cycler_ctl.terminal.finding import MEND, OK, Finding
+from cycler_ctl.terminal.folding import columns, folded
 
 PACKAGES = ("cycler_ctl", "drivers", "protocols", "sim_hardware")
 EXTRAS = (
@@ -28,7 +28,7 @@ EXTRAS = (
 
 
 def findings(config: Path | None) -> Iterator[Finding]:
-    from cycler_ctl.surroundings import surroundings
+    from cycler_ctl.computer.surroundings import surroundings
 
     yield Finding(OK, "python", f"{sys.version.split()[0]}, cycler-ctl {version('cycler-ctl')}")
     yield from _packages()

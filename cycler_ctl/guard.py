@@ -10,11 +10,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf, isfinite
 
-from cycler_ctl import guard_edges, guard_hold, guard_stuck, guard_temperature
-from cycler_ctl.guard_hold import Held, amps
-from cycler_ctl.guard_limits import Ceilings, GuardLimits, spent
-from cycler_ctl.guard_stuck import Same, stuck
-from cycler_ctl.guard_temperature import Warmth
+from cycler_ctl.guarding import edges as guard_edges
+from cycler_ctl.guarding import hold as guard_hold
+from cycler_ctl.guarding import stuck as guard_stuck
+from cycler_ctl.guarding import temperature as guard_temperature
+from cycler_ctl.guarding.hold import Held, amps
+from cycler_ctl.guarding.limits import Ceilings, GuardLimits, spent
+from cycler_ctl.guarding.stuck import Same, stuck
+from cycler_ctl.guarding.temperature import Warmth
 from cycler_ctl.instrument import Flag, Measurement, Reading
 from protocols.model import ConstantCurrent, ConstantVoltage, Rest, Setpoint, Window
 

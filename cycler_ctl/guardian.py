@@ -18,19 +18,19 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from cycler_ctl.child import kill_child, start_child
 from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.errors import StoreError
-from cycler_ctl.kept_broker import KeptBroker, OwnedBroker
-from cycler_ctl.latch import TOO_OFTEN, Restarts, hold_back, latched
-from cycler_ctl.lease import LONGEST_LINE, STOP, Leases
-from cycler_ctl.manager import VARIABLE as NOTIFY_SOCKET
-from cycler_ctl.manager import Watchdog, notify
 from cycler_ctl.plugins import load_driver
-from cycler_ctl.register import SafeOffEntry, read_entries, read_register, write_entries, write_register
-from cycler_ctl.relay import switch_off
-from cycler_ctl.safeoff import safe_off_all
-from cycler_ctl.signals import asked_to_end
+from cycler_ctl.running.relay import switch_off
+from cycler_ctl.watching.child import kill_child, start_child
+from cycler_ctl.watching.kept_broker import KeptBroker, OwnedBroker
+from cycler_ctl.watching.latch import TOO_OFTEN, Restarts, hold_back, latched
+from cycler_ctl.watching.lease import LONGEST_LINE, STOP, Leases
+from cycler_ctl.watching.manager import VARIABLE as NOTIFY_SOCKET
+from cycler_ctl.watching.manager import Watchdog, notify
+from cycler_ctl.watching.register import SafeOffEntry, read_entries, read_register, write_entries, write_register
+from cycler_ctl.watching.safeoff import safe_off_all
+from cycler_ctl.watching.signals import asked_to_end
 
 DONE, FAILED, USAGE, UNCONFIRMED = 0, 1, 2, 4
 KILLED = -9  # by us, with every output read back as off: an orderly end all the same

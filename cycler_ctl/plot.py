@@ -11,7 +11,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cycler_ctl.curves import (
+from cycler_ctl.errors import StoreError
+from cycler_ctl.figures.drawing import one_line
+from cycler_ctl.records.curves import (
     Curve,
     CycleCapacity,
     active_mass_g,
@@ -21,8 +23,6 @@ from cycler_ctl.curves import (
     curves,
     voltage_trace,
 )
-from cycler_ctl.errors import StoreError
-from cycler_ctl.figures.drawing import one_line
 from cycler_ctl.store.reader import RunReader, open_run
 from protocols.model import Verb
 

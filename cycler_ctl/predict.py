@@ -19,15 +19,15 @@ from math import inf
 from pathlib import Path
 
 from cycler_ctl.clock import SystemClock
-from cycler_ctl.curves import capacity_table
 from cycler_ctl.errors import ConfigError
-from cycler_ctl.predicted import SIMULATED, Prediction, prediction_json, render
-from cycler_ctl.start import overrides_of, versions
+from cycler_ctl.records.curves import capacity_table
+from cycler_ctl.running.start import overrides_of, versions
 from cycler_ctl.store.export.atomic import Overwriting, free_path
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo, new_run_id
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.store.writer import RunWriter, create_run
+from cycler_ctl.terminal.predicted import SIMULATED, Prediction, prediction_json, render
 from cycler_ctl.virtual import COMMIT_ROWS, Moment, Recorder, VirtualRun, Watch
 from protocols.check import load_protocol
 from protocols.diagnostics import render_all

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cycler_ctl.errors import StoreError
-from cycler_ctl.stepfacts import StepFacts, step_facts
+from cycler_ctl.records.stepfacts import StepFacts, step_facts
 from cycler_ctl.store.codec import ROW_COLUMNS
 from cycler_ctl.store.export.bundle import unpack_run
 from cycler_ctl.store.info import RunInfo
@@ -94,7 +94,7 @@ class Recording:
     def steps(self) -> Table:
         """One entry for each executed step; ``charge_Ah`` is at its end point, ``also_met`` is joined by semicolons.
 
-        ``uncertainty_Ah`` is that of ``charge_Ah`` with k = 2 (``cycler_ctl.uncertainty.DEFINITION``), ``resistance_ohm``
+        ``uncertainty_Ah`` is that of ``charge_Ah`` with k = 2 (``cycler_ctl.records.uncertainty.DEFINITION``), ``resistance_ohm``
         that of the step's edge, ``range_A`` of the current, ``flags`` the instrument's, ``retries`` the readings lost.
         """
         names, found = [field.name for field in fields(StepSummary)], self._reader.steps()

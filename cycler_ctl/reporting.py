@@ -14,7 +14,7 @@ from cycler_ctl.config import Config
 from cycler_ctl.publish.asyncapi import asyncapi
 from cycler_ctl.publish.publisher import Publisher
 from cycler_ctl.publish.runs import StoredRuns
-from cycler_ctl.sealing import Sealer
+from cycler_ctl.records.sealing import Sealer
 from cycler_ctl.share.sharer import Sharer
 from cycler_ctl.station import Station
 

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import asyncio
 
-from cycler_ctl.awake import Awake
-from cycler_ctl.beyond import WAITS, beyond, is_ending, no_current
-from cycler_ctl.cellcheck import AtRest, LastSeen, at_rest, last_seen, not_begun, recounted
 from cycler_ctl.clock import real_sleep
+from cycler_ctl.computer.awake import Awake
 from cycler_ctl.errors import InstrumentError, NotAsLeft, RefusedError, StoreError
-from cycler_ctl.fittings import End, Fittings, ceilings_of, narrowed, rest_of
-from cycler_ctl.going_on import Remains
-from cycler_ctl.inbox import Inbox, Request, event_of
+from cycler_ctl.guarding.beyond import WAITS, beyond, is_ending, no_current
+from cycler_ctl.guarding.losses import Losses
+from cycler_ctl.guarding.watched import Watched
 from cycler_ctl.instrument import Reading
-from cycler_ctl.losses import Losses
-from cycler_ctl.noticing import Notices
-from cycler_ctl.output import Output, said
-from cycler_ctl.pacing import Ahead, Pace
-from cycler_ctl.recording import hand_over, tell, unrecorded
+from cycler_ctl.running.cellcheck import AtRest, LastSeen, at_rest, last_seen, not_begun, recounted
+from cycler_ctl.running.fittings import End, Fittings, ceilings_of, narrowed, rest_of
+from cycler_ctl.running.going_on import Remains
+from cycler_ctl.running.inbox import Inbox, Request, event_of
+from cycler_ctl.running.noticing import Notices
+from cycler_ctl.running.output import Output, said
+from cycler_ctl.running.pacing import Ahead, Pace
+from cycler_ctl.running.recording import hand_over, tell, unrecorded
 from cycler_ctl.to_its_end import to_its_end
-from cycler_ctl.watched import Watched
 from protocols import engine
 from protocols.events import (
     Apply,

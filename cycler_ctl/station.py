@@ -10,28 +10,28 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from cycler_ctl.auto_resume import by_itself
+from cycler_ctl.channels.auto_resume import by_itself
+from cycler_ctl.channels.host import InstrumentHost, wiring_of
+from cycler_ctl.channels.idle import IdleLook
+from cycler_ctl.channels.left_on import confirm_left_over, nobodys, whose
+from cycler_ctl.channels.readiness import prove_it_answers, refuse_blind
+from cycler_ctl.channels.sensing import Sensing
+from cycler_ctl.channels.slot import ACTIVE, Slot
 from cycler_ctl.clock import Clock, real_sleep
 from cycler_ctl.config import Config
-from cycler_ctl.current import CurrentRun
 from cycler_ctl.errors import RefusedError
-from cycler_ctl.fittings import Fittings
-from cycler_ctl.going_on import prepare_again, read_remains, reopen
-from cycler_ctl.host import InstrumentHost, wiring_of
-from cycler_ctl.idle import IdleLook
 from cycler_ctl.instrument import Measurement
-from cycler_ctl.lease import Lease
-from cycler_ctl.left_on import confirm_left_over, nobodys, whose
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus, Observer
-from cycler_ctl.opened import never_begun, not_gone_on, opened
 from cycler_ctl.plugins import load_driver
-from cycler_ctl.readiness import prove_it_answers, refuse_blind
-from cycler_ctl.recovery import LeftOpen, acknowledged, tell_left_on, waiting
 from cycler_ctl.runner import Runner
-from cycler_ctl.sensing import Sensing
-from cycler_ctl.slot import ACTIVE, Slot
-from cycler_ctl.start import Order, Prepared, Spot, begin_record, prepare, spot_of, versions
+from cycler_ctl.running.current import CurrentRun
+from cycler_ctl.running.fittings import Fittings
+from cycler_ctl.running.going_on import prepare_again, read_remains, reopen
+from cycler_ctl.running.opened import never_begun, not_gone_on, opened
+from cycler_ctl.running.recovery import LeftOpen, acknowledged, tell_left_on, waiting
+from cycler_ctl.running.start import Order, Prepared, Spot, begin_record, prepare, spot_of, versions
 from cycler_ctl.store.writer import RunWriter
+from cycler_ctl.watching.lease import Lease
 from protocols.record import JSON, Row
 
 log = logging.getLogger(__name__)

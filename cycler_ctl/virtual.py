@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Protocol
 
-from cycler_ctl.predicted import Predicted, static_path
 from cycler_ctl.store.writer import RunWriter
+from cycler_ctl.terminal.predicted import Predicted, static_path
 from protocols import engine
 from protocols.events import (
     Action,

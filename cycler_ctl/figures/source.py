@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from cycler_ctl.curves import active_mass_g, capacity_table, currents_A, currents_text
 from cycler_ctl.errors import StoreError
 from cycler_ctl.figures.drawing import NEW_LINE, Words, formula, one_line, unit
+from cycler_ctl.records.curves import active_mass_g, capacity_table, currents_A, currents_text
 from cycler_ctl.store.reader import RunReader
 from protocols.model import Verb
 from protocols.record import JSON, Mode

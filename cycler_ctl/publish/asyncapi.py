@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from cycler_ctl.bdf import bdf_columns
 from cycler_ctl.publish import models
 from cycler_ctl.publish.topics import ROOT
+from cycler_ctl.records.bdf import bdf_columns
 
 JsonObject = dict[str, Any]
 _STATION = f"{ROOT}/{{site}}/{{station}}"

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from cycler_ctl.bdf import bdf_columns, bdf_values
 from cycler_ctl.errors import StoreError
 from cycler_ctl.publish.cursors import Stream
 from cycler_ctl.publish.payloads import Value
 from cycler_ctl.publish.source import Stretch
+from cycler_ctl.records.bdf import bdf_columns, bdf_values
 from cycler_ctl.store.reader import RunReader, open_run
 from protocols.model import Verb
 from protocols.record import CycleSummary, EventRecord, Row

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
 
-from cycler_ctl.curves import active_mass_g, fills_first
 from cycler_ctl.errors import StoreError
-from cycler_ctl.predicted import static_path
+from cycler_ctl.records.curves import active_mass_g, fills_first
+from cycler_ctl.records.stepfacts import StepFacts, step_facts
 from cycler_ctl.report.scan import Scan, scan
-from cycler_ctl.stepfacts import StepFacts, step_facts
 from cycler_ctl.store.export.atomic import sha256_of
 from cycler_ctl.store.export.seal import Seal, check_seals, read_manifest
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import RunReader, RunState
 from cycler_ctl.store.segment import segment_paths
+from cycler_ctl.terminal.predicted import static_path
 from protocols.model import Verb
 from protocols.record import CycleSummary, EventKind, EventRecord, StepSummary
 

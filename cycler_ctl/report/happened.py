@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
+from cycler_ctl.records.stepfacts import retries_by_step
 from cycler_ctl.report.facts import Facts, counted_texts, text_of
-from cycler_ctl.stepfacts import retries_by_step
 from protocols.quantities import format_duration, format_number
 from protocols.record import EventKind, EventRecord
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
+from cycler_ctl.records.stepfacts import StepFacts
+from cycler_ctl.records.uncertainty import COVERAGE_FACTOR, CYCLE_DEFINITION, DEFINITION
 from cycler_ctl.report.facts import Facts
 from cycler_ctl.report.html import render_html
 from cycler_ctl.report.sections import Section, sections
 from cycler_ctl.report.text import render_text
-from cycler_ctl.stepfacts import StepFacts
-from cycler_ctl.uncertainty import COVERAGE_FACTOR, CYCLE_DEFINITION, DEFINITION
 from protocols.record import JSON, EventKind, EventRecord
 
 PLAIN = frozenset({EventKind.RUN_STARTED, EventKind.STEP_STARTED, EventKind.STEP_ENDED, EventKind.CYCLE_ENDED})

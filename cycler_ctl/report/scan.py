@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cycler_ctl.bdf import bdf_values
 from cycler_ctl.publish.digest import Digest
-from cycler_ctl.rowclocks import RowClocks
+from cycler_ctl.records.bdf import bdf_values
+from cycler_ctl.records.rowclocks import RowClocks
 from cycler_ctl.store.reader import RunReader
 from protocols.record import Row
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cycler_ctl.curves import fills_first
+from cycler_ctl.records.curves import fills_first
+from cycler_ctl.records.uncertainty import CYCLE_DEFINITION, DEFINITION
 from cycler_ctl.report.facts import Facts, StepEnds, first_of_each
 from cycler_ctl.report.happened import MOST_LINES, at_text, happened, left_over, plural, utc_text
 from cycler_ctl.report.tables import Table, cycle_table, step_table
-from cycler_ctl.uncertainty import CYCLE_DEFINITION, DEFINITION
 from protocols.model import Verb
 from protocols.quantities import format_duration, format_number
 from protocols.record import JSON, EventKind

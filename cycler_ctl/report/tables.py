@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from cycler_ctl.records.stepfacts import StepFacts
 from cycler_ctl.report.facts import CycleFacts
-from cycler_ctl.stepfacts import StepFacts
 from protocols.planning.advice import range_text
 from protocols.quantities import format_duration, format_number
 

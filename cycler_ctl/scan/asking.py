@@ -9,11 +9,11 @@ from enum import StrEnum
 
 from pydantic import ValidationError
 
+from cycler_ctl.channels.owning import address_key, owned
 from cycler_ctl.clock import Clock, real_sleep
 from cycler_ctl.errors import BadReply, CyclerError, InstrumentError, LinkTimeout, RefusedError
 from cycler_ctl.instrument import DriverSpec, Identity, LinkDefaults
 from cycler_ctl.link.opening import open_link
-from cycler_ctl.owning import address_key, owned
 from cycler_ctl.scan.places import Place, is_serial
 
 IDN = b"*IDN?"

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from cycler_ctl.channels.owning import address_key
 from cycler_ctl.config import Config
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.link.address import SerialAddress, parse_address
 from cycler_ctl.link.visa import FAILURES
-from cycler_ctl.owning import address_key
 from cycler_ctl.scan import visa
 from cycler_ctl.scan.ports import serial_ports, usb_instruments
 from cycler_ctl.scan.progress import Say, trouble

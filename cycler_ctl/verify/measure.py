@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
+from cycler_ctl.channels.contact import Contact
 from cycler_ctl.clock import Clock
-from cycler_ctl.contact import Contact
 from cycler_ctl.errors import InstrumentError, RefusedError
-from cycler_ctl.fittings import SETTLE_S
 from cycler_ctl.guard import Ceilings, Guard
 from cycler_ctl.instrument import Channel, Reading
-from cycler_ctl.lease import Lease
-from cycler_ctl.output import Output
-from cycler_ctl.register import SafeOffEntry
+from cycler_ctl.running.fittings import SETTLE_S
+from cycler_ctl.running.output import Output
 from cycler_ctl.verify.judge import Seen, cell_at_rest, no_resistor
 from cycler_ctl.verify.points import Point, Resistor, rest_room_V
+from cycler_ctl.watching.lease import Lease
+from cycler_ctl.watching.register import SafeOffEntry
 from protocols.model import Rest, Setpoint, Window
 
 READINGS = 5

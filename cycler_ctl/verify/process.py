@@ -12,21 +12,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cycler_ctl.channels.host import InstrumentHost, wiring_of
 from cycler_ctl.clock import Clock, SystemClock
 from cycler_ctl.config import Config, load_config
 from cycler_ctl.errors import CyclerError, RefusedError, leaves
-from cycler_ctl.escalation import strike_out, until_off
 from cycler_ctl.guard import Guard, GuardLimits
-from cycler_ctl.host import InstrumentHost, wiring_of
 from cycler_ctl.instrument import Ratings
-from cycler_ctl.lease import Ending, GuardianLease, Lease, take_lease_pipe, watch_guardian
-from cycler_ctl.output import Output
 from cycler_ctl.plugins import load_driver
-from cycler_ctl.start import spot_of, who
+from cycler_ctl.running.escalation import strike_out, until_off
+from cycler_ctl.running.output import Output
+from cycler_ctl.running.start import spot_of, who
 from cycler_ctl.verify.judge import Seen, rows
 from cycler_ctl.verify.ledger import Verification, write_verification
 from cycler_ctl.verify.measure import Bench, Terminals
 from cycler_ctl.verify.points import Resistor, most_A, points, window_of
+from cycler_ctl.watching.lease import Ending, GuardianLease, Lease, take_lease_pipe, watch_guardian
 
 log = logging.getLogger(__name__)
 

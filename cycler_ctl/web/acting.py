@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from cycler_ctl.live import StationView
-from cycler_ctl.start import Order
+from cycler_ctl.running.start import Order
 from cycler_ctl.web.actions import StationActions
 from protocols.reading.documents import Document
 

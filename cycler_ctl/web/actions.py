@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from cycler_ctl.start import Order
+from cycler_ctl.running.start import Order
 
 
 class StationActions(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.live import ChannelStatus, InstrumentStatus
-from cycler_ctl.start import Order
+from cycler_ctl.running.start import Order
 from protocols.record import Row
 
 

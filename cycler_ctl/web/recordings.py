@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from cycler_ctl.curves import capacity_table
+from cycler_ctl.records.curves import capacity_table
 from cycler_ctl.store.reader import RunOverview, RunReader, list_runs, open_run
 from cycler_ctl.web.curves import COLUMNS, Basis, Columns
 from protocols.record import JSON

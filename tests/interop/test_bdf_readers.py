@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from cycler_ctl.bdf import Columns
 from cycler_ctl.predict import model_of, predict
+from cycler_ctl.records.bdf import Columns
 from cycler_ctl.store.export.bdf_csv import export_bdf_csv
 from cycler_ctl.store.export.formats import export_run_as
 from cycler_ctl.store.reader import open_run

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from cycler_ctl.bdf import Columns, bdf_columns, bdf_values
 from cycler_ctl.errors import StoreError
+from cycler_ctl.records.bdf import Columns, bdf_columns, bdf_values
 from cycler_ctl.store.export.atomic import sha256_of
 from cycler_ctl.store.export.bdf_csv import export_bdf_csv
 from cycler_ctl.store.export.bdf_parquet import export_bdf_parquet

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-CELLCHECK, GUARD, HOLD = "cycler_ctl/cellcheck.py", "cycler_ctl/guard.py", "cycler_ctl/guard_hold.py"
-WARMTH = "cycler_ctl/guard_temperature.py"
+CELLCHECK, GUARD, HOLD = "cycler_ctl/running/cellcheck.py", "cycler_ctl/guard.py", "cycler_ctl/guarding/hold.py"
+WARMTH = "cycler_ctl/guarding/temperature.py"
 IN_STEP = "edge_V = (low_V + AT_EDGE_V if direction < 0 else -inf, high_V - AT_EDGE_V if direction > 0 else inf)"
 NO_DIRECTION = "without a direction nobody looks at the edge"
 
 EXPLAINED: Mapping[tuple[str, str, str], str] = {
     (
-        "cycler_ctl/arming.py",
+        "cycler_ctl/running/arming.py",
         "if isinstance(step, HoldStep) and not step.current_limit_A <= hold_limit_A:",
         "LtE -> Lt",
     ): "a limit that is the channel's is replaced by itself",
     (
-        "cycler_ctl/arming_guard.py",
+        "cycler_ctl/guarding/for_a_run.py",
         "edge_V = high_V - BEYOND_CUTOFF_V if step.current_A > 0 else low_V + BEYOND_CUTOFF_V",
         "Gt -> GtE",
     ): "a step of 0 A is a rest, and nothing else can be written",
@@ -52,8 +52,12 @@ EXPLAINED: Mapping[tuple[str, str, str], str] = {
         "towards_A = reading.current_A if reading.voltage_V < setpoint.voltage_V else -reading.current_A",
         "Lt -> LtE",
     ): ("a voltage that is the one to be held never comes here"),
-    ("cycler_ctl/lease.py", "more = os.read(fd, 64)", "64 -> 65"): "however much is read at once, its end is looked at",
-    ("cycler_ctl/register.py", "return", "Return left out"): "for Windows only, which has no such call",
+    (
+        "cycler_ctl/watching/lease.py",
+        "more = os.read(fd, 64)",
+        "64 -> 65",
+    ): "however much is read at once, its end is looked at",
+    ("cycler_ctl/watching/register.py", "return", "Return left out"): "for Windows only, which has no such call",
     (WARMTH, "same_since_s: float = 0.0", "0.0 -> 1.0"): "the first value sets it before it is looked at",
 }
 """(file, text of the line, what was changed) -> why it is no other program."""

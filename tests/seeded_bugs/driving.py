@@ -20,7 +20,7 @@ BUGS = (
     Bug(
         "off said on a sent command",
         "off is said only when it was read back (I-11, F34)",
-        "cycler_ctl/output.py",
+        "cycler_ctl/running/output.py",
         "        except (InstrumentError, TimeoutError) as error:\n            self.off_confirmed = False\n",
         "        except (InstrumentError, TimeoutError) as error:\n            self.off_confirmed = True\n",
         (
@@ -121,7 +121,7 @@ BUGS = (
     Bug(
         "any serial number at reconnect",
         "off is confirmed by the instrument that was on (F45)",
-        "cycler_ctl/host.py",
+        "cycler_ctl/channels/host.py",
         "        if self._hurried.is_set() and self._seen not in {None, instrument.identity.serial}:",
         "        if False:",
         ("tests/service/test_host.py::test_another_instrument_in_its_place_cannot_confirm_that_an_output_is_off",),
@@ -137,7 +137,7 @@ BUGS = (
     Bug(
         "no lease",
         "no current without a lease (F12)",
-        "cycler_ctl/lease.py",
+        "cycler_ctl/watching/lease.py",
         '        self._send(f"lease {self._sequence} {channel} {round(lease_s * 1000)}\\n")',
         "        return",
         ("tests/unit/test_lease.py::test_renewals_are_few_and_their_numbers_count_every_reading",),
@@ -145,7 +145,7 @@ BUGS = (
     Bug(
         "lease ignored",
         "a lease that lapses turns the output off (F12)",
-        "cycler_ctl/lease.py",
+        "cycler_ctl/watching/lease.py",
         "if not (now_s <= until_s)]",
         "if False]",
         (
@@ -156,7 +156,7 @@ BUGS = (
     Bug(
         "old lease lines renew",
         "only a growing number is news (I-6)",
-        "cycler_ctl/lease.py",
+        "cycler_ctl/watching/lease.py",
         "        grows = sequence > self._sequence\n",
         "        grows = sequence > 0\n",
         ("tests/unit/test_lease.py::test_only_a_growing_sequence_number_renews",),
@@ -164,7 +164,7 @@ BUGS = (
     Bug(
         "lease renewed by a timer",
         "health is earned by work done, never by a timer (I-6)",
-        "cycler_ctl/output.py",
+        "cycler_ctl/running/output.py",
         "        self.off_confirmed = True\n        self.applied: Setpoint | None = None\n",
         "        self.off_confirmed = True\n        self.applied: Setpoint | None = None\n\n"
         "        def again() -> None:\n"
@@ -176,7 +176,7 @@ BUGS = (
     Bug(
         "on before it is on disk",
         "an output is in the register before it goes on (F11)",
-        "cycler_ctl/output.py",
+        "cycler_ctl/running/output.py",
         "                await self._fit.lease.will_energise(self._fit.name, self._fit.safe_off, lease_s)\n",
         "",
         ("tests/service/test_runner.py::test_the_register_names_the_channel_before_its_output_goes_on",),
@@ -184,7 +184,7 @@ BUGS = (
     Bug(
         "register not synced",
         "what is in the register survives a power cut (F14)",
-        "cycler_ctl/register.py",
+        "cycler_ctl/watching/register.py",
         "            os.fsync(file.fileno())\n",
         "",
         ("tests/unit/test_register.py::test_a_register_is_on_the_disk_before_it_takes_its_name",),
@@ -200,7 +200,7 @@ BUGS = (
     Bug(
         "restarted for ever",
         "three restarts in a minute, then latched off (I-9)",
-        "cycler_ctl/latch.py",
+        "cycler_ctl/watching/latch.py",
         "for at_s in self._at_s) >= RESTARTS:\n            return False\n",
         "for at_s in self._at_s) >= RESTARTS:\n            return True\n",
         (f"{DEATHS}::test_after_three_restarts_the_station_stays_down_with_its_output_off",),

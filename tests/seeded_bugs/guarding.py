@@ -54,7 +54,7 @@ BUGS = (
     Bug(
         "no ceiling of charge",
         "the guard ends a step that no cut-off ends (F44)",
-        "cycler_ctl/guard_limits.py",
+        "cycler_ctl/guarding/limits.py",
         "    if not (charge_Ah <= most.charge_Ah):",
         "    if False:",
         (f"{GUARD}::test_the_charge_ceiling_ends_a_step_that_no_cut_off_ends",),
@@ -62,7 +62,7 @@ BUGS = (
     Bug(
         "no ceiling of time",
         "the guard ends a step that no cut-off ends (F44)",
-        "cycler_ctl/guard_limits.py",
+        "cycler_ctl/guarding/limits.py",
         "    if not (time_s <= most.time_s):",
         "    if False:",
         (f"{GUARD}::test_the_time_ceiling_ends_a_step_and_a_pause_does_not_count",),
@@ -108,7 +108,7 @@ BUGS = (
     Bug(
         "limits widened by a protocol",
         "nothing widens a channel's limits (I-4)",
-        "cycler_ctl/guard_limits.py",
+        "cycler_ctl/guarding/limits.py",
         "    return max(outer[0], inner[0]), min(outer[1], inner[1])",
         "    return min(outer[0], inner[0]), max(outer[1], inner[1])",
         (f"{GUARD}::test_a_run_can_only_tighten",),
@@ -116,7 +116,7 @@ BUGS = (
     Bug(
         "ceilings widened by a protocol",
         "nothing widens a channel's limits (I-4)",
-        "cycler_ctl/guard_limits.py",
+        "cycler_ctl/guarding/limits.py",
         "            min(self.charge_Ah, outer.charge_Ah),",
         "            self.charge_Ah,",
         (f"{GUARD}::test_a_step_cannot_widen_the_channels_ceilings",),
@@ -124,7 +124,7 @@ BUGS = (
     Bug(
         "safety beyond the channel",
         "limits lie inside limits, or the run is refused (§3)",
-        "cycler_ctl/arming.py",
+        "cycler_ctl/running/arming.py",
         "    if safety.voltage_V is not None and not contains(limits.voltage_V, safety.voltage_V):",
         "    if False:",
         ("tests/unit/test_arming.py::test_settings_that_do_not_nest_are_refused",),
@@ -132,7 +132,7 @@ BUGS = (
     Bug(
         "no step needs a ceiling",
         "each current step has a ceiling of charge and time (F44)",
-        "cycler_ctl/arming.py",
+        "cycler_ctl/running/arming.py",
         "    if charge_Ah == inf or min(ceilings.time_s, limits.step_time_s or inf) == inf:",
         "    if False:",
         ("tests/unit/test_arming.py::test_a_current_step_without_any_ceiling_is_refused",),
@@ -140,7 +140,7 @@ BUGS = (
     Bug(
         "class C without a name",
         "somebody accepts by name what nothing bounds (I-3)",
-        "cycler_ctl/arming.py",
+        "cycler_ctl/running/arming.py",
         "    if protection is Protection.C and channel.accept_class_c is None:",
         "    if False:",
         ("tests/unit/test_arming.py::test_class_c_needs_a_name_and_class_b_only_for_large_cells",),
@@ -148,7 +148,7 @@ BUGS = (
     Bug(
         "no look at 0 A",
         "the cell is looked at before current flows (I-1)",
-        "cycler_ctl/cellcheck.py",
+        "cycler_ctl/running/cellcheck.py",
         "    while len(seen) < LOOKS:",
         "    seen = [0.5]\n    while not seen:",
         (f"{LOOK}::test_a_cell_that_is_not_as_it_must_be_gets_no_current_at_a_start",),
@@ -156,7 +156,7 @@ BUGS = (
     Bug(
         "current as the first setting",
         "an output goes on at 0 A (I-1)",
-        "cycler_ctl/output.py",
+        "cycler_ctl/running/output.py",
         "                expect_rest(setpoint)\n",
         "",
         ("tests/unit/test_output.py::test_an_output_goes_on_at_no_current_or_not_at_all",),
@@ -164,7 +164,7 @@ BUGS = (
     Bug(
         "polarity not asked",
         "a reversed cell gets no current (F27)",
-        "cycler_ctl/guard_edges.py",
+        "cycler_ctl/guarding/edges.py",
         "    if not (low_V <= voltage_V <= high_V):",
         "    if False:",
         (
@@ -175,7 +175,7 @@ BUGS = (
     Bug(
         "resumes on any cell",
         "after an interruption the cell is as it was, or gets no current (I-8)",
-        "cycler_ctl/cellcheck.py",
+        "cycler_ctl/running/cellcheck.py",
         "    if low_V <= found_V <= high_V:\n        return None\n",
         "    if low_V <= high_V:\n        return None\n",
         (
@@ -186,7 +186,7 @@ BUGS = (
     Bug(
         "counts lost with the guard",
         "after an interruption the ceilings count on (I-10)",
-        "cycler_ctl/cellcheck.py",
+        "cycler_ctl/running/cellcheck.py",
         "        charge_Ah=throughput_Ah(state.live.step_total),",
         "        charge_Ah=0.0,",
         ("tests/unit/test_at_rest.py::test_the_counts_of_a_guard_that_is_gone_go_on",),
@@ -194,7 +194,7 @@ BUGS = (
     Bug(
         "current for a cell beyond its window",
         "no current is set that the cell would turn round",
-        "cycler_ctl/beyond.py",
+        "cycler_ctl/guarding/beyond.py",
         "    return not (_within_V(setpoint, voltage_V) > NEAR_V)",
         "    return False",
         (

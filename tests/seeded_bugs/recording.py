@@ -60,7 +60,7 @@ BUGS = (
     Bug(
         "old epoch after a resume",
         "a run that goes on has an epoch of its own (O6)",
-        "cycler_ctl/going_on.py",
+        "cycler_ctl/running/going_on.py",
         "epoch=secrets.randbits(48))",
         "epoch=None)",
         ("tests/service/test_resumed_as_it_was.py::test_the_rows_after_a_resume_are_of_another_epoch",),
@@ -157,7 +157,7 @@ BUGS = (
     Bug(
         "file read again",
         "a protocol edited while it runs changes nothing (F26)",
-        "cycler_ctl/start.py",
+        "cycler_ctl/running/start.py",
         "    return replace(order, folder=None, sent={one.name: one.text for one in included})",
         "    return order",
         (
@@ -167,7 +167,7 @@ BUGS = (
     Bug(
         "changed program resumed",
         "a run goes on with its own protocol (F26, I-8)",
-        "cycler_ctl/going_on.py",
+        "cycler_ctl/running/going_on.py",
         "    if sha256(info.protocol_text) != info.protocol_sha256:",
         "    if False:",
         ("tests/service/test_recovery.py::test_a_changed_protocol_text_is_refused",),
@@ -175,7 +175,7 @@ BUGS = (
     Bug(
         "started without an acknowledge",
         "what has tripped is energised only when a person has seen it (I-8)",
-        "cycler_ctl/recovery.py",
+        "cycler_ctl/running/recovery.py",
         "LATCHING = frozenset({Outcome.TRIPPED, Outcome.FAULTED})",
         "LATCHING = frozenset[Outcome]()",
         (
@@ -185,7 +185,7 @@ BUGS = (
     Bug(
         "resumes by itself",
         "nothing goes on by itself unless the channel says so (I-8)",
-        "cycler_ctl/auto_resume.py",
+        "cycler_ctl/channels/auto_resume.py",
         "    if not (0.0 <= gap_s < settings.auto_resume_gap_s):",
         "    if False:",
         ("tests/service/test_auto_resume.py::test_after_a_longer_gap_it_waits_for_a_person",),
@@ -193,7 +193,7 @@ BUGS = (
     Bug(
         "overflow costs a reading",
         "one overflow while current flows ends the run (F6)",
-        "cycler_ctl/losses.py",
+        "cycler_ctl/guarding/losses.py",
         "        if isinstance(error, Overflow) and not isinstance(setpoint, Rest):",
         "        if False:",
         (
@@ -203,7 +203,7 @@ BUGS = (
     Bug(
         "lost readings without end",
         "three of the last five readings lost end the run (F3, F5)",
-        "cycler_ctl/losses.py",
+        "cycler_ctl/guarding/losses.py",
         '    if sum(lost) < TOLERATED:\n        return ""\n',
         '    if sum(lost) < 1000:\n        return ""\n',
         (

@@ -29,7 +29,7 @@ def test_a_bug_is_caught_by_a_test_that_fails(name: str) -> None:
 
 def test_a_change_that_breaks_no_rule_survives_and_one_that_makes_nonsense_proves_nothing() -> None:
     """The negative controls: the harness tells neither for caught."""
-    file, tests = "cycler_ctl/guard_stuck.py", ("tests/unit/test_guard_boundaries.py",)
+    file, tests = "cycler_ctl/guarding/stuck.py", ("tests/unit/test_guard_boundaries.py",)
     same = Bug("none", "", file, "NEW = Same()", "NEW = Same(count=0)", tests)
     assert tried(same)[0] is Verdict.SURVIVED
     broken = Bug("nonsense", "", file, "NEW = Same()", "NEW = Sane()", tests)

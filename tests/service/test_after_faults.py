@@ -13,9 +13,9 @@ from virtual import Virtual, open_virtual
 
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import InstrumentError, RefusedError
-from cycler_ctl.going_on import reopen
 from cycler_ctl.live import ChannelState
-from cycler_ctl.start import begin_record
+from cycler_ctl.running.going_on import reopen
+from cycler_ctl.running.start import begin_record
 from cycler_ctl.store.reader import open_run
 from protocols.record import EventKind, Outcome
 from sim_hardware.faults import LineFault

@@ -20,11 +20,11 @@ from virtual_loop import LoopClock, leap
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, StationSettings
 from cycler_ctl.errors import InstrumentError
-from cycler_ctl.lease import NoLease
 from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.plugins import load_driver
-from cycler_ctl.start import Order
+from cycler_ctl.running.start import Order
 from cycler_ctl.station import Station
+from cycler_ctl.watching.lease import NoLease
 from protocols.reading.documents import Document
 from sim_hardware.bench import BenchInstrument, Place, open_bench
 from sim_hardware.faults import LineFault

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from virtual import Virtual, open_virtual
 
-from cycler_ctl.auto_resume import AUTO
+from cycler_ctl.channels.auto_resume import AUTO
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.live import ChannelState
 from protocols.record import EventKind

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from virtual import CELL, LIMITS, Virtual
 
-from cycler_ctl.beyond import WAITS
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, StationSettings
+from cycler_ctl.guarding.beyond import WAITS
 from cycler_ctl.instrument import DriverSpec
-from cycler_ctl.lease import NoLease
 from cycler_ctl.live import ChannelState
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.settings import Acceptance
 from cycler_ctl.station import Station
 from cycler_ctl.testing.stepclock import StepClock
+from cycler_ctl.watching.lease import NoLease
 from drivers import palmsens_emstat4
 from protocols.record import EventKind
 from sim_hardware.bench import Place, open_bench

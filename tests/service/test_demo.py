@@ -14,12 +14,12 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from cycler_ctl import sensing
-from cycler_ctl.bdf import Columns, bdf_columns, bdf_values
 from cycler_ctl.broker import Broker
+from cycler_ctl.channels import sensing
 from cycler_ctl.demo import DemoOptions, cycle_five
-from cycler_ctl.results import Result
+from cycler_ctl.records.bdf import Columns, bdf_columns, bdf_values
 from cycler_ctl.store.reader import open_run
+from cycler_ctl.terminal.results import Result
 from protocols.record import Row
 
 pytestmark = pytest.mark.timeout(400)  # the first test waits for 526 hours of run time

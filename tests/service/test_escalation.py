@@ -102,8 +102,8 @@ async def test_an_output_that_stays_on_loses_its_current_and_is_cut_by_the_relay
 async def test_without_contact_the_relay_waits_for_the_cable_and_a_command_that_fails_is_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cycler_ctl.escalation.RELAY_AFTER_S", 1.0)
-    monkeypatch.setattr("cycler_ctl.escalation.RELAY_AGAIN_S", 0.2)
+    monkeypatch.setattr("cycler_ctl.running.escalation.RELAY_AFTER_S", 1.0)
+    monkeypatch.setattr("cycler_ctl.running.escalation.RELAY_AGAIN_S", 0.2)
     switch = Switch(tmp_path, "3")
     async with open_rig(tmp_path, monkeypatch) as rig:
         switch.is_at(rig)
@@ -131,7 +131,7 @@ async def test_without_contact_the_relay_waits_for_the_cable_and_a_command_that_
 async def test_a_command_that_hangs_or_is_not_there_holds_nothing_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Rig, Switch], None], said: str
 ) -> None:
-    monkeypatch.setattr("cycler_ctl.relay.COMMAND_S", 0.3)
+    monkeypatch.setattr("cycler_ctl.running.relay.COMMAND_S", 0.3)
     async with open_rig(tmp_path, monkeypatch) as rig:
         change(rig, Switch(tmp_path, "hang"))
         run = await rig.flowing()
@@ -171,7 +171,7 @@ async def test_a_reset_is_tried_only_where_the_driver_says_that_it_is_off(
 
 
 async def test_the_alarm_is_repeated_until_off_was_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cycler_ctl.escalation.LOUD_S", 0.1)
+    monkeypatch.setattr("cycler_ctl.running.escalation.LOUD_S", 0.1)
     async with open_rig(tmp_path, monkeypatch) as rig:
         await rig.flowing()
         await stops_without_effect(rig)

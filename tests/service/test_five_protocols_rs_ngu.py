@@ -10,17 +10,17 @@ from stated import check_stated
 
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, Limits, MqttSettings
-from cycler_ctl.curves import capacity_table
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.instrument import DriverSpec
-from cycler_ctl.lease import NoLease
 from cycler_ctl.live import ChannelState
 from cycler_ctl.plugins import load_driver
+from cycler_ctl.records.curves import capacity_table
+from cycler_ctl.running.start import Order
 from cycler_ctl.settings import StationSettings
-from cycler_ctl.start import Order
 from cycler_ctl.station import Station
 from cycler_ctl.store.reader import find_run, open_run
 from cycler_ctl.testing.stepclock import StepClock
+from cycler_ctl.watching.lease import NoLease
 from drivers import rs_ngu
 from protocols.reading.documents import Document
 from protocols.shipped import library

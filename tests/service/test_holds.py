@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from virtual import CELL, LIMITS, Virtual, open_virtual
 
-from cycler_ctl.bdf import bdf_columns, bdf_values
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.live import ChannelState
+from cycler_ctl.records.bdf import bdf_columns, bdf_values
 from protocols.model import Verb
 from protocols.record import EventKind, Mark, Mode
 from sim_hardware.circuit import CurrentSource, VoltageSource
@@ -265,7 +265,7 @@ async def test_another_voltage_than_the_instrument_says_it_holds_ends_the_hold(t
 async def test_a_meter_that_is_stuck_in_a_hold_meets_the_guards_own_ceiling(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cycler_ctl.arming_guard.STUCK_S", inf)  # an instrument that shows no noise
+    monkeypatch.setattr("cycler_ctl.guarding.for_a_run.STUCK_S", inf)  # an instrument that shows no noise
     async with open_virtual(tmp_path, sample_every_s=60.0) as lab:
         await lab.start("  - charge: {at: C/2, until: 4.2 V, then_hold_until: C/20}\n")
         await lab.until_step("1.cv")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from cycler_ctl.channels.host import InstrumentHost, Wiring
 from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.config import InstrumentSettings
 from cycler_ctl.errors import LinkClosed
-from cycler_ctl.host import InstrumentHost, Wiring
 from cycler_ctl.instrument import ConstantCurrent
 from cycler_ctl.plugins import load_driver
 from sim_hardware.keithley2400 import Keithley2400

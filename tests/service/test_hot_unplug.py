@@ -14,10 +14,10 @@ from rig import LIMITS, protocol, quick_links, until
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, StationSettings
 from cycler_ctl.errors import RefusedError
-from cycler_ctl.lease import NoLease
 from cycler_ctl.live import ChannelState, ChannelStatus
-from cycler_ctl.start import Order
+from cycler_ctl.running.start import Order
 from cycler_ctl.station import Station
+from cycler_ctl.watching.lease import NoLease
 from protocols.reading.documents import Document
 from sim_hardware.faults import Instrument
 from sim_hardware.keithley2400 import Keithley2400

@@ -11,8 +11,8 @@ import psutil
 import pytest
 from rig import open_rig, until
 
+from cycler_ctl.computer.keep_awake import KeepAwake
 from cycler_ctl.errors import RefusedError
-from cycler_ctl.keep_awake import KeepAwake
 from cycler_ctl.live import ChannelState, ChannelStatus
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd-inhibit is Linux'; Windows is unproven")

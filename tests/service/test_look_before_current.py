@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from virtual import CELL, LIMITS, Virtual, open_virtual
 
+from cycler_ctl.channels.sensing import Sensing
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.instrument import Measurement
 from cycler_ctl.live import ChannelState
 from cycler_ctl.runner import BEFORE
-from cycler_ctl.sensing import Sensing
 from protocols.record import EventKind
 from sim_hardware.faults import LineFault
 from sim_hardware.loads import Battery

@@ -8,7 +8,7 @@ import pytest
 from virtual import open_virtual
 
 from cycler_ctl.live import ChannelState
-from cycler_ctl.noticing import Clocks
+from cycler_ctl.running.noticing import Clocks
 from protocols.record import EventKind
 from sim_hardware.loads import Battery
 

@@ -13,7 +13,7 @@ from virtual import Virtual, open_virtual
 
 from cycler_ctl.errors import CyclerError
 from cycler_ctl.live import ChannelState
-from cycler_ctl.pacing import Ahead
+from cycler_ctl.running.pacing import Ahead
 from cycler_ctl.store.reader import open_run
 from protocols.record import EventKind
 from sim_hardware.faults import LineFault

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from cycler_ctl import owning
+from cycler_ctl.channels import owning
+from cycler_ctl.channels.host import InstrumentHost, Wiring
+from cycler_ctl.channels.owning import address_key, identity_key, in_use, owned
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.config import InstrumentSettings
 from cycler_ctl.errors import RefusedError
-from cycler_ctl.host import InstrumentHost, Wiring
 from cycler_ctl.instrument import Identity
-from cycler_ctl.owning import address_key, identity_key, in_use, owned
 from cycler_ctl.plugins import load_driver
 from sim_hardware.keithley2400 import Keithley2400
 from sim_hardware.loads import Battery
@@ -25,7 +25,7 @@ from sim_hardware.server import Endpoint, serve_tcp
 
 HOLDER = """
 import sys
-from cycler_ctl.owning import owned
+from cycler_ctl.channels.owning import owned
 with owned(sys.argv[1], "an instrument", "smu1"):
     print("held", flush=True)
     sys.stdin.read()

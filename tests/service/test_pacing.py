@@ -49,7 +49,7 @@ def overshoots(steps: list[StepSummary]) -> list[float]:
 
 async def test_overshoot_is_bounded_by_the_instruments_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     placed, rows = await recorded(tmp_path / "placed")
-    monkeypatch.setattr("cycler_ctl.pacing.until_met_s", lambda *_: inf)
+    monkeypatch.setattr("cycler_ctl.running.pacing.until_met_s", lambda *_: inf)
     grid, more = await recorded(tmp_path / "grid")
     for word, a, b in zip(("V", "V", "Ah", "Wh"), overshoots(placed), overshoots(grid), strict=True):
         sys.stdout.write(f"overshoot {word}: placed {a:.3g}, on the grid {b:.3g}, {b / a:.0f} times less\n")

@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 from rig import LIMITS, open_rig, protocol, until
 
-from cycler_ctl import cellcheck
 from cycler_ctl.config import ChannelSettings
 from cycler_ctl.live import ChannelState
-from cycler_ctl.start import Order, checked_program, engine_settings
+from cycler_ctl.running import cellcheck
+from cycler_ctl.running.start import Order, checked_program, engine_settings
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.testing.stepclock import StepClock
 from protocols import engine, events

@@ -10,11 +10,11 @@ from typing import TypeVar
 import pytest
 from virtual import LIMITS, Virtual, open_virtual
 
+from cycler_ctl.channels.sensing import Sensing
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import InstrumentError, RefusedError
 from cycler_ctl.instrument import Measurement
 from cycler_ctl.live import ChannelState
-from cycler_ctl.sensing import Sensing
 from cycler_ctl.store.reader import open_run
 from protocols.record import EventKind
 from sim_hardware.faults import LineFault
@@ -263,7 +263,7 @@ async def test_while_the_oven_is_cold_no_current_flows_again_and_the_run_waits(
 async def test_an_output_that_does_not_go_off_after_a_refused_resume_is_said_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cycler_ctl.slot.ACT_S", 1.0)
+    monkeypatch.setattr("cycler_ctl.channels.slot.ACT_S", 1.0)
     async with open_virtual(tmp_path) as lab:
         await interrupted(lab)
         lab.swap(Battery(lab.rows()[-1].voltage_V + 0.3, 5.0))

@@ -7,7 +7,7 @@ from pathlib import Path
 from virtual import open_virtual
 
 from cycler_ctl.live import ChannelState
-from cycler_ctl.retries import ONE_BY_ONE, Retries
+from cycler_ctl.running.retries import ONE_BY_ONE, Retries
 from protocols.record import EventKind
 from sim_hardware.faults import LineFault
 

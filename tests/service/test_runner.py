@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 from rig import LIMITS, PLACES, Rig, open_rig, protocol, until
 
+from cycler_ctl.channels.switches import Switches
 from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.config import ChannelSettings, Limits
 from cycler_ctl.errors import InstrumentError, LinkTimeout, RefusedError, StoreError
 from cycler_ctl.instrument import Reading
 from cycler_ctl.live import ChannelState
-from cycler_ctl.register import SafeOffEntry, write_register
-from cycler_ctl.start import Order
+from cycler_ctl.running.start import Order
 from cycler_ctl.store.files import RunFiles
 from cycler_ctl.store.reader import open_run
-from cycler_ctl.switches import Switches
 from cycler_ctl.testing.stepclock import StepClock
+from cycler_ctl.watching.register import SafeOffEntry, write_register
 from protocols.reading.documents import Document
 from protocols.record import EventKind, Mark, Outcome
 from sim_hardware.bench import Place
@@ -65,7 +65,7 @@ async def test_the_register_names_the_channel_before_its_output_goes_on(
         write(folder, entries)
         written.append((set(entries), any(ON in message for _, message in rig.smu().command_log())))
 
-    monkeypatch.setattr("cycler_ctl.lease.write_register", watched)
+    monkeypatch.setattr("cycler_ctl.watching.lease.write_register", watched)
     await rig.flowing()
     assert written == [({"a1"}, False)]
     assert any(ON in message for _, message in rig.smu().command_log())
@@ -80,7 +80,7 @@ async def test_a_register_that_cannot_be_written_keeps_the_output_off(
         raise StoreError("no space left")
 
     await rig.flowing("a2")
-    monkeypatch.setattr("cycler_ctl.lease.write_register", full)
+    monkeypatch.setattr("cycler_ctl.watching.lease.write_register", full)
     await rig.start()
     status = await rig.ends()
     assert status.state is ChannelState.FAULTED
@@ -195,7 +195,7 @@ async def test_a_setpoint_that_is_not_taken_ends_the_run_at_its_start(rig: Rig) 
 
 
 async def test_a_setpoint_that_takes_too_long_is_given_up(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cycler_ctl.output.APPLY_S", 0.2)
+    monkeypatch.setattr("cycler_ctl.running.output.APPLY_S", 0.2)
     rig.inject("delay", b"", count=None, seconds=0.1)
     await rig.start()
     status = await rig.ends()
@@ -235,7 +235,7 @@ def no_disk(_files: RunFiles) -> None:
 async def test_without_a_disk_the_run_pauses_and_goes_on_when_there_is_one_again(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cycler_ctl.recording.WITHOUT_DISK_S", 1.0)
+    monkeypatch.setattr("cycler_ctl.running.recording.WITHOUT_DISK_S", 1.0)
     run = await rig.flowing()
     with monkeypatch.context() as gone:
         gone.setattr(RunFiles, "_write_here", no_disk)
@@ -322,7 +322,7 @@ async def test_a_slow_disk_does_not_make_stop_say_that_off_is_unconfirmed(
 ) -> None:
     await rig.flowing()
     monkeypatch.setattr(RunFiles, "save", lambda *_: StoreError("the disk is slow"))
-    monkeypatch.setattr("cycler_ctl.slot.CLOSE_S", 3.0)
+    monkeypatch.setattr("cycler_ctl.channels.slot.CLOSE_S", 3.0)
     await rig.station._slots["a1"].stop("test", 0.5)
     assert rig.is_off()
     assert rig.status().energised is False
@@ -531,7 +531,7 @@ async def test_a_temperature_beyond_the_limit_trips(tmp_path: Path, monkeypatch:
 
 
 async def test_a_start_without_a_temperature_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cycler_ctl.sensing.FIRST_VALUE_S", 0.2)
+    monkeypatch.setattr("cycler_ctl.channels.sensing.FIRST_VALUE_S", 0.2)
     settings = channel(WARM, temperature="oven1")
 
     def broken(bench: Any) -> None:
@@ -560,7 +560,7 @@ async def test_a_sensor_drivers_bug_ends_no_run(tmp_path: Path, monkeypatch: pyt
                 raise ZeroDivisionError
 
         assert sensor
-        monkeypatch.setattr("cycler_ctl.sensing.EVERY_S", 0.05)
+        monkeypatch.setattr("cycler_ctl.channels.sensing.EVERY_S", 0.05)
         await real_sleep(0.0)
         host.drop()
         monkeypatch.setattr(type(sensor), "read", Bad.read)
@@ -579,7 +579,7 @@ async def test_a_computer_that_slept_finds_its_run_paused_with_the_output_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asleep_s = 0.0
-    monkeypatch.setattr("cycler_ctl.awake.asleep_s", lambda: asleep_s)
+    monkeypatch.setattr("cycler_ctl.computer.awake.asleep_s", lambda: asleep_s)
     clock = SystemClock()
     async with open_rig(tmp_path, monkeypatch, clock=clock, channel=channel(sample_every_s=5.0)) as rig:
         run = await rig.flowing()
@@ -604,7 +604,7 @@ async def test_a_sleep_in_the_middle_of_a_reading_pauses_the_run_and_that_readin
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: bool
 ) -> None:
     asleep_s = 0.0
-    monkeypatch.setattr("cycler_ctl.awake.asleep_s", lambda: asleep_s)
+    monkeypatch.setattr("cycler_ctl.computer.awake.asleep_s", lambda: asleep_s)
     clock = SystemClock()
     async with open_rig(tmp_path, monkeypatch, clock=clock) as rig:
         await rig.flowing()

@@ -15,12 +15,12 @@ from rig import Rig, open_rig, until
 from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, Limits, StationSettings
 from cycler_ctl.instrument import DriverSpec
-from cycler_ctl.lease import NoLease
 from cycler_ctl.live import ChannelState
-from cycler_ctl.start import Order
+from cycler_ctl.running.start import Order
 from cycler_ctl.station import Station
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.testing.stepclock import StepClock
+from cycler_ctl.watching.lease import NoLease
 from drivers import keithley_2600
 from protocols.reading.documents import Document
 from sim_hardware.bench import Bench, Place, open_bench

@@ -11,7 +11,7 @@ from rig import open_rig, protocol, until
 from virtual import open_virtual
 
 from cycler_ctl.live import ChannelState
-from cycler_ctl.sealing import Sealer
+from cycler_ctl.records.sealing import Sealer
 from cycler_ctl.store.export.seal import check_seals, read_manifest
 from cycler_ctl.store.reader import open_run
 from protocols.record import EventKind
@@ -45,9 +45,9 @@ async def test_a_seal_that_cannot_be_written_is_said_once_and_costs_the_run_noth
         tried.set()
         raise OSError("no space left")
 
-    monkeypatch.setattr("cycler_ctl.sealing.seal_days", full)
-    monkeypatch.setattr("cycler_ctl.sealing.SOON_S", 0.01)
-    with caplog.at_level(logging.WARNING, "cycler_ctl.sealing"):
+    monkeypatch.setattr("cycler_ctl.records.sealing.seal_days", full)
+    monkeypatch.setattr("cycler_ctl.records.sealing.SOON_S", 0.01)
+    with caplog.at_level(logging.WARNING, "cycler_ctl.records.sealing"):
         async with open_rig(tmp_path, monkeypatch) as rig:
             sealer = Sealer(rig.data, every_s=0.01)
             rig.station.observe(sealer)

@@ -21,12 +21,12 @@ import numpy as np
 import pytest
 
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, Limits, StationSettings
-from cycler_ctl.lease import NoLease
 from cycler_ctl.live import ChannelState
-from cycler_ctl.start import Order
+from cycler_ctl.running.start import Order
 from cycler_ctl.station import Station
 from cycler_ctl.store.reader import RunReader, open_run
 from cycler_ctl.testing.stepclock import StepClock
+from cycler_ctl.watching.lease import NoLease
 from protocols.reading.documents import Document
 from protocols.record import EventKind
 from sim_hardware.bench import Bench, Place, open_bench

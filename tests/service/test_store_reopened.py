@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from recorded_disk import FULL, IOERR_FSYNC, IOERR_WRITE, OK, Call, Disk, recorded
 
-from cycler_ctl.recovery import acknowledge_run
+from cycler_ctl.running.recovery import acknowledge_run
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import open_run

@@ -14,11 +14,11 @@ from virtual_loop import LoopClock, leap
 
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, Limits, StationSettings
-from cycler_ctl.escalation import TRIES_IN_PLACE
-from cycler_ctl.lease import NoLease
 from cycler_ctl.live import ChannelState, ChannelStatus
-from cycler_ctl.start import Order
+from cycler_ctl.running.escalation import TRIES_IN_PLACE
+from cycler_ctl.running.start import Order
 from cycler_ctl.station import Station
+from cycler_ctl.watching.lease import NoLease
 from protocols.reading.documents import Document
 from protocols.record import Row
 from sim_hardware.bench import BenchInstrument, Place, open_bench

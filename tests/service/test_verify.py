@@ -20,9 +20,8 @@ from virtual_loop import LoopClock, leap
 from cycler_ctl.config import ChannelSettings, Config, InstrumentSettings, Limits, StationSettings
 from cycler_ctl.errors import ConfigError, InstrumentError, RefusedError, StoreError
 from cycler_ctl.instrument import Accuracy, Identity, Protection, Ratings, VoltageAccuracy
-from cycler_ctl.lease import NoLease
-from cycler_ctl.remote import with_verified
 from cycler_ctl.store.reader import open_run
+from cycler_ctl.terminal.remote import with_verified
 from cycler_ctl.verify import measure
 from cycler_ctl.verify.judge import LEAST_V, Row, Seen, no_resistor, rows
 from cycler_ctl.verify.ledger import (
@@ -35,6 +34,7 @@ from cycler_ctl.verify.ledger import (
 )
 from cycler_ctl.verify.points import Kind, Resistor, parse_resistor, points
 from cycler_ctl.verify.process import Task, until_asked, verify
+from cycler_ctl.watching.lease import NoLease
 from protocols.model import ConstantCurrent, ConstantVoltage
 from sim_hardware.faults import Instrument, Line, LineFault
 from sim_hardware.keithley2400 import Keithley2400

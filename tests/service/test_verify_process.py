@@ -15,10 +15,10 @@ import pytest
 from lab import end, make_lab, open_bench
 from rig import until
 
+from cycler_ctl.channels.owning import address_key, owned
 from cycler_ctl.clock import SystemClock
-from cycler_ctl.owning import address_key, owned
-from cycler_ctl.register import read_register
 from cycler_ctl.verify.ledger import in_words, last_verification
+from cycler_ctl.watching.register import read_register
 from sim_hardware.keithley2400 import Keithley2400
 from sim_hardware.loads import resistor
 from sim_hardware.server import serve_tcp

@@ -18,8 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
-from cycler_ctl.client import Client, UnreachableError
 from cycler_ctl.config import load_config
+from cycler_ctl.terminal.client import Client, UnreachableError
 from protocols.shipped import library
 
 SOON_S = 30.0

@@ -14,13 +14,13 @@ import pytest
 
 from cycler_ctl.clock import Clock, SystemClock, real_sleep
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, Limits, StationSettings
-from cycler_ctl.lease import GuardianLease, Leases
 from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.plugins import load_driver
-from cycler_ctl.register import SafeOffEntry, read_register, write_register
-from cycler_ctl.start import Order
+from cycler_ctl.running.start import Order
 from cycler_ctl.station import Station
 from cycler_ctl.store.reader import open_run
+from cycler_ctl.watching.lease import GuardianLease, Leases
+from cycler_ctl.watching.register import SafeOffEntry, read_register, write_register
 from protocols.reading.documents import Document
 from protocols.record import EventRecord, Row
 from sim_hardware.bench import Bench, BenchInstrument, Place, open_bench

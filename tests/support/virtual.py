@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, Limits, StationSettings
-from cycler_ctl.lease import NoLease
 from cycler_ctl.live import ChannelState, ChannelStatus
+from cycler_ctl.running.start import Order
 from cycler_ctl.settings import Acceptance
-from cycler_ctl.start import Order
 from cycler_ctl.station import Station
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.testing.stepclock import StepClock
+from cycler_ctl.watching.lease import NoLease
 from protocols.reading.documents import Document
 from protocols.record import EventKind, EventRecord, Row, StepSummary
 from sim_hardware.bench import BenchInstrument, Place, open_bench

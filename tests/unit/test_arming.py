@@ -7,16 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from cycler_ctl.arming import (
+from cycler_ctl.guard import Ceilings
+from cycler_ctl.guarding.for_a_run import guard_limits, inside_guard, polarity_V
+from cycler_ctl.instrument import Accuracy, Protection, Ratings
+from cycler_ctl.running.arming import (
     ceilings_by_path,
     check_nesting,
     class_refusal,
     hold_limit_A,
     largest_capacity_Ah,
 )
-from cycler_ctl.arming_guard import guard_limits, inside_guard, polarity_V
-from cycler_ctl.guard import Ceilings
-from cycler_ctl.instrument import Accuracy, Protection, Ratings
 from cycler_ctl.settings import Acceptance, ChannelSettings, Limits
 from protocols.model import (
     Alternative,

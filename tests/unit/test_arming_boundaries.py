@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from cycler_ctl.arming import check_nesting, unseen_temperatures
-from cycler_ctl.arming_guard import contains, guard_limits, inside_guard, polarity_V
 from cycler_ctl.guard import Ceilings
+from cycler_ctl.guarding.for_a_run import contains, guard_limits, inside_guard, polarity_V
 from cycler_ctl.instrument import Protection, Ratings
+from cycler_ctl.running.arming import check_nesting, unseen_temperatures
 from cycler_ctl.settings import ChannelSettings, Limits
 from protocols.model import (
     Alternative,

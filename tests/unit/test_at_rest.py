@@ -10,16 +10,16 @@ import pytest
 from virtual_loop import LoopClock
 from virtually import virtually
 
-from cycler_ctl.cellcheck import AtRest, LastSeen, at_rest, floating, last_seen, objection, recounted
-from cycler_ctl.contact import Contact
+from cycler_ctl.channels.contact import Contact
 from cycler_ctl.errors import BadReply, CyclerError, DeviceFault, InstrumentError, LinkTimeout, RefusedError
-from cycler_ctl.fittings import Fittings
 from cycler_ctl.guard import Ceilings, Guard, GuardLimits, GuardState
 from cycler_ctl.instrument import Channel, Identity, Measurement, Protection, Ratings, Reading, Sensor, Setpoint
-from cycler_ctl.lease import NoLease
-from cycler_ctl.output import Output
-from cycler_ctl.register import SafeOffEntry
+from cycler_ctl.running.cellcheck import AtRest, LastSeen, at_rest, floating, last_seen, objection, recounted
+from cycler_ctl.running.fittings import Fittings
+from cycler_ctl.running.output import Output
 from cycler_ctl.store.writer import Pending
+from cycler_ctl.watching.lease import NoLease
+from cycler_ctl.watching.register import SafeOffEntry
 from protocols import engine
 from protocols.events import Sampled, Started
 from protocols.model import (

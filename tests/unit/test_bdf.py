@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cycler_ctl.bdf import Value, bdf_columns, bdf_values
+from cycler_ctl.records.bdf import Value, bdf_columns, bdf_values
 from protocols.model import Verb
 from protocols.record import Counters, Mark, Mode, Row
 

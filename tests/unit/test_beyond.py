@@ -6,7 +6,7 @@ from math import inf, nan
 
 import pytest
 
-from cycler_ctl.beyond import NEAR_V, beyond, no_current
+from cycler_ctl.guarding.beyond import NEAR_V, beyond, no_current
 from protocols.model import ConstantCurrent, ConstantVoltage, Rest
 
 WINDOW_V = (2.98, 4.22)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cycler_ctl.config_check import check_config_text
+from cycler_ctl.stationfile.check import check_config_text
 
 STATION = """[station]
 name = "lab"

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from cycler_ctl.cellcheck import LastSeen, last_seen, objection, plausible_V
+from cycler_ctl.running.cellcheck import LastSeen, last_seen, objection, plausible_V
 from protocols import engine
 from protocols.events import Interrupted, Paused, Sampled, Started
 from protocols.model import (

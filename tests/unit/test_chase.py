@@ -13,14 +13,11 @@ from pydantic import BaseModel
 from virtual_loop import LoopClock, leap
 from virtually import virtually
 
-from cycler_ctl import escalation
+from cycler_ctl.channels.contact import Contact
+from cycler_ctl.channels.host import URGENT_S
 from cycler_ctl.clock import real_sleep
-from cycler_ctl.contact import Contact
 from cycler_ctl.errors import CyclerError, DeviceFault, LinkTimeout, RefusedError, StoreError
-from cycler_ctl.escalation import Case, alarmed, chase, strike_out, take_up, until_off
-from cycler_ctl.fittings import Fittings
 from cycler_ctl.guard import Guard, GuardLimits
-from cycler_ctl.host import URGENT_S
 from cycler_ctl.instrument import (
     Accuracy,
     Channel,
@@ -39,9 +36,12 @@ from cycler_ctl.instrument import (
     Setpoint,
 )
 from cycler_ctl.live import InstrumentStatus
-from cycler_ctl.output import OFF_S, Output
-from cycler_ctl.register import SafeOffEntry
+from cycler_ctl.running import escalation
+from cycler_ctl.running.escalation import Case, alarmed, chase, strike_out, take_up, until_off
+from cycler_ctl.running.fittings import Fittings
+from cycler_ctl.running.output import OFF_S, Output
 from cycler_ctl.store.writer import Pending
+from cycler_ctl.watching.register import SafeOffEntry
 
 ENTRY = SafeOffEntry("smu1", "keithley-2400", "nowhere")
 RELAY = replace(ENTRY, relay=("pdu", "off"))

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from cycler_ctl.config import Config, check_config_text, find_config, load_config, safe_off_entries
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.instrument import DriverSpec, Link, LinkDefaults
-from cycler_ctl.toml_positions import Place, find_places
+from cycler_ctl.stationfile.positions import Place, find_places
 from protocols.diagnostics import render
 
 GOOD = """\

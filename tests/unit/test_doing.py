@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from cycler_ctl.doing import doing, step_total, still, with_setpoint
 from cycler_ctl.errors import RefusedError
-from cycler_ctl.fittings import goes_on, narrowed
 from cycler_ctl.instrument import Protection
 from cycler_ctl.live import ChannelState, ChannelStatus
-from cycler_ctl.remote import cell_text
+from cycler_ctl.running.doing import doing, step_total, still, with_setpoint
+from cycler_ctl.running.fittings import goes_on, narrowed
+from cycler_ctl.terminal.remote import cell_text
 from protocols.model import (
     CccvStep,
     ConstantCurrent,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cycler_ctl.errors import ConfigError
-from cycler_ctl.formatting import format_files, formatted
+from cycler_ctl.terminal.formatting import format_files, formatted
 from protocols.check import check_text
 from protocols.describing.layout_tree import CannotLayOut
 from protocols.describing.spelling import respelt_text

@@ -10,13 +10,13 @@ from dataclasses import replace
 
 import pytest
 
-from cycler_ctl import guard_hold
 from cycler_ctl.guard import Ceilings, Guard, GuardLimits, GuardState, Trip
-from cycler_ctl.guard_edges import beyond, changed
-from cycler_ctl.guard_hold import Held, amps, contact, seen
-from cycler_ctl.guard_limits import spent
-from cycler_ctl.guard_stuck import STUCK_S
-from cycler_ctl.guard_temperature import NEW, doubtful
+from cycler_ctl.guarding import hold as guard_hold
+from cycler_ctl.guarding.edges import beyond, changed
+from cycler_ctl.guarding.hold import Held, amps, contact, seen
+from cycler_ctl.guarding.limits import spent
+from cycler_ctl.guarding.stuck import STUCK_S
+from cycler_ctl.guarding.temperature import NEW, doubtful
 from cycler_ctl.instrument import Measurement, Reading
 from protocols.model import ConstantCurrent, ConstantVoltage, Rest, Setpoint
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cycler_ctl.guard import Ceilings, Guard, GuardLimits, GuardState, Severity
-from cycler_ctl.guard_edges import EDGE_S, beyond, changed
-from cycler_ctl.guard_temperature import LOOK_BACK_S, NEW, doubtful
+from cycler_ctl.guarding.edges import EDGE_S, beyond, changed
+from cycler_ctl.guarding.temperature import LOOK_BACK_S, NEW, doubtful
 from cycler_ctl.instrument import Measurement, Reading
 from protocols.model import ConstantCurrent, Rest
 

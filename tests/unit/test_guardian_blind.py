@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cycler_ctl.guardian import Guardian
-from cycler_ctl.register import ENTRIES_FILE, REGISTER_FILE
+from cycler_ctl.watching.register import ENTRIES_FILE, REGISTER_FILE
 
 
 @pytest.mark.parametrize("entries", ["{", None])

@@ -20,9 +20,9 @@ from cycler_ctl import guardian
 from cycler_ctl.clock import Clock, real_sleep
 from cycler_ctl.errors import ConfigError, StoreError
 from cycler_ctl.guardian import Guardian, preload, run_guardian
-from cycler_ctl.latch import acknowledge, hold_back, latched
-from cycler_ctl.lease import STOP
-from cycler_ctl.register import (
+from cycler_ctl.watching.latch import acknowledge, hold_back, latched
+from cycler_ctl.watching.lease import STOP
+from cycler_ctl.watching.register import (
     ENTRIES_FILE,
     REGISTER_FILE,
     SafeOffEntry,
@@ -31,7 +31,7 @@ from cycler_ctl.register import (
     write_entries,
     write_register,
 )
-from cycler_ctl.safeoff import SafeOffResult
+from cycler_ctl.watching.safeoff import SafeOffResult
 
 SMU1 = SafeOffEntry("smu1", "keithley-2400", "one")
 SMU2 = SafeOffEntry("smu2", "keithley-2400", "two")

@@ -9,7 +9,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from cycler_ctl.config_check import check_config_text
+from cycler_ctl.stationfile.check import check_config_text
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "guide" / "data.md").read_text(encoding="utf-8")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cycler_ctl import driver_facts
-from cycler_ctl.driver_facts import block, page
 from cycler_ctl.plugins import driver_names, load_driver
+from cycler_ctl.terminal import driver_facts
+from cycler_ctl.terminal.driver_facts import block, page
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "instruments.md").read_text(encoding="utf-8")

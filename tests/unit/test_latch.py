@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cycler_ctl.errors import StoreError
-from cycler_ctl.latch import LATCH_FILE, TOO_OFTEN, Restarts, acknowledge, hold_back, latched
-from cycler_ctl.start import who
+from cycler_ctl.running.start import who
+from cycler_ctl.watching.latch import LATCH_FILE, TOO_OFTEN, Restarts, acknowledge, hold_back, latched
 
 
 def test_a_new_folder_holds_nothing_back(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from virtual_loop import leap
 
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import StoreError
-from cycler_ctl.lease import Ending, GuardianLease, Leases, NoLease, lease_for, watch_guardian
-from cycler_ctl.register import SafeOffEntry, read_entries, read_register, write_entries, write_register
+from cycler_ctl.watching.lease import Ending, GuardianLease, Leases, NoLease, lease_for, watch_guardian
+from cycler_ctl.watching.register import SafeOffEntry, read_entries, read_register, write_entries, write_register
 
 SMU = SafeOffEntry("smu1", "keithley-2400", "TCPIP0::127.0.0.1::5025::SOCKET")
 
@@ -170,7 +170,7 @@ def test_of_a_line_only_the_first_200_bytes_are_read() -> None:
 
 STATION = """
 import asyncio, os, sys
-from cycler_ctl.lease import take_lease_pipe, watch_guardian
+from cycler_ctl.watching.lease import take_lease_pipe, watch_guardian
 
 async def main():
     gone = asyncio.Event()

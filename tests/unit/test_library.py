@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cycler_ctl.predict import model_of, predict
-from cycler_ctl.predicted import Predicted, Prediction
+from cycler_ctl.terminal.predicted import Predicted, Prediction
 from protocols.check import load_protocol
 from protocols.model import ConstantVoltage, Program
 from protocols.record import Outcome

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from cycler_ctl.cellcheck import LOOKS, AtRest, LastSeen, at_rest, floating, recounted
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout, RefusedError
-from cycler_ctl.fittings import Fittings
 from cycler_ctl.guard import Ceilings, Guard, GuardLimits
+from cycler_ctl.guarding.losses import TOLERATED
 from cycler_ctl.instrument import Measurement, Protection, Ratings, Reading
-from cycler_ctl.losses import TOLERATED
+from cycler_ctl.running.cellcheck import LOOKS, AtRest, LastSeen, at_rest, floating, recounted
+from cycler_ctl.running.fittings import Fittings
 from protocols import engine
 from protocols.events import Paused, Sampled, Started
 from protocols.model import (

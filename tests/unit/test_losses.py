@@ -6,12 +6,12 @@ import itertools
 
 import pytest
 
+from cycler_ctl.channels.switches import SWITCHES, Switches
 from cycler_ctl.errors import RefusedError
-from cycler_ctl.fittings import fresh
+from cycler_ctl.guarding.losses import too_many
 from cycler_ctl.instrument import Measurement
-from cycler_ctl.losses import too_many
-from cycler_ctl.noticing import RAW_BYTES, escaped
-from cycler_ctl.switches import SWITCHES, Switches
+from cycler_ctl.running.fittings import fresh
+from cycler_ctl.running.noticing import RAW_BYTES, escaped
 from protocols.record import EventKind
 
 

@@ -17,9 +17,8 @@ from cycler_ctl.figures.command import draw
 from cycler_ctl.figures.kinds import Kind
 from cycler_ctl.predict import PredictOptions, show_prediction
 from cycler_ctl.publish.topics import Topics
+from cycler_ctl.records.runs import Wanted, show_runs
 from cycler_ctl.report.command import show_report
-from cycler_ctl.runs import Wanted, show_runs
-from cycler_ctl.schemas import show_schema
 from cycler_ctl.settings import ShareSettings
 from cycler_ctl.share.sharer import Sharer
 from cycler_ctl.store.export.atomic import Overwriting
@@ -30,8 +29,9 @@ from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.store.writer import create_run
+from cycler_ctl.terminal.schemas import show_schema
+from cycler_ctl.terminal.translate import Target, translate_file
 from cycler_ctl.testing.rows import START_UTC_S, Shape, cycling_rows
-from cycler_ctl.translate import Target, translate_file
 from protocols.model import Verb
 from protocols.record import EventKind, EventRecord, Outcome
 

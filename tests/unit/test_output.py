@@ -9,13 +9,13 @@ import pytest
 from virtual_loop import LoopClock
 from virtually import virtually
 
+from cycler_ctl.channels.contact import Contact
 from cycler_ctl.clock import Clock, real_sleep
-from cycler_ctl.contact import Contact
 from cycler_ctl.errors import DeviceFault, RefusedError, StoreError
 from cycler_ctl.instrument import Channel, ConstantCurrent, Ratings, Reading, Rest, Setpoint
-from cycler_ctl.lease import Lease, lease_for
-from cycler_ctl.output import APPLY_S, OFF_S, Output, said
-from cycler_ctl.register import SafeOffEntry
+from cycler_ctl.running.output import APPLY_S, OFF_S, Output, said
+from cycler_ctl.watching.lease import Lease, lease_for
+from cycler_ctl.watching.register import SafeOffEntry
 
 REST = Rest((2.5, 4.3))
 CURRENT = ConstantCurrent(1e-3, (2.5, 4.3))

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cycler_ctl.predict import model_of, predict
-from cycler_ctl.predicted import Predicted
+from cycler_ctl.terminal.predicted import Predicted
 from protocols.check import check_text
 from protocols.model import Program
 from protocols.plan import Plan, plan

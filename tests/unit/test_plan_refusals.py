@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from cycler_ctl.commands import on_channel
 from cycler_ctl.config import load_config
 from cycler_ctl.errors import DeviceFault
 from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Identity, Ratings, Setpoint
 from cycler_ctl.plugins import load_driver
-from cycler_ctl.start import Spot, instrument_json, instrument_limits
+from cycler_ctl.running.start import Spot, instrument_json, instrument_limits
+from cycler_ctl.terminal.commands import on_channel
 from drivers import (
     keithley_2400_ratings,
     keithley_2400_settings,

@@ -10,9 +10,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from cycler_ctl.curves import MOST_POINTS, capacity_table, currents_text, curves, voltage_trace
 from cycler_ctl.errors import StoreError
 from cycler_ctl.plot import formula, plot_fig_s3, plot_runs, title
+from cycler_ctl.records.curves import MOST_POINTS, capacity_table, currents_text, curves, voltage_trace
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import open_run

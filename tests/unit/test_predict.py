@@ -9,7 +9,7 @@ import pytest
 
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.predict import PredictOptions, interruptible, model_of, predict, show_prediction
-from cycler_ctl.predicted import SIMULATED, Prediction, prediction_json, render, set_to, trains
+from cycler_ctl.terminal.predicted import SIMULATED, Prediction, prediction_json, render, set_to, trains
 from cycler_ctl.virtual import LONGEST_S, Moment
 from protocols.check import check_text, load_protocol
 from protocols.model import Cell, ConstantVoltage, Program, RepeatStep

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cycler_ctl.errors import StoreError
-from cycler_ctl.register import SafeOffEntry, read_register, write_register
+from cycler_ctl.watching.register import SafeOffEntry, read_register, write_register
 
 SMU = SafeOffEntry("smu1", "keithley-2400", "nowhere", relay=("power-off", "3"))
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from cycler_ctl.errors import StoreError
-from cycler_ctl.repair import FOLDER, REPAIRED, UNPLACED_FILE, Report, damage_of, repair_run, show_repair
+from cycler_ctl.records.repair import FOLDER, REPAIRED, UNPLACED_FILE, Report, damage_of, repair_run, show_repair
 from cycler_ctl.store.export.seal import DAY_S, seal_days
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo

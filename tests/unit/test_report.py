@@ -268,7 +268,7 @@ def test_the_last_comparison_with_a_resistor_is_told(tmp_path: Path) -> None:
 
 
 def test_the_rows_digest_is_the_manifest_s(run_dir: Path) -> None:
-    from cycler_ctl.bdf import bdf_values
+    from cycler_ctl.records.bdf import bdf_values
 
     digest = Digest()
     digest.add(bdf_values(row, INFO.discharge_means) for row in ROWS)

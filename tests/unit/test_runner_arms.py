@@ -12,19 +12,19 @@ import virtual_loop
 from virtual_loop import LoopClock, leap
 
 from cycler_ctl import runner as runner_module
-from cycler_ctl.beyond import WAITS
+from cycler_ctl.channels.contact import Contact
+from cycler_ctl.channels.switches import REWIRED
 from cycler_ctl.clock import real_sleep
-from cycler_ctl.contact import Contact
 from cycler_ctl.errors import CyclerError, DeviceFault, NotAsLeft, StoreError
-from cycler_ctl.fittings import End, Fittings
-from cycler_ctl.going_on import Remains
 from cycler_ctl.guard import Ceilings, Guard, GuardLimits
+from cycler_ctl.guarding.beyond import WAITS
 from cycler_ctl.instrument import Channel, Identity, Protection, Ratings, Reading, Sensor
-from cycler_ctl.register import SafeOffEntry
 from cycler_ctl.runner import BEFORE, Runner
+from cycler_ctl.running.fittings import End, Fittings
+from cycler_ctl.running.going_on import Remains
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.writer import Pending
-from cycler_ctl.switches import REWIRED
+from cycler_ctl.watching.register import SafeOffEntry
 from protocols.model import (
     Alternative,
     Cell,
@@ -366,7 +366,7 @@ def test_an_instrument_that_was_reset_pauses_the_run_and_its_cell_must_then_be_a
 
 def test_a_computer_that_slept_pauses_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     asleep = [0.0]
-    monkeypatch.setattr("cycler_ctl.awake.asleep_s", lambda: asleep[0])
+    monkeypatch.setattr("cycler_ctl.computer.awake.asleep_s", lambda: asleep[0])
 
     async def lived() -> None:
         bench = Bench()

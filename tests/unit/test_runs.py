@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from cycler_ctl.cli import app
-from cycler_ctl.runs import STATES, Wanted, find_runs, show_runs
+from cycler_ctl.records.runs import STATES, Wanted, find_runs, show_runs
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import RunOverview, overview_of
@@ -88,7 +88,7 @@ def test_runs_of_other_days_are_not_opened(data_dir: Path, monkeypatch: pytest.M
         opened.append(path.name)
         return overview_of(path)
 
-    monkeypatch.setattr("cycler_ctl.runs.overview_of", seen)
+    monkeypatch.setattr("cycler_ctl.records.runs.overview_of", seen)
     assert numbers(data_dir, until=day(20)) == [1]
     assert opened == ["20261120-101500-a1-0001"]
 

@@ -10,12 +10,12 @@ import virtual_loop
 from pydantic import BaseModel
 from virtual_loop import LoopClock, leap
 
-from cycler_ctl import safeoff
 from cycler_ctl.clock import Clock, real_sleep
 from cycler_ctl.errors import DeviceFault
 from cycler_ctl.instrument import DriverSpec, Instrument, Link, LinkDefaults
-from cycler_ctl.register import SafeOffEntry
-from cycler_ctl.safeoff import SafeOffResult, safe_off_all
+from cycler_ctl.watching import safeoff
+from cycler_ctl.watching.register import SafeOffEntry
+from cycler_ctl.watching.safeoff import SafeOffResult, safe_off_all
 
 WIRE = LinkDefaults(dead_socket=5030)
 ENTRY = SafeOffEntry("smu1", "good", "TCPIP0::127.0.0.1::5025::SOCKET", backend="socket", visa_backend="@ivi")

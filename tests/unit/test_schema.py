@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from cycler_ctl.errors import ConfigError
-from cycler_ctl.schemas import DOCUMENTS, show_schema
+from cycler_ctl.terminal.schemas import DOCUMENTS, show_schema
 from protocols.check import check_text
 from protocols.describing import patterns
 from protocols.describing.schema import FILE, PART_FILE, as_file, part_schema, protocol_schema

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from cycler_ctl.config_check import DOCUMENT, check_config_text
-from cycler_ctl.config_readers import Table
-from cycler_ctl.station_schema import DOCUMENT_KEYS, KEYS, TABLES, station_schema
+from cycler_ctl.stationfile.check import DOCUMENT, check_config_text
+from cycler_ctl.stationfile.readers import Table
+from cycler_ctl.stationfile.schema import DOCUMENT_KEYS, KEYS, TABLES, station_schema
 
 SCHEMA = station_schema()
 VALID = Draft202012Validator(SCHEMA)

@@ -10,21 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from cycler_ctl.config_check import check_config_text
 from cycler_ctl.doctor import findings
 from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.publish.backoff import Timing
-from cycler_ctl.remote import say_share_trouble
 from cycler_ctl.settings import ShareSettings
 from cycler_ctl.share import copying
 from cycler_ctl.share.copying import OtherFileError, copy_verified
 from cycler_ctl.share.ledger import FILE, FOLDER, read_ledger
 from cycler_ctl.share.sharer import Sharer, ShareStatus, export_apart
+from cycler_ctl.stationfile.check import check_config_text
 from cycler_ctl.store.export.bundle import verify_bundle
 from cycler_ctl.store.export.formats import export_run_as
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.writer import RunWriter, create_run
+from cycler_ctl.terminal.remote import say_share_trouble
 from cycler_ctl.testing.rows import START_UTC_S, Shape, cycling_rows
 from protocols.record import Outcome
 

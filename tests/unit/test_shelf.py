@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cycler_ctl.errors import ConfigError
-from cycler_ctl.shelf import copy_library, list_library
+from cycler_ctl.terminal.shelf import copy_library, list_library
 from protocols.check import load_protocol
 from protocols.shipped import library
 

@@ -15,8 +15,8 @@ from cycler_ctl.config import ChannelSettings, Config, InstrumentSettings, Limit
 from cycler_ctl.errors import ConfigError, RefusedError
 from cycler_ctl.instrument import Identity, Protection, Ratings
 from cycler_ctl.plugins import load_driver
+from cycler_ctl.running.start import Order, Spot, overrides_of, prepare, read_order, spot_of
 from cycler_ctl.settings import Acceptance
-from cycler_ctl.start import Order, Spot, overrides_of, prepare, read_order, spot_of
 from drivers.keithley_2450_ratings import SPECS
 from drivers.keithley_2450_settings import drive_for
 from protocols.model import ConstantVoltage

@@ -14,7 +14,7 @@ import pytest
 import cycler_ctl
 from cycler_ctl.errors import StoreError
 from cycler_ctl.publish.cursors import Cursors, LaneKey, Stream
-from cycler_ctl.recovery import INTERRUPTED, left_open
+from cycler_ctl.running.recovery import INTERRUPTED, left_open
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.published import OUTBOX
@@ -29,7 +29,7 @@ OPENERS = {
     "store/published.py",  # outbox.sqlite, read-only
     "store/pages.py",  # a damaged file that nobody writes any more, under the run's lock
     "store/salvage.py",
-    "repair.py",
+    "records/repair.py",
     "store/export/bundle.py",  # SQLite's own copy of a run
     "publish/cursors.py",  # outbox.sqlite, its own
     "verify/ledger.py",
@@ -64,7 +64,7 @@ def test_nobody_else_opens_a_file_by_the_name_of_a_run_s() -> None:
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in named:
                 found.add(file.relative_to(SOURCES).as_posix())
     sizes_only = {"predict.py"}  # of a run that has ended
-    assert found - sizes_only <= {"store/segment.py", "store/reader.py", "store/pages.py", "repair.py"}
+    assert found - sizes_only <= {"store/segment.py", "store/reader.py", "store/pages.py", "records/repair.py"}
     assert found
 
 

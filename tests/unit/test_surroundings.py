@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from cycler_ctl import surroundings as looked
+from cycler_ctl.computer import surroundings as looked
 from cycler_ctl.config import check_config_text
-from cycler_ctl.finding import Finding
 from cycler_ctl.scan import visa
 from cycler_ctl.scan.ports import SerialPort, UsbInstrument
+from cycler_ctl.terminal.finding import Finding
 from cycler_ctl.within import within
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="rights of device files")

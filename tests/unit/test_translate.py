@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cycler_ctl.cli import app
 from cycler_ctl.errors import ConfigError, StoreError
-from cycler_ctl.translate import ImportOptions, Target, import_file, translate_file
+from cycler_ctl.terminal.translate import ImportOptions, Target, import_file, translate_file
 from protocols.check import load_protocol
 
 PYBAMM = "[('Discharge at 1 A until 3 V', 'Charge at 1 A until 4 V')] * 3\n"

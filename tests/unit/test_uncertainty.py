@@ -8,9 +8,9 @@ from math import sqrt
 
 import pytest
 
-from cycler_ctl.stepfacts import StepFacts, step_facts
+from cycler_ctl.records.stepfacts import StepFacts, step_facts
+from cycler_ctl.records.uncertainty import Known, Limits, expanded_Ah, limits
 from cycler_ctl.store.info import RunInfo
-from cycler_ctl.uncertainty import Known, Limits, expanded_Ah, limits
 from protocols.record import JSON, EventKind, EventRecord, StepSummary
 
 RANGE: dict[str, JSON] = {"range_A": 1e-3, "measure_gain": 3.5e-4, "measure_offset_A": 6e-7}

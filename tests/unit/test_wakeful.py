@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cycler_ctl import surroundings, wakeful
+from cycler_ctl.computer import surroundings, wakeful
+from cycler_ctl.computer.wakeful import linux_battery, refuse_sleepy
 from cycler_ctl.errors import RefusedError
-from cycler_ctl.finding import OK, Finding
-from cycler_ctl.wakeful import linux_battery, refuse_sleepy
+from cycler_ctl.terminal.finding import OK, Finding
 
 MAINS = {"type": "Mains", "online": "1"}
 UNPLUGGED = {"type": "Mains", "online": "0"}

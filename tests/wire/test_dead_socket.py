@@ -11,13 +11,13 @@ import pytest
 from benches import SOURCES, Bench
 from judged import Provokes
 
-from cycler_ctl import safeoff
 from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.errors import InstrumentError
 from cycler_ctl.instrument import DriverSpec, LinkDefaults
 from cycler_ctl.link.dead_socket import free_socket
 from cycler_ctl.plugins import load_driver
-from cycler_ctl.register import SafeOffEntry
+from cycler_ctl.watching import safeoff
+from cycler_ctl.watching.register import SafeOffEntry
 from sim_hardware.faults import Instrument, Line
 from sim_hardware.keithley2450 import Keithley2450
 from sim_hardware.loads import Battery

@@ -11,11 +11,11 @@ from random import Random
 import pytest
 
 from cycler_ctl.clock import SystemClock
-from cycler_ctl.driver_facts import errors
 from cycler_ctl.errors import DeviceFault
 from cycler_ctl.instrument import Channel, ConstantCurrent, Ratings
 from cycler_ctl.link.opening import open_link
 from cycler_ctl.plugins import load_driver
+from cycler_ctl.terminal.driver_facts import errors
 from sim_hardware.bench import Place, open_bench
 from sim_hardware.simtime import SimTime
 

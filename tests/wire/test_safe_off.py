@@ -12,13 +12,13 @@ from dataclasses import replace
 import pytest
 from proofs import proven
 
-from cycler_ctl import safeoff
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.instrument import DriverSpec, Link
 from cycler_ctl.plugins import load_driver
-from cycler_ctl.register import SafeOffEntry
-from cycler_ctl.safeoff import safe_off_all
+from cycler_ctl.watching import safeoff
+from cycler_ctl.watching.register import SafeOffEntry
+from cycler_ctl.watching.safeoff import safe_off_all
 
 SMU = load_driver("keithley-2400")
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from cycler_ctl.channels.owning import address_key, owned
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.config import check_config_text
 from cycler_ctl.errors import ConfigError
-from cycler_ctl.owning import address_key, owned
 from cycler_ctl.plugins import driver_names, load_driver
 from cycler_ctl.scan import places as places_module
 from cycler_ctl.scan.asking import Enquiry, Found, State

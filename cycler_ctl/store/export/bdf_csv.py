@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from cycler_ctl.bdf import Columns, Value
+from cycler_ctl.records.bdf import Columns, Value
 from cycler_ctl.store.export.atomic import Overwriting
 from cycler_ctl.store.export.names import CSV
 from cycler_ctl.store.export.tables import Content, Format, export_table

@@ -7,8 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from cycler_ctl.bdf import Columns, Value
 from cycler_ctl.errors import StoreError
+from cycler_ctl.records.bdf import Columns, Value
 from cycler_ctl.store.export.atomic import Overwriting
 from cycler_ctl.store.export.names import PARQUET
 from cycler_ctl.store.export.tables import Content, Format, export_table

@@ -13,8 +13,8 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from cycler_ctl.bdf import Columns
 from cycler_ctl.errors import StoreError
+from cycler_ctl.records.bdf import Columns
 from cycler_ctl.report.facts import gather
 from cycler_ctl.report.page import report_html, report_text
 from cycler_ctl.store.export.atomic import Overwriting, outside_runs, sha256_of, whole_path

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cycler_ctl.bdf import Columns
 from cycler_ctl.errors import StoreError
+from cycler_ctl.records.bdf import Columns
 from cycler_ctl.store.export.atomic import Overwriting
 from cycler_ctl.store.export.bdf_csv import export_bdf_csv
 from cycler_ctl.store.export.bdf_parquet import export_bdf_parquet

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from cycler_ctl.bdf import BdfColumn
+from cycler_ctl.records.bdf import BdfColumn
 from cycler_ctl.store.export.metadata import Table, media_type
 from cycler_ctl.store.reader import RunReader
 from protocols.record import JSON

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from cycler_ctl.bdf import charging_first, charging_sign
-from cycler_ctl.stepfacts import StepFacts, step_facts
+from cycler_ctl.records.bdf import charging_first, charging_sign
+from cycler_ctl.records.stepfacts import StepFacts, step_facts
+from cycler_ctl.records.uncertainty import COVERAGE_FACTOR, CYCLE_DEFINITION, DEFINITION
 from cycler_ctl.store.reader import RunReader
-from cycler_ctl.uncertainty import COVERAGE_FACTOR, CYCLE_DEFINITION, DEFINITION
 from protocols.model import Verb
 from protocols.record import JSON, Counters
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cycler_ctl.bdf import BdfColumn, Columns, Value, bdf_columns, bdf_values
-from cycler_ctl.rowclocks import RowClocks
+from cycler_ctl.records.bdf import BdfColumn, Columns, Value, bdf_columns, bdf_values
+from cycler_ctl.records.rowclocks import RowClocks
 from cycler_ctl.store.export.atomic import Overwriting, sha256_of, whole_file, whole_path
 from cycler_ctl.store.export.jsonld import jsonld
 from cycler_ctl.store.export.metadata import Seen, Table, metadata, metadata_text

@@ -17,7 +17,6 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from pydantic import TypeAdapter, ValidationError
 
-from cycler_ctl.bdf import bdf_columns, bdf_values
 from cycler_ctl.broker import Broker, free_port
 from cycler_ctl.config import MqttSettings
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus
@@ -25,6 +24,7 @@ from cycler_ctl.publish import models
 from cycler_ctl.publish.asyncapi import latest_schema
 from cycler_ctl.publish.backoff import Timing
 from cycler_ctl.publish.publisher import Publisher
+from cycler_ctl.records.bdf import bdf_columns, bdf_values
 from cycler_ctl.store.info import RunInfo, new_run_id
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.store.writer import RunWriter, create_run

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cycler_ctl import guardian, lease
+from cycler_ctl import guardian
 from cycler_ctl.guardian import run_guardian
-from cycler_ctl.lease import Leases
-from cycler_ctl.register import SafeOffEntry
+from cycler_ctl.watching import lease
+from cycler_ctl.watching.lease import Leases
+from cycler_ctl.watching.register import SafeOffEntry
 
 arguments = sys.argv[1:]
 if arguments[0] == "--ignore-leases":

@@ -11,13 +11,13 @@ import sys
 import threading
 from pathlib import Path
 
-from cycler_ctl import lease as lease_module
 from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.instrument import Channel, ConstantCurrent
-from cycler_ctl.lease import Ending, GuardianLease, take_lease_pipe, watch_guardian
 from cycler_ctl.link.opening import open_link
 from cycler_ctl.plugins import load_driver
-from cycler_ctl.register import SafeOffEntry
+from cycler_ctl.watching import lease as lease_module
+from cycler_ctl.watching.lease import Ending, GuardianLease, take_lease_pipe, watch_guardian
+from cycler_ctl.watching.register import SafeOffEntry
 
 HABIT, DATA_DIR, ADDRESS, LEASE_S = sys.argv[1], Path(sys.argv[2]), sys.argv[3], float(sys.argv[4])
 lease_module.ALIVE_EVERY_S = 0.2

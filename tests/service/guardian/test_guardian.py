@@ -15,10 +15,10 @@ from guarded import HERE, LEASE_S, Smu, simulated, watched
 
 from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.instrument import ConstantCurrent
-from cycler_ctl.latch import acknowledge, latched
 from cycler_ctl.link.opening import open_link
 from cycler_ctl.plugins import load_driver
-from cycler_ctl.register import SafeOffEntry, read_register, write_register
+from cycler_ctl.watching.latch import acknowledge, latched
+from cycler_ctl.watching.register import SafeOffEntry, read_register, write_register
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="kill -9 and SIGSTOP are POSIX; T18 needs its own runner"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from cycler_ctl import kept_broker
 from cycler_ctl.broker import Broker, BrokerError
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.guardian import Guardian
-from cycler_ctl.kept_broker import OwnedBroker
+from cycler_ctl.watching import kept_broker
+from cycler_ctl.watching.kept_broker import OwnedBroker
 
 STATION = (
     "import os, pathlib, sys\n"

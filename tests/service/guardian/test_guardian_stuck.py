@@ -15,8 +15,8 @@ from guarded import watched
 from proofs import proven
 
 from cycler_ctl.guardian import LOCK_FILE
-from cycler_ctl.register import SafeOffEntry, read_register, write_register
-from cycler_ctl.service import safe_off_station
+from cycler_ctl.terminal.service import safe_off_station
+from cycler_ctl.watching.register import SafeOffEntry, read_register, write_register
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="kill -9 and SIGSTOP are POSIX; T18 needs its own runner"

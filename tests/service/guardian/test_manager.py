@@ -19,8 +19,8 @@ import pytest
 from guarded import simulated, watched
 
 from cycler_ctl.clock import real_sleep
-from cycler_ctl.manager import Watchdog, notify
-from cycler_ctl.signals import CLOSED, LOGGED_OFF, SHUT_DOWN, asked_to_end, on_console
+from cycler_ctl.watching.manager import Watchdog, notify
+from cycler_ctl.watching.signals import CLOSED, LOGGED_OFF, SHUT_DOWN, asked_to_end, on_console
 
 UNIT = Path(__file__).resolve().parents[3] / "deploy" / "cycler-ctl.service"
 TASK = UNIT.with_name("cycler-ctl-task.xml")

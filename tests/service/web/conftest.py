@@ -15,7 +15,7 @@ import pytest
 from cycler_ctl.config import HttpSettings
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus
-from cycler_ctl.start import Order
+from cycler_ctl.running.start import Order
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.writer import RunWriter, create_run

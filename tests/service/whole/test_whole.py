@@ -194,7 +194,8 @@ async def test_a_data_folder_that_cannot_be_written_refuses_the_start(lab: Lab) 
 
 
 PATCH = """from pathlib import Path
-from cycler_ctl import lease, wakeful
+from cycler_ctl.watching import lease
+from cycler_ctl.computer import wakeful
 wakeful.SUPPLIES, lease.ALIVE_S = Path({supplies!r}), 4.0
 """
 

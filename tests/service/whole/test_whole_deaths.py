@@ -15,7 +15,7 @@ import pytest
 from lab import Lab, until
 
 from cycler_ctl.clock import real_sleep
-from cycler_ctl.remote import act, start_run
+from cycler_ctl.terminal.remote import act, start_run
 
 LEASE_S, STALL_S = 3.0, 1.0
 KILLED_S, STOPPED_S = 1.0, LEASE_S + 0.5

@@ -10,8 +10,8 @@ import sys
 import pytest
 from lab import Lab, until
 
-from cycler_ctl.latch import TOO_OFTEN, hold_back, latched
 from cycler_ctl.store.reader import open_run
+from cycler_ctl.watching.latch import TOO_OFTEN, hold_back, latched
 
 
 def start(lab: Lab) -> str:

@@ -15,11 +15,11 @@ from paho.mqtt.client import Client as Mqtt
 from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from cycler_ctl.bdf import bdf_values
 from cycler_ctl.broker import Broker
-from cycler_ctl.client import Client
 from cycler_ctl.config import load_config
+from cycler_ctl.records.bdf import bdf_values
 from cycler_ctl.store.reader import open_run
+from cycler_ctl.terminal.client import Client
 
 STATUS = "cycler/v1/lab/lab-3/status"
 META = "cycler/v1/lab/lab-3/meta"

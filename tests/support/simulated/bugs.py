@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from math import nan
 from typing import Any
 
-from cycler_ctl import guard, host, lease, output, recovery
+from cycler_ctl import guard
+from cycler_ctl.channels import host
 from cycler_ctl.errors import Overflow
-from cycler_ctl.guard_limits import Ceilings, GuardLimits
+from cycler_ctl.guarding.limits import Ceilings, GuardLimits
 from cycler_ctl.instrument import Reading
 from cycler_ctl.link import stream
 from cycler_ctl.publish import runs
 from cycler_ctl.publish.cursors import Stream
+from cycler_ctl.running import output, recovery
 from cycler_ctl.store import files, writer
+from cycler_ctl.watching import lease
 from drivers import keithley_2400, keithley_2400_settings
 from simulated.patched import put
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cycler_ctl import latch
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.live import ChannelState
+from cycler_ctl.watching import latch
 from sim_hardware.nmc import NmcCell
 from simulated.people import BY, LATCHED
 from simulated.seats import Seat

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from math import isfinite
 
 from cycler_ctl import guardian
-from cycler_ctl.lease import Leases
 from cycler_ctl.live import ChannelState, ChannelStatus
+from cycler_ctl.watching.lease import Leases
 from sim_hardware.keithley2400_abuse import CHARGE_WHILE_OFF
 from simulated.seats import CELL_V, MARGIN_V, MOST_A, Seat, too_wide, unarmed
 from simulated.wires import Wire

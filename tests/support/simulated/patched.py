@@ -12,13 +12,17 @@ from typing import Any
 from filelock import FileLock
 
 import drivers.scpi
-from cycler_ctl import clock, going_on, guardian, lease, owning, plugins, start, watched
+from cycler_ctl import clock, guardian, plugins
+from cycler_ctl.channels import owning
 from cycler_ctl.errors import StoreError
+from cycler_ctl.guarding import watched
 from cycler_ctl.instrument import Reading
 from cycler_ctl.publish import courier
-from cycler_ctl.register import write_register
+from cycler_ctl.running import going_on, start
 from cycler_ctl.store import place, segment, writer
 from cycler_ctl.store.files import WriterOptions
+from cycler_ctl.watching import lease
+from cycler_ctl.watching.register import write_register
 from protocols.events import Sampled
 from simulated.broker import Broker, Client
 from simulated.disk import Disk, Sqlite

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import CyclerError
 from cycler_ctl.live import ChannelState
-from cycler_ctl.start import Order
+from cycler_ctl.running.start import Order
 from cycler_ctl.station import Station
 from protocols.reading.documents import Document
 

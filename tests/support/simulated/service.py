@@ -12,14 +12,14 @@ from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.config import Config
 from cycler_ctl.daemon import open_station
 from cycler_ctl.guardian import Guardian
-from cycler_ctl.lease import GuardianLease
 from cycler_ctl.live import ChannelStatus
 from cycler_ctl.publish.backoff import Timing
 from cycler_ctl.publish.outbox import Outbox
 from cycler_ctl.publish.publisher import Publisher
-from cycler_ctl.safeoff import safe_off_all
-from cycler_ctl.service import entries_of
 from cycler_ctl.station import Station
+from cycler_ctl.terminal.service import entries_of
+from cycler_ctl.watching.lease import GuardianLease
+from cycler_ctl.watching.safeoff import safe_off_all
 from simulated.loop import VirtualProcess
 
 TIMING = Timing(latest_s=10.0, commit_s=2.0)

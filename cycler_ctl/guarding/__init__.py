@@ -1,0 +1,1 @@
+"""What the guard goes by: limits, and what one reading after another tells. Pure; ``cycler_ctl.guard`` puts it together."""

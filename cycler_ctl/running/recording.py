@@ -1,0 +1,36 @@
+"""From the engine's actions to the run's record; handing over never waits."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from cycler_ctl.running.fittings import Recorder
+from protocols import engine
+from protocols.events import Action, RecordCycle, RecordEvent, RecordRow, RecordStep
+from protocols.record import EventRecord
+from protocols.running.state import State
+
+WITHOUT_DISK_S = 60.0  # how long a run goes on from memory when nothing can be made durable (reliability F16)
+
+
+def unrecorded(recorder: Recorder) -> str | None:
+    """Why no current may flow for want of a disk: so early that the reserve still takes what happened until then."""
+    if recorder.pending().lag_s <= WITHOUT_DISK_S:
+        return None
+    return f"no record, no current: {recorder.failed or 'the disk has not answered for a minute'}"
+
+
+def hand_over(recorder: Recorder, actions: tuple[Action, ...], state: State) -> None:
+    """What is to be written of ``actions``. The newest state is every commit's checkpoint."""
+    recorder.append(
+        tuple(action.row for action in actions if isinstance(action, RecordRow)),
+        tuple(action.event for action in actions if isinstance(action, RecordEvent)),
+        tuple(action.step for action in actions if isinstance(action, RecordStep)),
+        tuple(action.cycle for action in actions if isinstance(action, RecordCycle)),
+        partial(engine.to_json, state),
+    )
+
+
+def tell(recorder: Recorder, event: EventRecord, state: State) -> None:
+    """An event that the engine knows nothing of."""
+    recorder.append((), (event,), (), (), partial(engine.to_json, state))

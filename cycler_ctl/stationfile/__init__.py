@@ -1,0 +1,1 @@
+"""``station.toml``, read and checked; ``cycler_ctl.config`` is the way in."""

@@ -1,0 +1,1 @@
+"""The commands of ``cycler_ctl.cli``: what they do and how they say it."""
