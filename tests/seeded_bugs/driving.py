@@ -6,6 +6,7 @@ from tests.seeded_bugs.bug import Bug
 
 WIRE = "tests/wire/test_keithley_2400.py"
 EACH = "tests/wire/test_all_drivers.py"
+LINKS = "tests/wire/test_links.py"
 DEATHS = "tests/service/guardian/test_guardian.py"
 
 BUGS = (
@@ -99,7 +100,8 @@ BUGS = (
         "        if not self._in_step and self._lost is None:\n            raise out_of_step(self._address)\n",
         "",
         (
-            "tests/wire/test_late_answers.py::test_of_a_hundred_thousand_questions_none_is_answered_for_another[keithley_2400 tcp]",
+            f"{LINKS}::test_after_a_time_out_no_question_is_answered_until_the_link_was_cleared[None]",
+            f"{LINKS}::test_a_cancelled_query_leaves_the_link_out_of_step",
         ),
     ),
     Bug(
