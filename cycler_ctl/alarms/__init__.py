@@ -1,0 +1,1 @@
+"""What needs a person, as one model: for MQTT, the page, the terminal and notifications."""
