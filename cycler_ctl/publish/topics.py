@@ -40,6 +40,24 @@ class Topics:
         """``leaf`` is one of state, last, samples, event, summary, manifest."""
         return f"{self.base}/channel/{level(channel)}/{leaf}"
 
+    def alarm(self, alarm: str) -> str:
+        return f"{self.base}/alarm/{level(alarm)}"
+
+    @property
+    def need(self) -> str:
+        """Where a reader asks for rows it has not; they come again on ``samples``."""
+        return f"{self.base}/need"
+
+    def sink(self, client: str) -> str:
+        """Where a reader that keeps rows says how far it has them."""
+        return f"{self.base}/sink/{level(client)}"
+
+    def command(self, channel: str) -> str:
+        return self.channel(channel, "cmd")
+
+    def reply(self, client: str) -> str:
+        return f"{self.base}/reply/{level(client)}"
+
     @property
     def client_id(self) -> str:
         """Fixed, so that a broker drops our old half-open connection; two stations of one name would share topics anyway."""
