@@ -23,13 +23,22 @@ class StationSettings(Settings):
 
 
 class MqttSettings(Settings):
-    """``url`` empty: the bundled broker."""
+    """``url`` empty: the bundled broker. ``…_secret_file``: what commands of that role are signed with."""
 
     url: tuple[str, ...] = ()
     username: str | None = None
     password_file: Path | None = None
+    password_env: str | None = None
     ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    home_assistant: bool = False
+    discovery_prefix: str = "homeassistant"
     commands: bool = False
+    command_username: str | None = None
+    command_password_file: Path | None = None
+    operate_secret_file: Path | None = None
+    start_secret_file: Path | None = None
     enabled: bool = True
 
 

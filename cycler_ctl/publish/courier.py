@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiomqtt import Client, MqttError, Will
-from aiomqtt.exceptions import MqttConnectError
 
 from cycler_ctl.errors import StoreError
 from cycler_ctl.publish import payloads
 from cycler_ctl.publish.backoff import Backoff
+from cycler_ctl.publish.certificates import warnings
 from cycler_ctl.publish.endpoint import Credentials, Endpoint
+from cycler_ctl.publish.explain import NotHeard, explain, not_welcome
 from cycler_ctl.publish.mailbox import Mailbox
 from cycler_ctl.publish.outbox import WINDOW, Outbox
 from cycler_ctl.publish.session import Session, Subject
@@ -26,8 +27,6 @@ log = logging.getLogger(__name__)
 _IN_FLIGHT = WINDOW + 16
 FAREWELL_S = 2.0
 """To say offline after the time for draining is over; a broker that does not even answer is left then."""
-# MQTT 5 names of CONNACK's "bad user name or password" and "not authorized", as paho gives them for 3.1.1 too.
-_NOT_WELCOME = frozenset({134, 135})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ class Courier:
         try:
             async with self._client(broker) as client:
                 await self._serve(client, broker)
-        except* (MqttError, StoreError, OSError) as errors:
+        except* (MqttError, NotHeard, StoreError, OSError) as errors:
             failure = _first(errors)
         if failure is not None:
             self._outbox.lost()
@@ -119,7 +118,10 @@ class Courier:
 
     async def _serve(self, client: Client, broker: Endpoint) -> None:
         log.info("MQTT: connected to %s", broker.url)
-        self._tell(Report(connected=True, url=broker.url, message=""))
+        soon = "; ".join(warnings(broker.certificates(), self._subject.utc()))
+        if soon:
+            log.warning("MQTT: %s", soon)
+        self._tell(Report(connected=True, url=broker.url, message=soon))
         self._session = Session(client, self._subject, self._outbox)
         try:
             await self._session.run(self._stopping)
@@ -128,13 +130,13 @@ class Courier:
 
     async def _pause(self, failures: list[BaseException]) -> None:
         """Between rounds, cut short by the wish to stop."""
-        wait_s = self._backoff.refused_s() if any(map(_not_welcome, failures)) else self._backoff.next_s()
+        wait_s = self._backoff.refused_s() if any(map(not_welcome, failures)) else self._backoff.next_s()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await asyncio.shield(self._stopping)
 
     def _report_failure(self, broker: Endpoint, failure: BaseException) -> None:
-        message = _explain(broker, failure)
+        message = explain(broker, failure)
         log.warning("MQTT: %s", message)
         self._tell(Report(connected=False, url=broker.url, message=message))
 
@@ -162,15 +164,3 @@ def _first(error: BaseException) -> BaseException:
     """The innermost first one: task groups wrap what they raise."""
     inner: tuple[BaseException, ...] = getattr(error, "exceptions", ())
     return _first(inner[0]) if inner else error
-
-
-def _not_welcome(failure: BaseException) -> bool:
-    return isinstance(failure, MqttConnectError) and getattr(failure.rc, "value", None) in _NOT_WELCOME
-
-
-def _explain(broker: Endpoint, failure: BaseException) -> str:
-    if _not_welcome(failure):
-        return f"{broker.url} refused us ({failure}): check username and password_file in [mqtt]"
-    if str(failure) == "Operation timed out":  # how the library says it, for want of any answer
-        return f"{broker.url} does not answer, or not as an MQTT broker"
-    return f"{broker.url}: {failure}"

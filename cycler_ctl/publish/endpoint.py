@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 import ssl
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from cycler_ctl.config import MqttSettings
 from cycler_ctl.errors import ConfigError
+from cycler_ctl.publish.certificates import Validity, of_file
+from cycler_ctl.secret import check_private, secret_from_environment, secret_from_file
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
+_LOCAL = "127.0.0.1"
+
+
+class Tls(ssl.SSLContext):
+    """What the library keeps to itself: until when the broker's certificate is valid, and why it did not want ours."""
+
+    broker_until_utc_s: float | None = None
+    complaint: ssl.SSLError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """``tls`` None: in clear."""
+    """``tls`` None: in clear, and then ``host`` is an address of this computer. ``own``: the certificates of files."""
 
     url: str
     host: str
     port: int
-    tls: ssl.SSLContext | None
+    tls: Tls | None
+    own: tuple[Validity, ...] = ()
+
+    def certificates(self) -> tuple[Validity, ...]:
+        """All that are known by now."""
+        until_s = self.tls.broker_until_utc_s if self.tls else None
+        broker = () if until_s is None else (Validity(f"the certificate of {self.url}", until_s),)
+        return (*self.own, *broker)
 
 
 class _Socket(ssl.SSLSocket):
-    """The MQTT library forgets to close a connection whose handshake failed."""
+    """The MQTT library forgets to close a connection whose handshake failed, and why a reading from it failed."""
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - the library's signature
         try:
@@ -31,53 +52,115 @@ class _Socket(ssl.SSLSocket):
         except OSError:
             self.close()
             raise
+        certificate = self.getpeercert() or {}
+        until = certificate.get("notAfter")
+        if isinstance(self.context, Tls) and isinstance(until, str):
+            self.context.broker_until_utc_s = ssl.cert_time_to_seconds(until)
+            self.context.complaint = None
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """TLS 1.3: a broker that does not want our certificate says so only after the handshake."""
+        try:
+            return super().recv(buflen, flags)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            if isinstance(self.context, Tls):
+                self.context.complaint = error
+            raise
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
     username: str | None
-    password: str | None
+    password: str | None = field(repr=False)
 
 
 def endpoints(settings: MqttSettings, default_url: str | None) -> tuple[Endpoint, ...]:
     """The brokers of the settings in their order, else the default one, else none."""
     urls = settings.url or ((default_url,) if default_url else ())
-    tls = _tls(settings) if any(url.startswith("mqtts:") for url in urls) else None
-    return tuple(_endpoint(url, tls) for url in urls)
+    return tuple(_endpoint(url, settings) for url in urls)
 
 
 def credentials(settings: MqttSettings) -> Credentials:
-    if settings.password_file is None:
-        return Credentials(settings.username, None)
-    if settings.username is None:
-        raise ConfigError("[mqtt] password_file without username: a broker takes both or none")
-    try:
-        text = settings.password_file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"[mqtt] password_file {settings.password_file} cannot be read: {error}") from error
-    return Credentials(settings.username, text.rstrip("\r\n"))
+    found = Credentials(settings.username, _password(settings))
+    if found.password is not None and found.username is None:
+        raise ConfigError("[mqtt] a password without username: a broker takes both or none")
+    return found
 
 
-def _tls(settings: MqttSettings) -> ssl.SSLContext:
+def _password(settings: MqttSettings) -> str | None:
+    if settings.password_env is not None:
+        return secret_from_environment(settings.password_env, "[mqtt] password_env")
+    if settings.password_file is not None:
+        return secret_from_file(settings.password_file, "[mqtt] password_file")
+    return None
+
+
+def _tls(settings: MqttSettings) -> Tls:
     """Server certificate and host name are always checked: against ``ca_file``, else against the system's authorities."""
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"[mqtt] ca_file {settings.ca_file} cannot be used: {error}") from error
-    context.sslsocket_class = _Socket
+    context = Tls(ssl.PROTOCOL_TLS_CLIENT)  # of itself: certificate required, host name checked
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _Socket
+    try:
+        if settings.ca_file is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(cafile=settings.ca_file)
+    except OSError as error:
+        raise ConfigError(f"[mqtt] ca_file {settings.ca_file} cannot be used: {error}") from error
+    if settings.cert_file is not None:
+        _show_certificate(context, settings.cert_file, settings.key_file)
     return context
 
 
-def _endpoint(url: str, tls: ssl.SSLContext | None) -> Endpoint:
+def _show_certificate(context: Tls, certificate: Path, key: Path | None) -> None:
+    check_private(key or certificate, "[mqtt] key_file")
+    try:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"[mqtt] cert_file {certificate} with key_file {key} cannot be used: {error}") from error
+
+
+def _no_password() -> str:
+    """Otherwise the library would ask at the terminal."""
+    raise ValueError("the key is protected by a pass phrase: write it without one, mode 0600")
+
+
+def _own(settings: MqttSettings) -> tuple[Validity, ...]:
+    files = (("[mqtt] cert_file", settings.cert_file), ("[mqtt] ca_file", settings.ca_file))
+    return tuple(of_file(path, what) for what, path in files if path is not None)
+
+
+def _endpoint(url: str, settings: MqttSettings) -> Endpoint:
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
         raise ConfigError(f"[mqtt] url {url!r}: {error}") from error
-    if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise ConfigError(f"[mqtt] url {url!r}: expected mqtt://host:port or mqtts://host:port")
     if parts.username is not None or parts.password is not None:
         raise ConfigError("[mqtt] url holds a user name or password: use username and password_file")
-    secure = parts.scheme == "mqtts"
-    return Endpoint(url, parts.hostname, port or _PORTS[parts.scheme], tls if secure else None)
+    if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise ConfigError(f"[mqtt] url {url!r}: expected mqtt://host:port or mqtts://host:port")
+    where = port or _PORTS[parts.scheme]
+    if parts.scheme == "mqtts":
+        return Endpoint(url, parts.hostname, where, _tls(settings), _own(settings))
+    return Endpoint(url, _local_address(url, parts.hostname), where, None)
+
+
+def _local_address(url: str, host: str) -> str:
+    """In clear only to this computer. The address is kept instead of the name: what it means may change later."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"[mqtt] url {url!r}: {host} is not known here ({error})") from error
+    addresses = [str(each[4][0]) for each in found]
+    if not _all_here(addresses):
+        strangers = ", ".join(sorted(set(addresses)))
+        message = f"{host} is {strangers}: in clear only to this computer, write mqtts:// (port 8883)"
+        raise ConfigError(f"[mqtt] url {url!r}: {message}")
+    return _LOCAL if _LOCAL in addresses else addresses[0]
+
+
+def _all_here(addresses: Sequence[str]) -> bool:
+    return bool(addresses) and all(ipaddress.ip_address(each.partition("%")[0]).is_loopback for each in addresses)

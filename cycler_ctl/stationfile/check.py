@@ -46,8 +46,17 @@ MQTT = Table(
         "url": Field("url", one_or_more(text)),
         "username": Field("username", text),
         "password_file": Field("password_file", file_path),
+        "password_env": Field("password_env", text),
         "ca_file": Field("ca_file", file_path),
+        "cert_file": Field("cert_file", file_path),
+        "key_file": Field("key_file", file_path),
+        "home_assistant": Field("home_assistant", flag),
+        "discovery_prefix": Field("discovery_prefix", slug),
         "commands": Field("commands", flag),
+        "command_username": Field("command_username", text),
+        "command_password_file": Field("command_password_file", file_path),
+        "operate_secret_file": Field("operate_secret_file", file_path),
+        "start_secret_file": Field("start_secret_file", file_path),
         "enabled": Field("enabled", flag),
     }
 )

@@ -119,8 +119,21 @@ KEYS: Mapping[str, Mapping[str, JsonObject]] = {
         "url": _value(URLS, "One or several brokers, tried in turn.", "mqtts://broker-1.lab:8883"),
         "username": _value(TEXT, "The broker's user name.", "lab-3"),
         "password_file": _value(TEXT, "File with the password, relative to this file.", "secrets/mqtt"),
+        "password_env": _value(TEXT, "Name of the environment's variable with the password.", "CYCLER_MQTT_PASSWORD"),
         "ca_file": _value(TEXT, "File with the certificates to trust.", "secrets/ca.pem"),
+        "cert_file": _value(TEXT, "File with this station's certificate.", "secrets/lab-3.pem"),
+        "key_file": _value(TEXT, "File with its key, which only the owner may read.", "secrets/lab-3.key"),
+        "home_assistant": _value(FLAG, "Whether Home Assistant finds the channels by itself.", False),  # noqa: FBT003 - an example
+        "discovery_prefix": _value(SLUG, "The first part of Home Assistant's discovery topics.", "homeassistant"),
         "commands": _value(FLAG, "Whether MQTT may act; it may always read.", False),  # noqa: FBT003 - an example
+        "command_username": _value(TEXT, "The broker's user name of the connection for commands.", "lab-3-cmd"),
+        "command_password_file": _value(TEXT, "File with that user's password.", "secrets/mqtt-cmd"),
+        "operate_secret_file": _value(
+            TEXT, "File with the secret that signs stop, pause and skip; only its owner may read it.", "secrets/operate"
+        ),
+        "start_secret_file": _value(
+            TEXT, "File with the secret that may also sign start, on a channel that was armed here.", "secrets/start"
+        ),
         "enabled": _value(FLAG, "false: nothing is published.", True),  # noqa: FBT003 - an example
     },
     "http": {

@@ -246,18 +246,29 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _check_commands(notes: Notes, mqtt: dict[str, object]) -> None:
+    if "command_password_file" in mqtt and "command_username" not in mqtt:
+        message = "command_password_file is given without command_username"
+        notes.at_key(("mqtt", "command_password_file"), "missing-key", message)
+    if mqtt.get("commands") is True and "operate_secret_file" not in mqtt:
+        message = "commands = true needs operate_secret_file: a command that nobody signed is never taken"
+        notes.at_key(("mqtt", "commands"), "missing-key", message, 'write operate_secret_file = "secrets/operate"')
+
+
 def _check_mqtt(notes: Notes, mqtt: dict[str, object]) -> None:
     urls = mqtt.get("url", ())
-    secret = "password_file" in mqtt
-    if secret and "username" not in mqtt:
-        notes.at_key(("mqtt", "password_file"), "missing-key", "password_file is given without username")
+    for key, other in (("password_file", "username"), ("password_env", "username"), ("key_file", "cert_file")):
+        if key in mqtt and other not in mqtt:
+            notes.at_key(("mqtt", key), "missing-key", f"{key} is given without {other}")
+    if {"password_file", "password_env"} <= mqtt.keys():
+        notes.at_key(("mqtt", "password_env"), "conflict", "password_file gives the password already")
     for index, url in enumerate(urls if is_list(urls) else ()):
         path = ("mqtt", "url", index) if ("mqtt", "url", index) in notes.places else ("mqtt", "url")
         if isinstance(url, str) and url:
-            _check_url(notes, path, url, acting=secret or mqtt.get("commands") is True)
+            _check_url(notes, path, url)
 
 
-def _check_url(notes: Notes, path: KeyPath, url: str, *, acting: bool) -> None:
+def _check_url(notes: Notes, path: KeyPath, url: str) -> None:
     try:
         parts = urlsplit(url)
         whole_url = parts.scheme in {"mqtt", "mqtts"} and parts.hostname and (parts.port or True)
@@ -271,6 +282,6 @@ def _check_url(notes: Notes, path: KeyPath, url: str, *, acting: bool) -> None:
         notes.at_value(
             path, "unsafe", "a broker's url must not hold a name or password", "use username and password_file"
         )
-    elif parts.scheme == "mqtt" and acting and not is_loopback(parts.hostname or ""):
-        message = f"{quoted(url)} would carry the password or commands in clear over the network"
+    elif parts.scheme == "mqtt" and not is_loopback(parts.hostname or ""):
+        message = f"{quoted(url)} would go over the network in clear, where anyone can read and change it"
         notes.at_value(path, "unsafe", message, "write mqtts:// (port 8883)")

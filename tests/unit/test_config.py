@@ -171,6 +171,9 @@ def test_a_good_file_becomes_settings_in_si() -> None:
         ('"mqtt://127.0.0.1:1883"', "5", ["6:37 shape"]),
         ('username = "lab-3"\n', "", ["7:1 missing-key"]),
         ('username = "lab-3"', 'commands = "no"', ["7:12 shape", "8:1 missing-key"]),
+        ('username = "lab-3"', 'username = "lab-3"\npassword_env = "PW"', ["8:1 conflict"]),
+        ('username = "lab-3"', 'username = "lab-3"\nkey_file = "k"', ["8:1 missing-key"]),
+        ('username = "lab-3"', 'username = "lab-3"\nverify = false', ["8:1 unknown-key"]),
     ],
 )
 def test_each_mistake_is_found_where_it_stands(old: str, new: str, expected: list[str]) -> None:
@@ -194,10 +197,12 @@ def test_what_is_safe_is_accepted(old: str, new: str) -> None:
     assert errors(GOOD.replace(old, new)) == []
 
 
-def test_a_password_in_clear_is_refused_only_beyond_the_own_machine() -> None:
+def test_in_clear_is_refused_beyond_the_own_machine_with_a_password_or_without() -> None:
     plain = GOOD.replace('"mqtts://broker-1.lab:8883", ', "")
     assert errors(plain) == []
-    assert errors(plain.replace("127.0.0.1:1883", "10.0.0.5:1883")) == ["6:8 unsafe"]
+    there = plain.replace("127.0.0.1:1883", "10.0.0.5:1883")
+    assert errors(there) == ["6:8 unsafe"]
+    assert errors(there.replace('username = "lab-3"\npassword_file = "secrets/mqtt"', "")) == ["6:8 unsafe"]
 
 
 def test_two_channels_cannot_share_an_output() -> None:

@@ -1,5 +1,8 @@
 """Where the brokers are, and what is refused before the start."""
 
+import os
+import socket
+import ssl
 from pathlib import Path
 
 import pytest
@@ -10,9 +13,16 @@ from cycler_ctl.publish.backoff import Backoff, Pace, Timing
 from cycler_ctl.publish.endpoint import credentials, endpoints
 
 
+def private(file: Path, content: bytes = b"x") -> Path:
+    file.write_bytes(content)
+    file.chmod(0o600)
+    return file
+
+
 def test_urls_of_the_settings_come_in_their_order_and_instead_of_the_default() -> None:
-    found = endpoints(MqttSettings(url=("mqtt://a:2000", "mqtts://b")), "mqtt://default:1")
-    assert [(each.host, each.port, each.tls is not None) for each in found] == [("a", 2000, False), ("b", 8883, True)]
+    found = endpoints(MqttSettings(url=("mqtt://127.0.0.1:2000", "mqtts://b")), "mqtt://default:1")
+    expected = [("127.0.0.1", 2000, False), ("b", 8883, True)]
+    assert [(each.host, each.port, each.tls is not None) for each in found] == expected
 
 
 def test_without_urls_the_default_is_taken_and_without_that_none() -> None:
@@ -20,32 +30,121 @@ def test_without_urls_the_default_is_taken_and_without_that_none() -> None:
     assert endpoints(MqttSettings(), None) == ()
 
 
-@pytest.mark.parametrize("url", ["http://a", "mqtt://", "mqtt://a:99999", "mqtt://a/b", "a:1883"])
+@pytest.mark.parametrize("url", ["http://a", "mqtt://", "mqtt://127.0.0.1:99999", "mqtt://127.0.0.1/b", "a:1883"])
 def test_what_is_not_a_broker_s_address_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="url"):
         endpoints(MqttSettings(url=(url,)), None)
 
 
+def names(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """What a name means here is the computer's affair, so the resolver is the one thing replaced."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+
+@pytest.mark.parametrize(
+    "addresses", [("10.0.0.5",), ("127.0.0.1", "10.0.0.5"), ("169.254.0.1",), ("fe80::1%eth0",), ("::ffff:10.0.0.5",)]
+)
+@pytest.mark.parametrize("host", ["broker.lab", "localhost"])
+def test_in_clear_to_a_name_that_is_another_computer_s_too_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, host: str, addresses: tuple[str, ...]
+) -> None:
+    names(monkeypatch, *addresses)
+    with pytest.raises(ConfigError, match="in clear only to this computer"):
+        endpoints(MqttSettings(url=(f"mqtt://{host}:1883",)), None)
+
+
+def test_in_clear_the_address_is_kept_and_not_the_name_whose_meaning_may_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names(monkeypatch, "::1", "127.0.0.1")
+    (found,) = endpoints(MqttSettings(url=("mqtt://localhost:1883",)), None)
+    assert found.host == "127.0.0.1"
+
+
+def test_a_name_nobody_knows_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(ConfigError, match="not known here"):
+        endpoints(MqttSettings(url=("mqtt://brokr:1883",)), None)
+
+
+def test_tls_is_1_2_or_newer_and_host_and_certificate_are_always_checked() -> None:
+    (found,) = endpoints(MqttSettings(url=("mqtts://a",)), None)
+    assert found.tls is not None
+    assert found.tls.minimum_version >= ssl.TLSVersion.TLSv1_2
+    assert found.tls.check_hostname
+    assert found.tls.verify_mode is ssl.CERT_REQUIRED
+    assert not [key for key in MqttSettings.model_fields if "verif" in key or "insecure" in key or "check" in key]
+
+
 def test_a_password_in_a_url_is_refused_and_not_repeated() -> None:
-    with pytest.raises(ConfigError) as caught:
-        endpoints(MqttSettings(url=("mqtt://me:hunter2@a",)), None)
-    assert "hunter2" not in str(caught.value)
+    for url in ("mqtt://me:hunter2@a", "mqtt://me:hunter2@a/path"):
+        with pytest.raises(ConfigError) as caught:
+            endpoints(MqttSettings(url=(url,)), None)
+        assert "hunter2" not in str(caught.value)
 
 
 def test_a_missing_password_file_or_authority_is_said_with_its_path(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
     with pytest.raises(ConfigError, match="nowhere"):
-        credentials(MqttSettings(username="me", password_file=tmp_path / "nowhere"))
-    with pytest.raises(ConfigError, match="nowhere"):
-        endpoints(MqttSettings(url=("mqtts://a",), ca_file=tmp_path / "nowhere"), None)
+        credentials(MqttSettings(username="me", password_file=nowhere))
+    for files in (
+        {"ca_file": nowhere},
+        {"cert_file": nowhere},
+        {"cert_file": private(tmp_path / "c"), "key_file": nowhere},
+    ):
+        with pytest.raises(ConfigError, match="nowhere"):
+            endpoints(MqttSettings(url=("mqtts://a",)).model_copy(update=files), None)
+
+
+def test_a_file_that_holds_no_certificate_is_said_to_hold_none(tmp_path: Path) -> None:
+    for key in ("ca_file", "cert_file"):
+        with pytest.raises(ConfigError, match=key):
+            endpoints(MqttSettings(url=("mqtts://a",)).model_copy(update={key: private(tmp_path / "c")}), None)
 
 
 def test_a_password_is_the_file_without_its_line_end(tmp_path: Path) -> None:
-    file = tmp_path / "secret"
     text = " p w "
-    file.write_bytes(text.encode() + b"\r\n")
+    file = private(tmp_path / "secret", text.encode() + b"\r\n")
     assert credentials(MqttSettings(username="me", password_file=file)).password == text
     with pytest.raises(ConfigError, match="username"):
         credentials(MqttSettings(password_file=file))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows' rights do not stand in the mode")
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o666, 0o620])
+def test_a_password_or_key_others_can_read_is_refused_with_what_to_do(tmp_path: Path, mode: int) -> None:
+    file = private(tmp_path / "secret", b"hunter2")
+    file.chmod(mode)
+    for use in (
+        lambda: credentials(MqttSettings(username="me", password_file=file)),
+        lambda: endpoints(MqttSettings(url=("mqtts://a",), cert_file=file, key_file=file), None),
+    ):
+        with pytest.raises(ConfigError, match=f"{mode:04o}.*chmod 600") as caught:
+            use()
+        assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"x" * 5000, b"\xffhunter2"])
+def test_a_password_that_cannot_be_one_is_refused_and_not_repeated(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(ConfigError, match="password_file") as caught:
+        credentials(MqttSettings(username="me", password_file=private(tmp_path / "secret", content)))
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_password_may_come_from_the_environment_and_shows_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = MqttSettings(username="me", password_env="LAB_MQTT")  # noqa: S106 - a name
+    monkeypatch.delenv("LAB_MQTT", raising=False)
+    with pytest.raises(ConfigError, match="no LAB_MQTT"):
+        credentials(settings)
+    monkeypatch.setenv("LAB_MQTT", "hunter2")
+    found = credentials(settings)
+    assert found.password == "hunter2"  # noqa: S105 - no real one
+    assert "hunter2" not in repr(found)
 
 
 def test_waits_double_to_their_ceiling_and_begin_afresh_only_after_a_stable_connection() -> None:

@@ -43,7 +43,7 @@ PLACES: dict[str, tuple[str, ...]] = {
 }
 BESIDE: dict[str, dict[str, Any]] = {
     "acceptance": {"who": "A", "when": "2026-11-22"},
-    "mqtt": {"url": "mqtts://b.lab:8883", "username": "u", "password_file": "p"},
+    "mqtt": {"url": "mqtts://b.lab:8883", "username": "u", "cert_file": "c"},
     "share": {"folder": "/mnt/group"},
     "http": {"tls_cert": "c", "tls_key": "k"},
 }

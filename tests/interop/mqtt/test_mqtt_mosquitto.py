@@ -224,6 +224,7 @@ def test_a_wrong_password_is_said_clearly_and_not_tried_again_fast(
     broker = mosquitto_with(passwords(tmp_path))
     wire = wire_to(broker.port)
     (tmp_path / "secret").write_text("wrong")
+    (tmp_path / "secret").chmod(0o600)
     slow = Timing(first_s=0.001, most_s=60.0)
     publisher = lab.publish(wire.url, timing=slow, username="lab-3", password_file=tmp_path / "secret")
     until(lambda: "check username and password_file" in publisher.status().message)
@@ -243,6 +244,7 @@ def test_the_right_password_over_tls_and_the_second_of_two_brokers(
     subprocess.run(command, check=True, capture_output=True)
     broker = mosquitto_with(f"{passwords(tmp_path)}\ncertfile {certificate}\nkeyfile {key}")
     (tmp_path / "secret").write_text("right\n")
+    (tmp_path / "secret").chmod(0o600)
     secure = broker.url.replace("mqtt:", "mqtts:")
     login = {"username": "lab-3", "password_file": tmp_path / "secret"}
     writer = lab.begin()
