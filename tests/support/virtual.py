@@ -119,11 +119,11 @@ class Virtual:
         await self.station.open(self.group)
         await self.station.first_tries()
 
-    async def acting(self, action: Coroutine[object, object, Answer]) -> Answer:
-        """What a person does while the run goes on: here time passes until it is done."""
+    async def acting(self, action: Coroutine[object, object, Answer], tick_s: float = 0.1) -> Answer:
+        """What a person does while the run goes on: here time passes until it is done, by a tick each real millisecond."""
         doing = asyncio.ensure_future(action)
         while not doing.done():
-            await self.clock.sleep_until(self.clock.now() + 0.1)
+            await self.clock.sleep_until(self.clock.now() + tick_s)
             await real_sleep(0.001)
         return await doing
 
