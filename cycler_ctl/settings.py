@@ -63,6 +63,23 @@ class EscalationSettings(Settings):
     command: tuple[str, ...] = ()
 
 
+class NotifyRule(Settings):
+    """Who is told what. The addresses hold secrets: they are in a file or in an environment variable, one a line."""
+
+    to_file: Path | None = None
+    to_env: str | None = None
+    on: tuple[str, ...] = ("emergency", "alarm", "finished", "stopped", "aborted")
+    """Severities of alarms, and ends of runs."""
+    channels: tuple[str, ...] = ()
+    """All of them where none is named."""
+    quiet: tuple[int, int] | None = None
+    """From and to, in minutes of the local day: then only emergencies are told at once."""
+    at_most: int = 12
+    """Messages in an hour; what comes beyond is told in one. Emergencies are not counted out."""
+    repeat_s: float = 600.0
+    """After which an emergency that nobody has acknowledged is told again."""
+
+
 class InstrumentSettings(Settings):
     """``options``: the driver's own keys, validated by the driver's model."""
 
@@ -124,5 +141,6 @@ class Config(Settings):
     http: HttpSettings = HttpSettings()
     share: ShareSettings | None = None
     escalation: EscalationSettings = EscalationSettings()
+    notify: dict[str, NotifyRule] = {}
     instruments: dict[str, InstrumentSettings]
     channels: dict[str, ChannelSettings]

@@ -10,6 +10,7 @@ from pathlib import Path
 from cycler_ctl.instrument import DriverSpec
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.settings import Config
+from cycler_ctl.stationfile.notify import RULE
 from cycler_ctl.stationfile.positions import Path as KeyPath
 from cycler_ctl.stationfile.positions import find_places
 from cycler_ctl.stationfile.readers import (
@@ -30,10 +31,11 @@ from cycler_ctl.stationfile.readers import (
     positive,
     read_table,
     slug,
+    table_of,
     text,
     whole,
 )
-from cycler_ctl.stationfile.sense import check_sense, table_of
+from cycler_ctl.stationfile.sense import check_sense
 from protocols.diagnostics import Diagnostic, Mark, Severity, Source, diagnostic_at
 from protocols.units import Dimension
 
@@ -141,6 +143,11 @@ def _instrument(notes: Notes, path: KeyPath, value: object) -> dict[str, object]
     }
 
 
+def _rule(notes: Notes, path: KeyPath, value: object) -> dict[str, object]:
+    check_name(notes, path, str(path[-1]), NAME)
+    return read_table(notes, path, value, RULE)
+
+
 def _channel(notes: Notes, path: KeyPath, value: object) -> dict[str, object]:
     check_name(notes, path, str(path[-1]), CHANNEL_NAME)
     return read_table(notes, path, value, CHANNEL)
@@ -154,9 +161,9 @@ DOCUMENT = Table(
         "share": Field("share", nested(SHARE)),
         "escalation": Field("escalation", nested(ESCALATION)),
         "instruments": Field("instruments", nested(Table({}, others=_instrument)), required=True),
+        "notify": Field("notify", nested(Table({}, others=_rule))),
         "channels": Field("channels", nested(Table({}, others=_channel)), required=True),
     },
-    later=frozenset({"notify"}),
 )
 
 

@@ -102,6 +102,11 @@ def items(table: Mapping[object, object]) -> list[tuple[str, object]]:
     return [(str(key), item) for key, item in table.items()]
 
 
+def table_of(read: Mapping[str, object], key: str) -> dict[str, object]:
+    value = read.get(key)
+    return dict(items(value)) if is_table(value) else {}
+
+
 def _note_missing(notes: Notes, path: KeyPath, value: Mapping[object, object], table: Table) -> None:
     """A misspelt key does not also count as a missing one."""
     strays = [str(key) for key in value if key not in table.fields]

@@ -17,6 +17,7 @@ from cycler_ctl.stationfile.check import (
     SHARE_FORMATS,
     STATION,
 )
+from cycler_ctl.stationfile.notify import EVENTS, QUIET, RULE
 from cycler_ctl.stationfile.readers import CHANNEL_NAME, NAME, Table
 from protocols.describing import patterns
 from protocols.describing.schema import DIALECT, JSON, JsonObject
@@ -28,6 +29,7 @@ TABLES: Mapping[str, Table] = {
     "http": HTTP,
     "share": SHARE,
     "escalation": ESCALATION,
+    "rule": RULE,
     "instrument": INSTRUMENT,
     "channel": CHANNEL,
     "limits": LIMITS,
@@ -100,6 +102,7 @@ DOCUMENT_KEYS: Mapping[str, JsonObject] = {
     "http": _table("http", "The live page and the HTTP interface."),
     "share": _table("share", "A folder of the group's that ended runs are copied to."),
     "escalation": _table("escalation", "What else is tried where an output does not go off."),
+    "notify": _named(NAME.pattern, "rule", "Who is told what by mail, chat or phone, each rule by a name of your own."),
     "instruments": _named(NAME.pattern, "instrument", "The instruments, each by a name of your own."),
     "channels": _named(CHANNEL_NAME.pattern, "channel", "The channels: one cell each, on one output."),
 }
@@ -160,6 +163,31 @@ KEYS: Mapping[str, Mapping[str, JsonObject]] = {
             {"type": "array", "items": TEXT, "minItems": 1},
             "A program on this computer, and its arguments, that cuts the power; which channel it is about is in its "
             "environment.",
+        ),
+    },
+    "rule": {
+        "to_file": _value(
+            TEXT, "File (0600) with the addresses in apprise's notation, one a line.", "secrets/notify-phone"
+        ),
+        "to_env": _value(TEXT, "Or the environment variable that holds them."),
+        "on": _value(
+            {"anyOf": [_choice(*EVENTS), {"type": "array", "items": _choice(*EVENTS), "minItems": 1}]},
+            "What is told: severities of alarms, and ends of runs.",
+            ["emergency", "alarm", "finished"],
+        ),
+        "channels": _value(URLS, "Only these channels; alarms that concern none are told all the same.", "a1"),
+        "quiet": _value(
+            {"type": "string", "pattern": f"^{QUIET.pattern}$"},
+            "When, by this computer's clock, only emergencies are told at once; the rest comes after it.",
+            "22:00 to 07:00",
+        ),
+        "at_most": _value(
+            {"type": "integer", "minimum": 1, "maximum": 60},
+            "Messages in an hour; what comes beyond is told in one. Emergencies are told all the same.",
+            12,
+        ),
+        "repeat": _value(
+            _quantity(Dimension.TIME), "After which an emergency that nobody has acknowledged is told again.", "10 min"
         ),
     },
     "instrument": {

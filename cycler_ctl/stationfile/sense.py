@@ -13,17 +13,13 @@ from pydantic import ValidationError
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.instrument import DriverSpec
 from cycler_ctl.link.address import parse_address
+from cycler_ctl.stationfile.notify import check_notify
 from cycler_ctl.stationfile.positions import Path as KeyPath
-from cycler_ctl.stationfile.readers import Notes, is_list, is_table, items
+from cycler_ctl.stationfile.readers import Notes, is_list, table_of
 from protocols.diagnostics import did_you_mean, quoted
 
 STUCK_AT_LEAST_S = 300.0
 SLOWEST_SAMPLE_S = 10.0  # slower, and the guard, which sees only readings, would be blind for too long
-
-
-def table_of(read: Mapping[str, object], key: str) -> dict[str, object]:
-    value = read.get(key)
-    return dict(items(value)) if is_table(value) else {}
 
 
 Load = Callable[[str], DriverSpec]
@@ -42,6 +38,7 @@ def check_sense(notes: Notes, read: Mapping[str, object], load: Load) -> None:
     _check_share(notes, table_of(read, "share"), table_of(read, "station"))
     _check_mqtt(notes, table_of(read, "mqtt"))
     _check_escalation(notes, table_of(read, "escalation"))
+    check_notify(notes, table_of(read, "notify"), list(channels))
     if "channels" in read and not channels:
         notes.at_key(
             ("channels",), "missing-key", "the station has no channel", "write [channels.a1] with its settings"

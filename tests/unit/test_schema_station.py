@@ -36,6 +36,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "mqtt": ("mqtt",),
     "http": ("http",),
     "share": ("share",),
+    "rule": ("notify", "phone"),
     "instrument": ("instruments", "smu1"),
     "channel": ("channels", "a1"),
     "limits": ("channels", "a1", "limits"),
@@ -45,6 +46,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "acceptance": {"who": "A", "when": "2026-11-22"},
     "mqtt": {"url": "mqtts://b.lab:8883", "username": "u", "cert_file": "c"},
     "share": {"folder": "/mnt/group"},
+    "rule": {"to_file": "secrets/phone"},
     "http": {"tls_cert": "c", "tls_key": "k"},
 }
 
@@ -53,6 +55,8 @@ def text_of(value: object) -> str:
     """A TOML value; JSON's strings, numbers and lists are TOML's."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} = {text_of(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(text_of, value)) + "]"
     return str(value).lower() if isinstance(value, bool | int) else f'"{value}"'
 
 
