@@ -1,4 +1,7 @@
-"""``python -m tests.mutants [FILE ...] [--every N] [--processes N]``: exit 1 where a change lives that nobody has explained."""
+"""``python -m tests.mutants [FILE ...] [--every N] [--processes N]``: exit 1 where a change lives that nobody has explained.
+
+Or where a branch is not taken.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,6 +22,7 @@ from altered import PASSED  # noqa: E402
 from tests.mutants.changes import Change, changes  # noqa: E402
 from tests.mutants.explained import EXPLAINED  # noqa: E402
 from tests.mutants.targets import TARGETS  # noqa: E402
+from tests.mutants.trials import Outcome, Seen  # noqa: E402
 from tests.mutants.tried import Worker  # noqa: E402
 
 _WORKER: list[Worker] = []
@@ -27,17 +31,9 @@ _WORKER: list[Worker] = []
 def main(arguments: Sequence[str] | None = None) -> int:
     wanted = _parsed(arguments)
     files = [file for file in TARGETS if not wanted.file or any(part in file for part in wanted.file)]
-    unexplained = 0
     with ProcessPoolExecutor(wanted.processes, get_context("fork"), _begin) as pool:
-        for file in files:
-            source = (ROOT / file).read_text(encoding="utf-8")
-            if pool.submit(_try, file, source).result() != PASSED:
-                sys.stdout.write(f"{file}: its tests fail without any change\n")
-                return 2
-            tried = list(changes(source))[:: wanted.every]
-            codes = pool.map(_try, [file] * len(tried), [change.source for change in tried])
-            unexplained += _told(file, zip(tried, codes, strict=True))
-    return 1 if unexplained else 0
+        found = [_all_of(pool, file, wanted.every, wanted.processes) for file in files]
+    return max(found, default=2)
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -48,20 +44,46 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _all_of(pool: ProcessPoolExecutor, file: str, every: int, processes: int) -> int:
+    """Together in one process first; what that cannot try, and what nobody noticed there, each in one of its own."""
+    every_one = changes((ROOT / file).read_text(encoding="utf-8"))
+    only = TARGETS[file].functions
+    tried = [change for change in every_one if not only or change.place.function in only][::every]
+    seen = pool.submit(_together, file, tried, processes).result()
+    if seen.failed:
+        sys.stdout.write(f"{file}: fails without any change: {seen.failed}\n")
+        return 2
+    unsure = [change for change, outcome in zip(tried, seen.outcomes, strict=True) if outcome is Outcome.AGAIN]
+    lives = {id(change) for change in unsure if (file, *change.key) in EXPLAINED}
+    again = [change for change in unsure if id(change) not in lives]
+    codes = pool.map(_by_itself, [file] * len(again), [change.source for change in again])
+    lives |= {id(change) for change, code in zip(again, codes, strict=True) if code == PASSED}
+    branches = seen.branches
+    unexplained = _told(file, tried, lives)
+    missing = ", ".join(f"{first} -> {last}" for first, last in branches.missing)
+    sys.stdout.write(f"{file}: {branches.taken} of {branches.of} branches taken{f'; not {missing}' * bool(missing)}\n")
+    sys.stdout.flush()
+    return 1 if unexplained or missing else 0
+
+
 def _begin() -> None:
     _WORKER.append(Worker())
 
 
-def _try(file: str, text: str) -> int:
-    return _WORKER[0].outcome(file, text, TARGETS[file])
+def _together(file: str, tried: Sequence[Change], lanes: int) -> Seen:
+    return _WORKER[0].seen(file, TARGETS[file], tried, lanes)
 
 
-def _told(file: str, tried: Iterator[tuple[Change, int]]) -> int:
+def _by_itself(file: str, text: str) -> int:
+    return _WORKER[0].outcome(file, text, TARGETS[file].tests)
+
+
+def _told(file: str, tried: Sequence[Change], lives: Collection[int]) -> int:
     """The survivors by line, and the figures; how many nobody has explained."""
     count: Counter[str] = Counter()
-    for change, code in tried:
+    for change in tried:
         known = EXPLAINED.get((file, *change.key))
-        kind = "killed" if code != PASSED else "unexplained" if known is None else "explained"
+        kind = "killed" if id(change) not in lives else "unexplained" if known is None else "explained"
         count[kind] += 1
         if kind != "killed":
             why = "" if known is None else f"  ({known})"
@@ -71,7 +93,6 @@ def _told(file: str, tried: Iterator[tuple[Change, int]]) -> int:
         f"{file}: {count['killed']} of {total} killed ({count['killed'] / max(total, 1):.1%}), "
         f"{count['explained']} explained, {count['unexplained']} not\n"
     )
-    sys.stdout.flush()
     return count["unexplained"]
 
 

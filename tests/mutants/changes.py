@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 SWAPPED: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
@@ -32,12 +32,22 @@ SAID_ONLY = ("log", "sys.stderr")
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """``function``: the outermost one by its qualified name, or empty; ``first`` to ``last``: a statement's own lines."""
+
+    function: str = ""
+    first: int = 1
+    last: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """``line`` is the changed line's text, which stays the same when others move it."""
 
     number: int
     line: str
     what: str
+    place: Place
     source: str
 
     @property
@@ -58,12 +68,38 @@ class _Site:
 def changes(source: str) -> Iterator[Change]:
     """Each as the whole module's new text."""
     tree, lines = ast.parse(source), source.splitlines()
+    places = dict(_places(tree, Place(), ""))
     for site in list(_sites(tree)):
         number = getattr(site.node, "lineno", 1)
         site.put()
         text = ast.unparse(tree)
         site.back()
-        yield Change(number, lines[number - 1].strip(), site.what, text)
+        yield Change(number, lines[number - 1].strip(), site.what, places.get(site.node, Place()), text)
+
+
+def _places(node: ast.AST, place: Place, inside: str) -> Iterator[tuple[ast.AST, Place]]:
+    """Only a function's body is in the function: its defaults and decorators are looked at when the module is read."""
+    if isinstance(node, ast.stmt):
+        place = replace(place, first=node.lineno, last=_last_own(node))
+    yield node, place
+    below, name = place, inside
+    if named := isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        name = f"{inside}{node.name}"
+        below = place if place.function or isinstance(node, ast.ClassDef) else replace(place, function=name)
+    for field, value in ast.iter_fields(node):
+        inner = (below, f"{name}.") if named and field == "body" else (place, inside)
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                yield from _places(child, *inner)
+
+
+def _last_own(node: ast.stmt) -> int:
+    """A compound statement's own lines end where those in it begin."""
+    body = getattr(node, "body", None) or getattr(node, "cases", None)
+    first = body[0] if body else None
+    if isinstance(first, ast.match_case):
+        first = first.pattern
+    return (node.end_lineno or node.lineno) if first is None else max(node.lineno, first.lineno - 1)
 
 
 def _sites(tree: ast.AST) -> Iterator[_Site]:

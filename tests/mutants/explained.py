@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 CELLCHECK, GUARD, HOLD = "cycler_ctl/running/cellcheck.py", "cycler_ctl/guard.py", "cycler_ctl/guarding/hold.py"
+BEYOND, NO_CURRENT = "cycler_ctl/guarding/beyond.py", "a current of 0 A waits for nothing and never comes here"
 WARMTH = "cycler_ctl/guarding/temperature.py"
 IN_STEP = "edge_V = (low_V + AT_EDGE_V if direction < 0 else -inf, high_V - AT_EDGE_V if direction > 0 else inf)"
 NO_DIRECTION = "without a direction nobody looks at the edge"
@@ -20,6 +21,8 @@ EXPLAINED: Mapping[tuple[str, str, str], str] = {
         "edge_V = high_V - BEYOND_CUTOFF_V if step.current_A > 0 else low_V + BEYOND_CUTOFF_V",
         "Gt -> GtE",
     ): "a step of 0 A is a rest, and nothing else can be written",
+    (BEYOND, "return high_V - voltage_V if setpoint.current_A > 0 else voltage_V - low_V", "Gt -> GtE"): NO_CURRENT,
+    (BEYOND, "edge_V = setpoint.window_V[1 if setpoint.current_A > 0 else 0]", "Gt -> GtE"): NO_CURRENT,
     (CELLCHECK, "rested_s = 0.0 if state.live.seen is None else state.live.seen.time_s", "0.0 -> 1.0"): (
         "a rest of one second is as far from an hour as none"
     ),
@@ -34,6 +37,9 @@ EXPLAINED: Mapping[tuple[str, str, str], str] = {
     (GUARD, "edge_V: Window = (-inf, inf)", "- dropped from -inf"): NO_DIRECTION,
     (GUARD, "if not step.direction or along_A >= step.low_A:", "Or -> And"): (
         "without a direction the current along it is 0, which is not less than 0"
+    ),
+    (GUARD, "if reading.current_A * step.direction <= -step.low_A:", "Mult -> Div"): (
+        "what has no direction and comes here has too much current, which was told before; the others' is 1 or -1"
     ),
     ("cycler_ctl/guardian.py", "return Ending.LAPSED", "returns None"): "what is neither of the other two is this",
     ("cycler_ctl/guardian.py", "with FileLock(data_dir / LOCK_FILE, timeout=0):", "0 -> 1"): (
@@ -57,7 +63,6 @@ EXPLAINED: Mapping[tuple[str, str, str], str] = {
         "more = os.read(fd, 64)",
         "64 -> 65",
     ): "however much is read at once, its end is looked at",
-    ("cycler_ctl/watching/register.py", "return", "Return left out"): "for Windows only, which has no such call",
     (WARMTH, "same_since_s: float = 0.0", "0.0 -> 1.0"): "the first value sets it before it is looked at",
 }
 """(file, text of the line, what was changed) -> why it is no other program."""

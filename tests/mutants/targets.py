@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """``functions``: only these of the module, where not all of it is meant."""
+
+    tests: tuple[str, ...]
+    functions: tuple[str, ...] = ()
+
 
 GUARD = (
     "tests/unit/test_guard_boundaries.py",
@@ -11,21 +21,31 @@ GUARD = (
     "tests/unit/test_guard_hold.py",
 )
 ARMING = ("tests/unit/test_arming_boundaries.py", "tests/unit/test_arming.py", "tests/unit/test_start.py")
-TARGETS: Mapping[str, tuple[str, ...]] = {
-    "cycler_ctl/guard.py": GUARD,
-    "cycler_ctl/guarding/limits.py": GUARD,
-    "cycler_ctl/guarding/hold.py": GUARD,
-    "cycler_ctl/guarding/edges.py": GUARD,
-    "cycler_ctl/guarding/stuck.py": GUARD,
-    "cycler_ctl/guarding/temperature.py": GUARD,
-    "cycler_ctl/running/arming.py": ARMING,
-    "cycler_ctl/guarding/for_a_run.py": ARMING,
-    "cycler_ctl/running/cellcheck.py": ("tests/unit/test_at_rest.py", "tests/unit/test_cellcheck.py"),
-    "cycler_ctl/running/output.py": ("tests/unit/test_output.py",),
-    "cycler_ctl/running/escalation.py": ("tests/unit/test_chase.py",),
-    "cycler_ctl/guardian.py": ("tests/unit/test_guarding.py", "tests/unit/test_guardian_blind.py"),
-    "cycler_ctl/runner.py": ("tests/unit/test_runner_arms.py",),
-    "cycler_ctl/watching/safeoff.py": ("tests/unit/test_safeoff_tries.py",),
-    "cycler_ctl/watching/lease.py": ("tests/unit/test_lease.py",),
-    "cycler_ctl/watching/register.py": ("tests/unit/test_register.py", "tests/unit/test_lease.py"),
+LOOK = ("tests/unit/test_look.py", "tests/unit/test_at_rest.py", "tests/unit/test_cellcheck.py")
+ARM_SEQUENCE = tuple(
+    f"Runner.{name}"
+    for name in ("_start", "_go_on", "_resume", "_look", "_begin", "_apply", "_read_at_rest", "_hold_back", "_turn_off")
+)
+"""Every way to an output that is on, and off again where that is refused."""
+TARGETS: Mapping[str, Target] = {
+    "cycler_ctl/guard.py": Target(GUARD),
+    "cycler_ctl/guarding/limits.py": Target(GUARD),
+    "cycler_ctl/guarding/hold.py": Target(GUARD),
+    "cycler_ctl/guarding/edges.py": Target(GUARD),
+    "cycler_ctl/guarding/stuck.py": Target(GUARD),
+    "cycler_ctl/guarding/temperature.py": Target(GUARD),
+    "cycler_ctl/guarding/for_a_run.py": Target(ARMING),
+    "cycler_ctl/guarding/losses.py": Target(("tests/unit/test_lost_readings.py", "tests/unit/test_losses.py")),
+    "cycler_ctl/guarding/beyond.py": Target(("tests/unit/test_beyond.py",)),
+    "cycler_ctl/guarding/watched.py": Target(("tests/unit/test_watched.py",)),
+    "cycler_ctl/running/arming.py": Target(ARMING),
+    "cycler_ctl/running/cellcheck.py": Target(LOOK),
+    "cycler_ctl/running/output.py": Target(("tests/unit/test_output.py",)),
+    "cycler_ctl/running/escalation.py": Target(("tests/unit/test_chase.py",)),
+    "cycler_ctl/guardian.py": Target(("tests/unit/test_guarding.py", "tests/unit/test_guardian_blind.py")),
+    "cycler_ctl/runner.py": Target(("tests/unit/test_runner_arms.py",), ARM_SEQUENCE),
+    "cycler_ctl/watching/safeoff.py": Target(("tests/unit/test_safeoff_tries.py",)),
+    "cycler_ctl/watching/latch.py": Target(("tests/unit/test_latch.py",)),
+    "cycler_ctl/watching/lease.py": Target(("tests/unit/test_lease.py",)),
+    "cycler_ctl/watching/register.py": Target(("tests/unit/test_register.py", "tests/unit/test_lease.py")),
 }
