@@ -6,9 +6,10 @@ import math
 
 import pytest
 
-from cycler_ctl.running.cellcheck import LastSeen, last_seen, objection, plausible_V
+from cycler_ctl.errors import DeviceFault, RefusedError
+from cycler_ctl.running.cellcheck import LastSeen, last_seen, not_begun, objection, plausible_V
 from protocols import engine
-from protocols.events import Interrupted, Paused, Sampled, Started
+from protocols.events import Faulted, Interrupted, Paused, Sampled, Started, Tripped
 from protocols.model import (
     Alternative,
     Cell,
@@ -77,3 +78,12 @@ def test_a_pause_or_a_resume_that_was_refused_makes_nobody_expect_more(event: In
         program, state = after(step, (0.0, current_A), (4000.0, current_A))
         paused, _ = engine.advance(program, state, event)
         assert last_seen(program, paused) == last_seen(program, state) == LastSeen(3.7, 1 if current_A else 0)
+
+
+def test_a_run_that_is_not_begun_ends_by_its_cell_or_by_its_instrument_and_says_which() -> None:
+    by_cell = not_begun(RefusedError("the cell has 1 V"), 3.0, 1.7e9)
+    assert by_cell == Tripped(3.0, 1.7e9, "no current was let through: the cell has 1 V")
+    by_instrument = not_begun(DeviceFault("a lead is open"), 3.0, 1.7e9)
+    assert by_instrument == Faulted(3.0, 1.7e9, "no current was let through: a lead is open")
+    silent = not_begun(TimeoutError(), 3.0, 1.7e9)
+    assert silent == Faulted(3.0, 1.7e9, "no current was let through: the instrument took longer than 10 s")

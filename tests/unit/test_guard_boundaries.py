@@ -101,6 +101,23 @@ def test_a_temperature_may_be_half_a_minute_old(age_s: float, code: str | None) 
     assert (None if trip is None else trip.code) == code
 
 
+@pytest.mark.parametrize(("voltage_V", "current_A"), [(5.0, 1e-3), (-5.0, 1e-3), (0.5, 1.0), (0.5, -1.0)])
+def test_a_channels_own_limit_is_inside_and_the_next_number_is_not(voltage_V: float, current_A: float) -> None:
+    assert judged(read(BEGAN_S, voltage_V, current_A), BEGAN_S) is None
+    is_voltage = voltage_V != 0.5
+    further_V = math.nextafter(voltage_V, math.copysign(INF, voltage_V)) if is_voltage else voltage_V
+    further_A = current_A if is_voltage else math.nextafter(current_A, math.copysign(INF, current_A))
+    trip = judged(read(BEGAN_S, further_V, further_A), BEGAN_S)
+    assert trip is not None
+    assert trip.code == ("voltage" if is_voltage else "current")
+
+
+def test_twice_the_current_the_wrong_way_round_is_told_as_its_direction() -> None:
+    most_A = 2.0 * 1e-3 + 10e-9
+    assert codes(0.5, -most_A) == [None, None, "direction"]
+    assert codes(0.5, -math.nextafter(most_A, INF)) == [None, None, "not-as-set"]
+
+
 def test_half_of_the_current_at_the_windows_edge_is_not_yet_too_little() -> None:
     for setpoint, edge_V, sign in ((UP, 1.0, 1.0), (DOWN, 0.0, -1.0)):
         assert codes(edge_V, sign * 0.5e-3, setpoint) == FINE

@@ -41,6 +41,15 @@ def test_an_acknowledgement_that_is_not_on_disk_is_none(tmp_path: Path) -> None:
     assert latched(tmp_path) is not None
 
 
+def test_what_was_there_before_is_never_written_over_unread(tmp_path: Path) -> None:
+    (tmp_path / LATCH_FILE).mkdir()
+    with pytest.raises(StoreError, match="cannot be read"):
+        hold_back(tmp_path, TOO_OFTEN, 0.0)
+    with pytest.raises(StoreError, match="cannot be read"):
+        acknowledge(tmp_path, "K. Abe", 1.0)
+    assert latched(tmp_path) is not None
+
+
 def test_three_restarts_a_minute_and_not_one_more() -> None:
     restarts = Restarts()
     assert [restarts.one_more(at_s) for at_s in (0.0, 10.0, 20.0, 59.9)] == [True, True, True, False]

@@ -20,6 +20,7 @@ def test_three_of_the_last_five_are_too_many_in_whatever_order() -> None:
         assert bool(too_many(lost)) == (sum(lost) >= 3)
     assert too_many((True, True, True)) == "3 readings in a row failed"
     assert too_many((True, False, True, False, True)) == "3 of the last 5 readings failed"
+    assert too_many((True, True, False, True, True)) == "3 of the last 5 readings failed"
 
 
 def test_an_output_goes_on_six_times_a_minute_and_no_seventh_time() -> None:

@@ -175,6 +175,20 @@ async def test_a_setting_that_takes_too_long_is_given_up() -> None:
 
 
 @virtually
+async def test_a_setpoint_is_told_while_the_output_is_on_and_none_once_off_was_read_back() -> None:
+    bench, output = await switched_on()
+    seen = [output.setpoint]
+    await output.apply(CURRENT)
+    seen.append(output.setpoint)
+    bench.fails = DeviceFault("it answers 1")
+    await output.turn_off()
+    seen.append(output.setpoint)
+    bench.fails = None
+    await output.turn_off()
+    assert [*seen, output.setpoint] == [REST, CURRENT, CURRENT, None]
+
+
+@virtually
 async def test_off_that_was_read_back_ends_the_lease() -> None:
     bench, output = await switched_on()
     assert await output.turn_off() is None

@@ -53,3 +53,13 @@ def test_a_register_that_cannot_be_made_durable_is_an_error(tmp_path: Path, monk
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(StoreError, match="cannot be written"):
         write_register(tmp_path, {"a1": SMU})
+
+
+def test_windows_has_no_call_that_syncs_a_folder_and_needs_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synced: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.delattr(os, "O_DIRECTORY")
+    write_register(tmp_path, {"a1": SMU})
+    assert "folder" not in synced
+    assert read_register(tmp_path) == {"a1": SMU}
