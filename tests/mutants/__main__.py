@@ -50,8 +50,9 @@ def _all_of(pool: ProcessPoolExecutor, file: str, every: int, processes: int) ->
     only = TARGETS[file].functions
     tried = [change for change in every_one if not only or change.place.function in only][::every]
     seen = pool.submit(_together, file, tried, processes).result()
-    if seen.failed:
-        sys.stdout.write(f"{file}: fails without any change: {seen.failed}\n")
+    stale = [key for key in EXPLAINED if key[0] == file and key[1:] not in {change.key for change in tried}]
+    if seen.failed or (stale and every == 1):
+        sys.stdout.write(f"{file}: {f'fails without any change: {seen.failed}' * bool(seen.failed) or stale}\n")
         return 2
     unsure = [change for change, outcome in zip(tried, seen.outcomes, strict=True) if outcome is Outcome.AGAIN]
     lives = {id(change) for change in unsure if (file, *change.key) in EXPLAINED}

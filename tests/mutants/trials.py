@@ -7,6 +7,7 @@ functions, and all that nobody noticed, are for a process of their own (``tried.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import json
@@ -101,8 +102,8 @@ class Trials:
         self._items = session.items
         failed = self._once()
         branches = self._branches()
-        if not failed and self._child(self._items, None) != PASSED:
-            failed = "a test that fails when it is run once more"
+        if not failed and self._child(self._items, self._none()) != PASSED:
+            failed = "a test that fails where every function was put anew, without a change"
         self.seen = Seen(failed, branches, () if failed else self._outcomes())
         return True
 
@@ -117,6 +118,12 @@ class Trials:
         self._coverage.stop()
         self._visits = self._coverage.get_data().contexts_by_lineno(self._path)
         return ""
+
+    def _none(self) -> list[Change]:
+        """The negative control: what the module is already, in place of each of its functions."""
+        same = ast.unparse(ast.parse(Path(self._path).read_text(encoding="utf-8")))
+        names = sorted({change.place.function for change in self.changes} - {""})
+        return [Change(0, "", "nothing", Place(name), same) for name in names]
 
     def _branches(self) -> Branches:
         self._coverage.stop()
@@ -157,7 +164,7 @@ class Trials:
         items = sorted(self._who_come_to(change.place), key=lambda item: self._took_s[item.nodeid])
         if not change.place.function or not items:
             return Outcome.AGAIN
-        match self._child(items, change):
+        match self._child(items, [change]):
             case code if code == FAILED:
                 return Outcome.KILLED
             case None:
@@ -171,11 +178,11 @@ class Trials:
             names |= set(self._visits.get(line, ()))
         return [item for item in self._items if item.nodeid in names]
 
-    def _child(self, items: Sequence[pytest.Item], change: Change | None) -> int | None:
-        """The exit code of these tests in a child with this change; None: it had not ended in time."""
+    def _child(self, items: Sequence[pytest.Item], changed: Sequence[Change]) -> int | None:
+        """The exit code of these tests in a child with these changes; None: it had not ended in time."""
         child = os.fork()
         if child == 0:
-            self._in_child(items, change)
+            self._in_child(items, changed)
         patience_s = PATIENCE_S + PATIENCE * sum(self._took_s[item.nodeid] for item in items)
         pidfd = os.pidfd_open(child)
         ended, _, _ = select.select([pidfd], [], [], patience_s)
@@ -185,11 +192,11 @@ class Trials:
         _, status = os.waitpid(child, 0)
         return os.waitstatus_to_exitcode(status) if ended else None
 
-    def _in_child(self, items: Sequence[pytest.Item], change: Change | None) -> None:
+    def _in_child(self, items: Sequence[pytest.Item], changed: Sequence[Change]) -> None:
         code: int = pytest.ExitCode.INTERNAL_ERROR
         try:
             os.setpgid(0, 0)
-            if change is None or _put(self.file, change):
+            if sum(_put(self.file, change) for change in changed):
                 code = FAILED if _any_fails(items) else PASSED
         finally:
             os._exit(code)

@@ -18,7 +18,7 @@ from virtual_loop import leap
 
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import StoreError
-from cycler_ctl.watching.lease import Ending, GuardianLease, Leases, NoLease, lease_for, watch_guardian
+from cycler_ctl.watching.lease import Ending, GuardianLease, Leases, NoLease, lease_for, take_lease_pipe, watch_guardian
 from cycler_ctl.watching.register import SafeOffEntry, read_entries, read_register, write_entries, write_register
 
 SMU = SafeOffEntry("smu1", "keithley-2400", "TCPIP0::127.0.0.1::5025::SOCKET")
@@ -200,6 +200,49 @@ def test_only_the_lease_goes_to_the_guardian_and_its_end_comes_from_standard_inp
     assert printed == b"printed after\nguardian gone\ndoes not block\n"
 
 
+@contextmanager
+def instead_of(stream: int, other: int) -> Generator[None]:
+    """This process's own standard stream is another one for a while."""
+    kept = os.dup(stream)
+    os.dup2(other, stream)
+    try:
+        yield
+    finally:
+        os.dup2(kept, stream)
+        os.close(kept)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe cannot be told not to block there")
+@pytest.mark.parametrize(("platform", "blocks"), [("linux", False), ("win32", True)])
+def test_the_lease_pipe_does_not_block_where_a_pipe_can_be_told_so(
+    platform: str, *, blocks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = os.pipe()
+    with instead_of(1, writing):
+        monkeypatch.setattr(sys, "platform", platform)
+        taken = take_lease_pipe()
+        monkeypatch.undo()
+        os.write(taken, b"alive 1\n")
+        assert os.fstat(1).st_ino == os.fstat(2).st_ino
+    assert os.read(reading, 64) == b"alive 1\n"
+    assert os.get_blocking(taken) is blocks
+    for handle in (reading, writing, taken):
+        os.close(handle)
+
+
+async def test_the_guardian_is_heard_on_standard_input() -> None:
+    reading, writing = os.pipe()
+    told: asyncio.Queue[Ending] = asyncio.Queue()
+    with instead_of(0, reading):
+        thread = watch_guardian(told.put_nowait)
+        os.write(writing, b"stop\n")
+        async with asyncio.timeout(5.0):
+            assert await told.get() is Ending.ASKED
+        thread.join(5.0)
+    os.close(reading)
+    os.close(writing)
+
+
 def test_a_station_that_ends_does_not_wait_for_its_guardian() -> None:
     with station("ends") as process:
         assert process.wait(20.0) == 0
@@ -215,6 +258,16 @@ async def test_the_register_names_the_output_before_it_goes_on_and_until_it_is_o
             assert read_register(tmp_path) == {"a1": SMU}
             await lease.is_off("a1")
             assert read_register(tmp_path) == {}
+
+
+def test_a_channel_that_was_never_on_has_nothing_to_strike_out(tmp_path: Path) -> None:
+    async def lived() -> None:
+        with pipe() as (_, writing):
+            async with GuardianLease(tmp_path, writing) as lease:
+                await lease.is_off("a1")
+
+    leap(lived())
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_many_channels_at_once_leave_a_register_of_all_of_them(tmp_path: Path) -> None:
