@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
+import bytecode
 import pytest
 from judged import NOT_OUR_DRIVER, judge, no_cell_is_harmed, provokes
 
@@ -44,8 +45,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    bytecode.kept(config)
     config.addinivalue_line("markers", f"{NOT_OUR_DRIVER}: the test itself or another program drives the simulator")
     config.option.loadscopereorder = False  # xdist's own order, most tests first, leaves few but long ones to the end
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    with bytecode.first_alone(session.config):
+        return (yield)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

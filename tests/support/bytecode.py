@@ -1,0 +1,50 @@
+"""What python makes of a source is made once for a whole run of the tests, however many workers and processes it has."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+NONE, ELSEWHERE, OURS = "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "CYCLER_CTL_TESTS"
+
+
+def worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def kept(config: pytest.Config) -> None:
+    """Workers and their children inherit where. Who wants no bytecode beside the sources gets it in a folder that goes."""
+    if worker(config):
+        return
+    folder = tempfile.TemporaryDirectory(prefix="cycler-ctl-tests-")
+    config.add_cleanup(folder.cleanup)
+    os.environ[OURS] = folder.name
+    if sys.dont_write_bytecode:
+        os.environ.pop(NONE, None)
+        os.environ[ELSEWHERE] = sys.pycache_prefix = folder.name
+        sys.dont_write_bytecode = False
+
+
+@contextmanager
+def first_alone(config: pytest.Config) -> Generator[None]:
+    """The first worker compiles all tests, which takes ten seconds, and the others wait for that instead of doing it too."""
+    if not worker(config):
+        yield
+        return
+    done = Path(os.environ[OURS]) / "compiled"
+    lock = FileLock(done.with_suffix(".lock"))
+    lock.acquire()
+    if done.exists():
+        lock.release()
+    try:
+        yield
+        done.touch()
+    finally:
+        lock.release()
