@@ -76,5 +76,7 @@ def _tls_reason(error: BaseException) -> str | None:
         return _REASONS.get(error.verify_code, f"its certificate cannot be trusted: {error.verify_message}")
     if not isinstance(error, ssl.SSLError):
         return None
+    if isinstance(error, ssl.SSLEOFError):  # mosquitto's way of refusing a certificate, and of asking for one
+        return "it closed the connection in the middle of TLS: it may want a client certificate (cert_file), or another"
     reason = error.reason or ""
     return next((words for name, words in _ALERTS if name in reason), f"TLS failed: {reason or error}")
