@@ -55,9 +55,9 @@ def test_the_same_seed_gives_the_same_trace_to_the_last_byte(tmp_path: Path) -> 
 def test_a_seeded_bug_is_caught(bug: str) -> None:
     first = BUGS[bug].seed
     for seed in range(first, first + BUG_SEEDS):
-        found = simulate.in_child(seed, BUG_HOURS, bug)
+        found, without = simulate.with_and_without(bug, seed, BUG_HOURS)
         if found["broken"]:
             assert "the simulation itself failed" not in str(found["broken"]), found
-            assert simulate.in_child(seed, BUG_HOURS, simulate.WITHOUT + bug)["broken"] == []
+            assert without["broken"] == []
             return
     pytest.fail(f"{BUG_SEEDS} seeds did not notice it")

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,18 @@ def environment() -> dict[str, str]:
 
 
 def worker(seeds: str, hours: float, bug: str) -> list[dict[str, Any]]:
-    """The results of seeds with commas between them, of a process that forks for each."""
+    """The results of seeds, and of bugs, with commas between them, of a process that forks for each."""
     arguments = [sys.executable, __file__, "--worker", seeds, "--hours", str(hours), "--bug", bug]
     done = subprocess.run(arguments, stdout=subprocess.PIPE, text=True, check=False, env=environment())
     return [dict(json.loads(line)) for line in done.stdout.splitlines()]
+
+
+def with_and_without(bug: str, seed: int, hours: float) -> list[dict[str, Any]]:
+    """One seed with the bug, and the same one without it."""
+    both = bug, WITHOUT + bug
+    if not hasattr(os, "fork"):
+        return [in_child(seed, hours, one) for one in both]
+    return worker(str(seed), hours, ",".join(both))
 
 
 def many(seeds: Sequence[int], hours: float, jobs: int, bug: str = "") -> Iterator[dict[str, Any]]:
@@ -158,8 +167,8 @@ def main() -> int:
         import simulated.world
 
         assert simulated.world
-        for seed in map(int, asked.worker.split(",")):
-            forked(seed, asked.hours, asked.bug)
+        for seed, bug in product(map(int, asked.worker.split(",")), asked.bug.split(",")):
+            forked(seed, asked.hours, bug)
         return 0
     if asked.seed is not None:
         if os.environ.get("PYTHONHASHSEED") != "0":
