@@ -9,8 +9,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
+from cycler_ctl.alarms.board import AlarmBoard
+from cycler_ctl.alarms.facts import Broker
+from cycler_ctl.alarms.watch import AlarmWatch, Beside
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.config import Config
+from cycler_ctl.notify.lane import Sight
+from cycler_ctl.notify.notifier import Notifier
 from cycler_ctl.publish.asyncapi import asyncapi
 from cycler_ctl.publish.publisher import Publisher
 from cycler_ctl.publish.runs import StoredRuns
@@ -31,14 +36,45 @@ class Reporting:
     page: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Others:
+    """What the page and the alarms tell of."""
+
+    board: AlarmBoard
+    publisher: Publisher | None
+    sharer: Sharer | None
+    notifier: Notifier
+
+    def broker(self) -> Broker | None:
+        if self.publisher is None:
+            return None
+        status = self.publisher.status()
+        return Broker(status.connected, status.message, len(status.dead_letters), status.unreadable)
+
+    def share_trouble(self) -> str | None:
+        return None if self.sharer is None else self.sharer.status().trouble
+
+    def mqtt(self) -> dict[str, object] | None:
+        return None if self.publisher is None else asdict(self.publisher.status())
+
+    def share(self) -> dict[str, object] | None:
+        return None if self.sharer is None else asdict(self.sharer.status())
+
+    def notify(self) -> list[dict[str, object]]:
+        return [asdict(status) for status in self.notifier.status()]
+
+
 @asynccontextmanager
 async def open_reporting(station: Station, default_url: str | None) -> AsyncGenerator[Reporting]:
     """Raises ConfigError for settings that cannot be; leaving drains MQTT and says offline before it disconnects."""
     config = station.config
     async with AsyncExitStack() as stack:
+        board = AlarmBoard(SystemClock().utc)
         publisher = _publisher(station, default_url)
+        notifier = _open_notify(stack, station, board)
         sharer = _open_share(stack, station)
-        page = await _open_page(stack, station, publisher, sharer) if config.http.enabled else None
+        others = _Others(board, publisher, sharer, notifier)
+        page = await _open_page(stack, station, others) if config.http.enabled else None
         if publisher is not None:
             publisher.start()
             stack.push_async_callback(asyncio.to_thread, publisher.stop, DRAIN_S)
@@ -48,7 +84,27 @@ async def open_reporting(station: Station, default_url: str | None) -> AsyncGene
         sealer.start()
         stack.push_async_callback(asyncio.to_thread, sealer.stop, SEAL_S)
         station.observe(sealer)
+        _open_alarms(stack, station, others)
         yield Reporting(page)
+
+
+def _open_alarms(stack: AsyncExitStack, station: Station, others: _Others) -> None:
+    """The last to begin and the first to end: it looks at all the others."""
+    beside = Beside(others.broker, others.share_trouble, others.notifier.troubles)
+    watch = AlarmWatch(station.config, station, others.board, SystemClock(), beside)
+    watch.start()
+    stack.push_async_callback(asyncio.to_thread, watch.stop, DRAIN_S)
+    station.observe(watch)
+
+
+def _open_notify(stack: AsyncExitStack, station: Station, board: AlarmBoard) -> Notifier:
+    """A thread for each rule and a process for each message: what hangs there hangs alone."""
+    sight = Sight(station.config.station.name, board.everything, station.channels)
+    notifier = Notifier(station.config.notify, sight, SystemClock())
+    notifier.start()
+    stack.push_async_callback(asyncio.to_thread, notifier.stop, DRAIN_S)
+    station.observe(notifier)
+    return notifier
 
 
 def _open_share(stack: AsyncExitStack, station: Station) -> Sharer | None:
@@ -79,9 +135,7 @@ def _publisher(station: Station, default_url: str | None) -> Publisher | None:
     )
 
 
-async def _open_page(
-    stack: AsyncExitStack, station: Station, publisher: Publisher | None, sharer: Sharer | None
-) -> str | None:
+async def _open_page(stack: AsyncExitStack, station: Station, others: _Others) -> str | None:
     """The page is an extra: where it is not installed the cells are cycled all the same. A port taken is ConfigError."""
     try:
         from cycler_ctl.web.app import create_app
@@ -92,7 +146,7 @@ async def _open_page(
         return None
     config: Config = station.config
     token = token_of(config.http, config.station.data_dir)
-    hub = Hub(station)
+    hub = Hub(station, others.board.active)
     app = create_app(
         station,
         station,
@@ -103,8 +157,10 @@ async def _open_page(
         site=config.station.site,
         reading_needs_token=not is_loopback(split_address(config.http.listen)[0]),
         hub=hub,
-        mqtt=lambda: None if publisher is None else asdict(publisher.status()),
-        share=lambda: None if sharer is None else asdict(sharer.status()),
+        mqtt=others.mqtt,
+        share=others.share,
+        notify=others.notify,
+        alarms=others.board,
     )
     address = await stack.enter_async_context(serve_http(app, config.http))
     station.observe(hub)

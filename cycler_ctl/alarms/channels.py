@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cycler_ctl.alarms.model import Alarm, Severity
+from cycler_ctl.alarms.words import one_line
 from cycler_ctl.live import ChannelState, ChannelStatus
 
+CELL_LETTERS = 48
 ACTIVE = frozenset({ChannelState.RUNNING, ChannelState.PAUSED})
 LOOK = "Look at the cell, then 'cycler-ctl acknowledge {channel}'."
 
@@ -65,13 +67,13 @@ def made(prefix: str, kind: str, said: Said, status: ChannelStatus) -> Alarm:
         channel=status.channel,
         instrument=status.instrument,
         run=status.run,
-        cell=status.cell,
+        cell=None if status.cell is None else one_line(status.cell, CELL_LETTERS),
         energised=status.energised,
     )
 
 
 def headed(status: ChannelStatus) -> str:
-    return status.channel if status.cell is None else f"{status.channel}, {status.cell}"
+    return status.channel if status.cell is None else f"{status.channel}, {one_line(status.cell, CELL_LETTERS)}"
 
 
 def flows(status: ChannelStatus) -> str:

@@ -62,7 +62,7 @@ def acting_routes(view: StationView, actions: StationActions) -> APIRouter:
 
     async def start(channel: str, body: StartRequest, request: Request) -> Started:
         _must_exist(view, channel)
-        return Started(run=await actions.begin(channel, body.order(_who(body.by, request))))
+        return Started(run=await actions.begin(channel, body.order(who(body.by, request))))
 
     routes.add_api_route("/start", start, methods=["POST"], status_code=201)
     acts: dict[str, Act] = {
@@ -80,13 +80,13 @@ def acting_routes(view: StationView, actions: StationActions) -> APIRouter:
 def _endpoint(view: StationView, word: str, act: Act) -> Callable[..., Awaitable[Done]]:
     async def endpoint(channel: str, body: ActRequest, request: Request) -> Done:
         _must_exist(view, channel)
-        await act(channel, _who(body.by, request))
+        await act(channel, who(body.by, request))
         return Done(channel=channel, done=word)
 
     return endpoint
 
 
-def _who(by: str, request: Request) -> str:
+def who(by: str, request: Request) -> str:
     """Control characters never reach the record."""
     where = "http" if request.client is None else f"http {request.client.host}"
     said = "".join(letter for letter in by if letter.isprintable()).strip()

@@ -12,15 +12,18 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
+from cycler_ctl.alarms.board import AlarmBoard
+from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import ConfigError, CyclerError, InstrumentError, RefusedError, StoreError
 from cycler_ctl.live import StationView
 from cycler_ctl.web.access import SHORTEST
 from cycler_ctl.web.acting import acting_routes
 from cycler_ctl.web.actions import StationActions
+from cycler_ctl.web.alarms import alarm_routes
 from cycler_ctl.web.gate import Gate, Rules
 from cycler_ctl.web.hub import Hub
 from cycler_ctl.web.pages import page_routes
-from cycler_ctl.web.reading import Readers, StationName, reading_routes
+from cycler_ctl.web.reading import Readers, Said, StationName, reading_routes
 from cycler_ctl.web.recordings import Recordings, StoreRecordings
 
 STATUS_OF = {RefusedError: 409, ConfigError: 422, InstrumentError: 502, StoreError: 503, CyclerError: 422}
@@ -48,19 +51,23 @@ def create_app(
     recordings: Recordings | None = None,
     mqtt: Callable[[], dict[str, object] | None] = lambda: None,
     share: Callable[[], dict[str, object] | None] = lambda: None,
+    notify: Callable[[], list[dict[str, object]]] = list,
+    alarms: AlarmBoard | None = None,
 ) -> FastAPI:
     """``hub`` is an Observer: give the station the one given here, so that pages hear of durable rows at once.
 
-    ``mqtt`` says how publishing goes and ``share`` how copying does, for ``/api/v1/station``.
+    ``mqtt`` says how publishing goes, ``share`` how copying and ``notify`` how notifying, for ``/api/v1/station``.
     """
     if len(token) < SHORTEST:
         raise ConfigError(f"the HTTP token needs at least {SHORTEST} characters")
     app = FastAPI(title="cycler-ctl", version=version("cycler-ctl"), docs_url=None, redoc_url=None)
     owned = _Owned(hub or Hub(view), ThreadPoolExecutor(max_workers=1, thread_name_prefix="http-read"))
     app.state.owned = owned
-    readers = Readers(view, owned.hub, recordings or StoreRecordings(data_dir), owned.pool, mqtt, share)
+    said = Said(mqtt, share, notify)
+    readers = Readers(view, owned.hub, recordings or StoreRecordings(data_dir), owned.pool, said)
     app.include_router(reading_routes(readers, StationName(name, site, app.version)))
     app.include_router(acting_routes(view, actions))
+    app.include_router(alarm_routes(alarms or AlarmBoard(SystemClock().utc)))
     app.include_router(page_routes())
     _say_errors_plainly(app)
     app.add_middleware(Gate, rules=Rules(token, allowed_hosts, reading_needs_token))

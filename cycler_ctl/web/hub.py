@@ -10,10 +10,11 @@ import asyncio
 import json
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
 from re import fullmatch
 
+from cycler_ctl.alarms.model import Alarm
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.live import ChannelStatus, StationView
 from protocols.record import JSON, Row
@@ -38,8 +39,9 @@ class Hub:
     All but ``durable`` is called on one loop.
     """
 
-    def __init__(self, view: StationView) -> None:
+    def __init__(self, view: StationView, alarms: Callable[[], tuple[Alarm, ...]] = tuple) -> None:
         self._view = view
+        self._alarms = alarms
         self._boot = secrets.token_hex(4)
         self._number = 0
         self._newest: dict[tuple[str, str], tuple[object, News]] = {}
@@ -84,6 +86,8 @@ class Hub:
             self._look_at_sample(status.channel, now_s)
         for instrument in self._view.instruments():
             self._put("instrument", instrument.name, instrument, asdict(instrument))
+        alarms = self._alarms()
+        self._put("alarms", "", alarms, {"active": [asdict(alarm) for alarm in alarms]})
         while self._durable:
             run = self._durable.popleft()
             self._put("durable", run, object(), {"run": run})

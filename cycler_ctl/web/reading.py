@@ -39,6 +39,17 @@ class Station:
     """How the connection to the broker is, which rows it refused, which runs cannot be read; None without MQTT."""
     share: dict[str, object] | None
     """What of the ended runs waits to be copied to the group's folder, and why; None without one."""
+    notify: list[dict[str, object]]
+    """Of each rule whether its messages arrive, and since when not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the services beside the station say of themselves."""
+
+    mqtt: Callable[[], dict[str, object] | None]
+    share: Callable[[], dict[str, object] | None]
+    notify: Callable[[], list[dict[str, object]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +60,7 @@ class Readers:
     hub: Hub
     recordings: Recordings
     pool: Executor
-    mqtt: Callable[[], dict[str, object] | None]
-    share: Callable[[], dict[str, object] | None]
+    said: Said
 
     async def off_loop(self, work: Callable[[], object]) -> Response:
         loop = asyncio.get_running_loop()
@@ -73,13 +83,15 @@ def _add_live(routes: APIRouter, readers: Readers, name: StationName) -> None:
 
     async def station() -> Station:
         names = tuple(status.channel for status in view.channels())
-        return Station(name.name, name.site, name.version, names, view.instruments(), readers.mqtt(), readers.share())
+        said = readers.said
+        own = (said.mqtt(), said.share(), said.notify())
+        return Station(name.name, name.site, name.version, names, view.instruments(), *own)
 
     async def channels() -> list[dict[str, object]]:
         return [_channel(view, status) for status in view.channels()]
 
     async def stream(last_event_id: Annotated[str, Header()] = "") -> StreamingResponse:
-        """Events: channel, instrument, sample (at most one a second and channel), durable, beat (every 2 s)."""
+        """Events: channel, instrument, alarms, sample (at most one a second and channel), durable, beat (every 2 s)."""
         return StreamingResponse(readers.hub.stream(last_event_id), media_type="text/event-stream")
 
     routes.add_api_route("/station", station)

@@ -3,7 +3,7 @@
 import { act, get, headers, mayAct, takeToken } from "./api.js";
 import { Curves } from "./curves.js";
 import { Detail, ask } from "./detail.js";
-import { say } from "./dom.js";
+import { make, say } from "./dom.js";
 import { clock, duration, stateOf } from "./format.js";
 import { follow } from "./stream.js";
 import { Tile } from "./tile.js";
@@ -12,9 +12,11 @@ const CURVE_EVERY_MS = 5000;
 const NAME_EVERY_MS = 30000; // what the foot of the page says, MQTT among it
 const PATIENCE_MS = 10000; // a running channel that is silent for longer is stale, unless it is slow by choice
 
+const ON_TILES = new Set(["tripped", "faulted", "interrupted", "held_back"]); // their tile says it
+
 const at = (id) => document.getElementById(id);
 const channels = new Map(); // name -> { status, sample, tile, curves, came, interval, dirty, visible }
-const known = { lost: null, status: 0 };
+const known = { lost: null, status: 0, alarms: [] };
 const detail = new Detail(at("detail"), { get, act: actOn });
 
 const seen = new IntersectionObserver((entries) => entries.forEach((entry) => {
@@ -49,6 +51,10 @@ const on = {
     channel.tile.showSample(sample);
     if (channel.visible) channel.tile.follow(channel.curves, sample);
     detail.sampled(channel);
+  },
+  alarms({ active }) {
+    known.alarms = active;
+    showAlarms();
   },
   durable({ run }) {
     for (const channel of channels.values()) if (runOf(channel) === run) channel.dirty = true;
@@ -103,9 +109,19 @@ function summarise() {
   const kinds = [...new Set(states)].sort((a, b) => urgency(b) - urgency(a));
   const words = kinds.map((kind) => `${states.filter((state) => state === kind).length} ${stateOf(kind).words.toLowerCase()}`);
   say(at("summary"), words.join(", "));
-  const live = [...channels.values()].filter(({ status }) => status?.state === "cannot_deenergise").map(({ name }) => name);
-  at("alarm").hidden = live.length === 0;
-  if (live.length) say(at("alarm"), `${live.join(", ")}: the output could not be switched off. Disconnect the cell by hand.`);
+}
+
+function showAlarms() {
+  const emergencies = known.alarms.filter(({ severity }) => severity === "emergency");
+  const others = known.alarms.filter(({ severity, kind }) => severity !== "emergency" && !ON_TILES.has(kind));
+  showList(at("alarm"), emergencies);
+  showList(at("alarms"), others);
+}
+
+function showList(element, alarms) {
+  element.hidden = alarms.length === 0;
+  const lines = alarms.map(({ what, action, detail, acknowledged_by: by }) => make("span", { class: "line", title: detail }, `${what}. ${action}${by ? ` (seen by ${by})` : ""}`));
+  if (alarms.length && element.textContent !== lines.map((line) => line.textContent).join("")) element.replaceChildren(...lines);
 }
 
 function urgency(state) { return ["calm", "done", "running", "wait", "bad", "alarm"].indexOf(stateOf(state).tone); }

@@ -12,6 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cycler_ctl.alarms.derive import derive
+from cycler_ctl.alarms.facts import Facts
+from cycler_ctl.alarms.model import Alarm
 from cycler_ctl.config import HttpSettings
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus
@@ -265,7 +268,14 @@ def furnish(lab: Lab) -> None:
 
 def empty_lab(data_dir: Path) -> Lab:
     station = FakeStation()
-    return Lab(data_dir, station, FakeActions(station), Hub(station))
+    return Lab(data_dir, station, FakeActions(station), Hub(station, lambda: alarms_of(station)))
+
+
+def alarms_of(station: FakeStation) -> tuple[Alarm, ...]:
+    """Those of its channels, whose instruments all answer."""
+    channels = station.channels()
+    links = (InstrumentStatus(one.instrument, "", "", "connected", None, None, "", None) for one in channels)
+    return derive(Facts(STARTED_UTC_S, channels, tuple(links)))
 
 
 @pytest.fixture(scope="module")

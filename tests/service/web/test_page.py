@@ -212,7 +212,8 @@ async def test_what_nobody_knows_is_never_called_off(lab: Any, browser: Browser)
         await browser.until(TILE, "a2", "treat it as on")
         assert not await browser.run(TILE, "a2", "Off confirmed")
         alarm = await browser.run("return document.querySelector('#alarm').innerText")
-        assert alarm == "a2: the output could not be switched off. Disconnect the cell by hand."
+        assert alarm.startswith("a2, b: CANNOT BE SWITCHED OFF; current MAY FLOW, nobody can know. Disconnect the cell")
+        assert await browser.run("return document.querySelector('#alarms').hidden")
 
 
 @pytest.mark.parametrize(

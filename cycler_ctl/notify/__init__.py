@@ -1,0 +1,1 @@
+"""Alarms and ended runs by mail, chat or phone; a service that fails or hangs delays nobody."""
