@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from cycler_ctl.commanding.models import NonceMessage, ReplyMessage, RequestMessage
 from cycler_ctl.publish import models
 from cycler_ctl.publish.topics import ROOT
 from cycler_ctl.records.bdf import bdf_columns
@@ -13,17 +14,25 @@ from cycler_ctl.records.bdf import bdf_columns
 JsonObject = dict[str, Any]
 _STATION = f"{ROOT}/{{site}}/{{station}}"
 _CHANNEL = f"{_STATION}/channel/{{channel}}"
-_PARAMETERS = ("site", "station", "channel", "instrument")
+_PARAMETERS = ("site", "station", "channel", "instrument", "alarm", "client")
 _CHANNELS: dict[str, tuple[str, tuple[type[BaseModel], ...]]] = {
     "status": (f"{_STATION}/status", (models.StationOnline, models.StationOffline)),
     "meta": (f"{_STATION}/meta", (models.Meta,)),
     "instrumentStatus": (f"{_STATION}/instrument/{{instrument}}/status", (models.InstrumentMessage,)),
     "state": (f"{_CHANNEL}/state", (models.ChannelMessage,)),
     "samples": (f"{_CHANNEL}/samples", (models.Samples,)),
-    "event": (f"{_CHANNEL}/event", (models.Event,)),
+    "event": (f"{_CHANNEL}/event", (models.StepEnded, models.Event)),
     "summary": (f"{_CHANNEL}/summary", (models.Summary,)),
     "manifest": (f"{_CHANNEL}/manifest", (models.Manifest,)),
+    "alarm": (f"{_STATION}/alarm/{{alarm}}", (models.AlarmMessage,)),
+    "need": (f"{_STATION}/need", (models.Need,)),
+    "sink": (f"{_STATION}/sink/{{client}}", (models.SinkReport,)),
+    "nonce": (f"{_CHANNEL}/nonce", (NonceMessage,)),
+    "command": (f"{_CHANNEL}/cmd", (RequestMessage,)),
+    "reply": (f"{_STATION}/reply/{{client}}", (ReplyMessage,)),
 }
+_RECEIVED = frozenset({"need", "sink", "command"})
+"""What others send to the station."""
 
 
 def asyncapi(version: str) -> JsonObject:
@@ -35,7 +44,11 @@ def asyncapi(version: str) -> JsonObject:
         schemas |= {shape.__name__: _schema(shape) for shape in shapes}
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": "cycler-ctl", "version": version, "description": "What a station publishes over MQTT 3.1.1."},
+        "info": {
+            "title": "cycler-ctl",
+            "version": version,
+            "description": "A station over MQTT 3.1.1; what MQTT 5 adds is never the only carrier.",
+        },
         "channels": channels,
         "operations": {name: _operation(name) for name in channels},
         "components": {
@@ -69,7 +82,7 @@ def _channel(address: str, names: tuple[str, ...]) -> JsonObject:
 
 
 def _operation(name: str) -> JsonObject:
-    return {"action": "send", "channel": {"$ref": f"#/channels/{name}"}}
+    return {"action": "receive" if name in _RECEIVED else "send", "channel": {"$ref": f"#/channels/{name}"}}
 
 
 def _ref(kind: str, name: str) -> JsonObject:

@@ -60,3 +60,22 @@ class Pace:
         """How long to wait before the next one, which is counted."""
         self._due_s = max(self._due_s + self._every_s, now_s - self._burst_s)
         return max(0.0, self._due_s - now_s)
+
+
+class Allowance:
+    """So many at once, and one more each ``every_s``: what others may ask of us."""
+
+    def __init__(self, every_s: float, burst: int) -> None:
+        self._every_s = every_s
+        self._burst = burst
+        self._left = float(burst)
+        self._at_s: float | None = None
+
+    def take(self, now_s: float) -> bool:
+        if self._at_s is not None:
+            self._left = min(self._burst, self._left + (now_s - self._at_s) / self._every_s)
+        self._at_s = now_s
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import logging
 import random
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from aiomqtt import Client, MqttError, Will
+from aiomqtt import MqttError, ProtocolVersion, Will
+from aiomqtt.exceptions import MqttConnectError
 
 from cycler_ctl.errors import StoreError
 from cycler_ctl.publish import payloads
@@ -21,10 +21,13 @@ from cycler_ctl.publish.explain import NotHeard, explain, not_welcome
 from cycler_ctl.publish.mailbox import Mailbox
 from cycler_ctl.publish.outbox import WINDOW, Outbox
 from cycler_ctl.publish.session import Session, Subject
+from cycler_ctl.publish.speaker import Speaker
 
 log = logging.getLogger(__name__)
 # aiomqtt and paho keep what is on the way to our window and the few retained states, never more.
 _IN_FLIGHT = WINDOW + 16
+# MQTT 5 name of CONNACK's "unacceptable protocol version", as paho gives it for 3.1.1's too.
+_UNSUPPORTED_VERSION = 132
 FAREWELL_S = 2.0
 """To say offline after the time for draining is over; a broker that does not even answer is left then."""
 
@@ -57,6 +60,8 @@ class Courier:
         self._session: Session | None = None
         self._stopping: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._backoff = Backoff(subject.timing, random.random)
+        self._old: set[str] = set()
+        """Brokers that do not know MQTT 5."""
 
     async def follow(self, mailbox: Mailbox, looked: Callable[[], None]) -> None:
         """Takes what other threads left: more rows on disk, changed channels, the wish to stop."""
@@ -69,7 +74,12 @@ class Courier:
                 self._stopping.set_result(asyncio.get_running_loop().time() + mail.stop_within_s)
             if self._session is not None:
                 self._session.channels_changed(mail.channels)
-                self._session.more_to_send()
+            self.wake()
+
+    def wake(self) -> None:
+        """There may be more to do."""
+        if self._session is not None:
+            self._session.more_to_send()
 
     async def deliver(self) -> None:
         """Returns after ``stop``: everything delivered, or the time is over, or no broker is to be had."""
@@ -110,13 +120,16 @@ class Courier:
                 await self._serve(client, broker)
         except* (MqttError, NotHeard, StoreError, OSError) as errors:
             failure = _first(errors)
+        if _too_new(failure) and broker.url not in self._old:
+            self._old.add(broker.url)
+            return await self._attempt(broker)
         if failure is not None:
-            self._outbox.lost()
+            self._outbox.lost(suspicious=not isinstance(failure, NotHeard))
             self._backoff.was_up(loop.time() - started_s)
             self._report_failure(broker, failure)
         return failure
 
-    async def _serve(self, client: Client, broker: Endpoint) -> None:
+    async def _serve(self, client: Speaker, broker: Endpoint) -> None:
         log.info("MQTT: connected to %s", broker.url)
         soon = "; ".join(warnings(broker.certificates(), self._subject.utc()))
         if soon:
@@ -140,24 +153,23 @@ class Courier:
         log.warning("MQTT: %s", message)
         self._tell(Report(connected=False, url=broker.url, message=message))
 
-    def _client(self, broker: Endpoint) -> Client:
-        timing = self._subject.timing
-        client = Client(
-            broker.host,
-            broker.port,
-            username=self._credentials.username,
-            password=self._credentials.password,
-            identifier=self._subject.topics.client_id,
-            will=Will(self._subject.topics.status, payloads.will(self._subject.utc()), qos=1, retain=True),
-            clean_session=True,
-            timeout=timing.connack_s,
-            keepalive=timing.keepalive_s,
-            max_inflight_messages=_IN_FLIGHT,
-            tls_context=broker.tls,
-            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+    def _client(self, broker: Endpoint) -> Speaker:
+        topics, timing = self._subject.topics, self._subject.timing
+        will = Will(topics.status, payloads.will(self._subject.utc()), qos=1, retain=True)
+        version = ProtocolVersion.V311 if broker.url in self._old else ProtocolVersion.V5
+        return Speaker(
+            broker,
+            credentials=self._credentials,
+            will=will,
+            identifier=topics.client_id,
+            version=version,
+            timing=timing,
+            in_flight=_IN_FLIGHT,
         )
-        client.pending_calls_threshold = _IN_FLIGHT
-        return client
+
+
+def _too_new(failure: BaseException | None) -> bool:
+    return isinstance(failure, MqttConnectError) and getattr(failure.rc, "value", None) == _UNSUPPORTED_VERSION
 
 
 def _first(error: BaseException) -> BaseException:

@@ -25,7 +25,16 @@ CREATE TABLE IF NOT EXISTS dead_letter (
     PRIMARY KEY (run, epoch, stream, number)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS complete (run TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS manifest (
+    run TEXT PRIMARY KEY, epoch INTEGER NOT NULL, rows INTEGER NOT NULL, payload BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sink (
+    client TEXT NOT NULL, run TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, at TEXT NOT NULL,
+    PRIMARY KEY (client, run)
+) WITHOUT ROWID;
 """
+
+CONFIRMED = 32
 
 
 class Stream(StrEnum):
@@ -54,6 +63,27 @@ class DeadLetter:
     stream: Stream
     number: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinalManifest:
+    """What was said of a run at its end."""
+
+    epoch: int
+    rows: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A sink says that it keeps every row up to ``seq``; ``of``: how many the run has, None while it is not over."""
+
+    client: str
+    run: str
+    epoch: int
+    seq: int
+    at: str
+    of: int | None = None
 
 
 class Cursors:
@@ -116,6 +146,39 @@ class Cursors:
         self.commit()
         with self._said():
             self._database.execute("INSERT OR IGNORE INTO complete VALUES (?)", (run,))
+
+    def keep_manifest(self, run: str, manifest: FinalManifest) -> None:
+        with self._said():
+            self._database.execute(
+                "INSERT OR REPLACE INTO manifest VALUES (?, ?, ?, ?)",
+                (run, manifest.epoch, manifest.rows, manifest.payload),
+            )
+
+    def manifest(self, run: str) -> FinalManifest | None:
+        with self._said():
+            found = self._database.execute("SELECT epoch, rows, payload FROM manifest WHERE run = ?", (run,)).fetchone()
+        return FinalManifest(*found) if found else None
+
+    def confirm(self, said: Confirmed) -> None:
+        """The newest of each sink and run; of a sink no more than ``CONFIRMED`` runs are kept, the newest."""
+        with self._said():
+            self._database.execute(
+                "INSERT OR REPLACE INTO sink VALUES (?, ?, ?, ?, ?)",
+                (said.client, said.run, said.epoch, said.seq, said.at),
+            )
+            self._database.execute(
+                "DELETE FROM sink WHERE client = ?1 AND run <= "
+                "(SELECT run FROM sink WHERE client = ?1 ORDER BY run DESC LIMIT 1 OFFSET ?2)",
+                (said.client, CONFIRMED),
+            )
+
+    def confirmed(self) -> tuple[Confirmed, ...]:
+        question = (
+            "SELECT client, run, sink.epoch, seq, at, rows FROM sink LEFT JOIN manifest USING (run) "
+            "ORDER BY client, run DESC"
+        )
+        with self._said():
+            return tuple(Confirmed(*found) for found in self._database.execute(question))
 
     def close(self) -> None:
         try:

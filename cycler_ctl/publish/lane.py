@@ -72,6 +72,15 @@ class Lane:
         self._limit = min(self._most, self._limit * 2)
         return self.acknowledged
 
+    def too_large(self, span: Span) -> None:
+        """The broker says so itself: fewer rows at a time; a single row is told of instead."""
+        if self._unacknowledged.get(span.first) is not span:
+            return
+        rows = span.last - span.first + 1
+        self._limit = max(1, rows // 2)
+        self.failures = TRIES_ALONE if rows == 1 else 0
+        self._rewind()
+
     def lost(self, *, alone: bool) -> None:
         """The connection ended. ``alone``: nothing else was on its way, so this lane's message is under suspicion.
 
@@ -83,6 +92,9 @@ class Lane:
             rows = span.last - span.first + 1
             self._limit = max(1, rows // 2)
             self.failures = self.failures + 1 if rows == 1 else 0
+        self._rewind()
+
+    def _rewind(self) -> None:
         self._unacknowledged.clear()
         self._done.clear()
         self._sent = self.acknowledged

@@ -6,12 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cycler_ctl.alarms.model import Severity
 from cycler_ctl.live import ChannelState
+from cycler_ctl.store.info import RUN_ID
 from protocols.record import EventKind
 
 Iso = Annotated[str, Field(description="ISO 8601, UTC", examples=["2026-11-22T10:15:00.000Z"])]
 Unix = Annotated[float, Field(description="seconds since 1970 UTC")]
 Cell = float | int | str | None
+RunId = Annotated[str, Field(pattern=f"^{RUN_ID.pattern}$", max_length=200)]
+Client = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$", description="who asks, as one topic level")]
+Count = Annotated[int, Field(ge=1, lt=2**53)]
 
 
 class _Message(BaseModel):
@@ -73,6 +78,7 @@ class ChannelMessage(_Repeated):
     channel: str
     instrument: str
     state: ChannelState
+    state_version: int = Field(description="another one as soon as the channel is not where it was; commands quote it")
     reason: str
     since: Iso
     since_unix_s: Unix
@@ -104,17 +110,61 @@ class Samples(_Message):
     rows: list[list[Cell]] = Field(min_length=1)
 
 
-class Event(_Message):
-    """Something that happened; (run, epoch, n) is one event for ever. ``n`` null: a note on a refused row."""
+class _Happened(_Message):
+    """(run, epoch, n) is one event for ever."""
 
     v: Literal[1]
     run: str
     epoch: int
-    n: int | None
-    kind: EventKind
+    n: int | None = Field(description="null: a note on a row or event that the broker refused")
     at: Iso
     unix_time_second: Unix
     test_time_second: float | None
+
+
+class StepEndedData(BaseModel):
+    """Where the crossing of a cut-off can be interpolated, t and q are those of it, not of the sample that saw it."""
+
+    model_config = ConfigDict(extra="allow")
+    step_id: str
+    step_count: int
+    cycle: int
+    word: str
+    label: str | None
+    reason: str
+    also_met: list[str]
+    charge_Ah: float
+    energy_Wh: float
+    t_cross_s: float | None
+    q_cross_Ah: float | None
+    overshoot_V: float | None
+
+
+class StepEnded(_Happened):
+    """A step ended, and why."""
+
+    kind: Literal[EventKind.STEP_ENDED]
+    data: StepEndedData
+
+
+class Event(_Happened):
+    """Anything else that happened."""
+
+    kind: Literal[
+        EventKind.RUN_STARTED,
+        EventKind.STEP_STARTED,
+        EventKind.CYCLE_ENDED,
+        EventKind.REPEAT_ENDED,
+        EventKind.NOTE,
+        EventKind.WARNING,
+        EventKind.GAP,
+        EventKind.TRIP,
+        EventKind.FAULT,
+        EventKind.RETRY,
+        EventKind.OPERATOR,
+        EventKind.EDGE,
+        EventKind.RUN_ENDED,
+    ]
     data: dict[str, object]
 
 
@@ -131,14 +181,27 @@ class Summary(_Message):
     delithiation_Wh: float
     started_s: float
     ended_s: float
+    efficiency: float | None = Field(description="charge given back over charge put in before")
+    energy_efficiency: float | None = Field(description="discharge over charge; null where discharge is not said")
     delithiation_over_lithiation_charge: float | None
     delithiation_over_lithiation_energy: float | None
     mean_lithiation_V: float | None
     mean_delithiation_V: float | None
 
 
+class ManifestStretch(_Message):
+    """Rows ``first`` to ``last`` belong to ``epoch``; what a reader has of that epoch beyond, a disk took back."""
+
+    epoch: int
+    first: int
+    last: int
+
+
 class Manifest(_Message):
-    """Which rows an ended run has. ``sha256``: over each row as compact JSON array and a line feed, in order of seq."""
+    """Which rows a run has: ``final`` at its end, else of all so far, once a day.
+
+    ``sha256``: over each row as compact JSON array and a line feed, in order of seq.
+    """
 
     v: Literal[1]
     run: str
@@ -147,3 +210,51 @@ class Manifest(_Message):
     last: int | None
     count: int
     sha256: str
+    final: bool
+    stretches: list[ManifestStretch]
+
+
+class AlarmMessage(_Repeated):
+    """Retained while active; an empty message clears it."""
+
+    id: str
+    severity: Severity
+    kind: str
+    what: str
+    detail: str
+    action: str
+    since: Iso
+    since_unix_s: Unix
+    channel: str | None
+    instrument: str | None
+    run: str | None
+    cell: str | None
+    energised: bool | None
+    acknowledged_by: str | None
+    acknowledged: Iso | None
+    acknowledged_unix_s: Unix | None
+
+
+class Need(_Message):
+    """A reader asks for rows it has not; they come again on ``samples``, after everything that is new.
+
+    With ``to_seq`` beyond the end of an ended run its manifest comes again too.
+    """
+
+    v: Literal[1]
+    run: RunId
+    epoch: int
+    from_seq: Count
+    to_seq: Count
+    client: Client
+
+
+class SinkReport(_Message):
+    """Retained. A reader keeps every row of this run and epoch up to ``seq``."""
+
+    v: Literal[1]
+    client: Client
+    run: RunId
+    epoch: int
+    seq: int = Field(ge=0, lt=2**53)
+    at: Iso

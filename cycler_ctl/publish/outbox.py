@@ -5,86 +5,41 @@ Only what the broker acknowledged moves a cursor. Belongs to one thread; no I/O 
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import product
+from collections.abc import Mapping
 
 from cycler_ctl.errors import StoreError
-from cycler_ctl.publish import payloads
-from cycler_ctl.publish.cursors import Cursors, LaneKey, Stream
-from cycler_ctl.publish.digest import Digest
-from cycler_ctl.publish.lane import BATCH_ROWS, Lane, Span
-from cycler_ctl.publish.source import RunFile, RunFiles
-from protocols.record import Row
+from cycler_ctl.publish.again import Again, Wanted, next_span, stretch_of
+from cycler_ctl.publish.cursors import Confirmed, Cursors, LaneKey, Stream
+from cycler_ctl.publish.lane import Lane
+from cycler_ctl.publish.openfiles import OpenFiles
+from cycler_ctl.publish.outgoing import MESSAGE_BYTES, Outgoing, notice, recorded, samples
+from cycler_ctl.publish.source import RunFiles
+from cycler_ctl.publish.tracked import Tracked
+
+__all__ = ["MESSAGE_BYTES", "WINDOW", "Outbox", "Outgoing"]
 
 WINDOW = 20
 """Messages that may wait for their acknowledgement at the same time."""
-MESSAGE_BYTES = 64 * 1024
-_OPEN_FILES = 32
-_DIGEST_ROWS = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One message of quality of service 1. ``leaf`` is the last level of the channel's topic."""
-
-    lane: LaneKey
-    channel: str
-    span: Span
-    leaf: Stream
-    payload: bytes
-
-    @property
-    def retain(self) -> bool:
-        """Summaries stay with the broker; what must come once only does not."""
-        return self.leaf is Stream.SUMMARIES
-
-
-@dataclass(slots=True)
-class _Tracked:
-    """A run with something to send, or that may yet have. ``turn``: when it was last served, for fairness."""
-
-    run: str
-    channel: str
-    lanes: dict[LaneKey, Lane] = field(default_factory=dict[LaneKey, Lane])
-    ends: dict[LaneKey, int] = field(default_factory=dict[LaneKey, int])
-    """The last numbers of epochs that are over."""
-    live: bool = False
-    turn: int = 0
-    ended: bool = False
-    digest: Digest = field(default_factory=Digest)
-
-    def lane(self, stream: Stream) -> Lane:
-        """Of the newest epoch."""
-        return next(lane for key, lane in reversed(self.lanes.items()) if key.stream is stream)
-
-    def busy(self) -> bool:
-        """Something is not acknowledged yet."""
-        return any(lane.waiting for lane in self.lanes.values())
-
-    def undigested(self) -> bool:
-        """All rows are delivered for good; what they were must still be said."""
-        manifest = self.lane(Stream.MANIFESTS)
-        return self.ended and manifest.durable == 0 and not _rows_waiting(self)
 
 
 class Outbox:
     def __init__(self, cursors: Cursors, files: RunFiles) -> None:
         self._cursors = cursors
-        self._files = files
-        self._open: OrderedDict[str, RunFile] = OrderedDict()
-        self._runs: dict[str, _Tracked] = {}
+        self._files = OpenFiles(files)
+        self._runs: dict[str, Tracked] = {}
         self._window = WINDOW
         self._turn = 0
+        self._again = Again()
+        self._flying_again = 0
         self.unreadable: dict[str, str] = {}
         """Runs that could not be read, and why; each is tried again when more of it is durable."""
         self.dead_letters = cursors.dead_letters()
+        self.confirmed = cursors.confirmed()
 
     def discover(self) -> None:
         """Runs of earlier sessions that still have something to send."""
         complete = self._cursors.complete()
-        for run in self._files.names():
+        for run in self._files.all.names():
             if run not in complete and run not in self._runs:
                 self._refresh(run)
 
@@ -96,10 +51,10 @@ class Outbox:
 
     def next(self, utc_s: float) -> Outgoing | None:
         """What to send now, counted as on its way; None while there is nothing or the window is full."""
-        while self._in_flight() < self._window:
+        while self._in_flight() + self._flying_again < self._window:
             lane = self._choose()
             if lane is None:
-                return None
+                return self._next_again()
             outgoing = self._build(lane, utc_s)
             if outgoing is not None:
                 self._lane(lane).sending(outgoing.span)
@@ -108,42 +63,73 @@ class Outbox:
 
     def acknowledged(self, outgoing: Outgoing) -> None:
         """The broker has it."""
+        if outgoing.again:
+            self._flying_again = max(0, self._flying_again - 1)
+            return
         tracked = self._runs.get(outgoing.lane.run)
         if tracked is None or outgoing.lane not in tracked.lanes:
             return
         lane = tracked.lanes[outgoing.lane]
         before = lane.acknowledged
         if outgoing.span.probe:
-            self._cursors.bury(outgoing.lane, outgoing.span.first, "the broker closed the connection on it every time")
+            self._cursors.bury(outgoing.lane, outgoing.span.first, "no broker takes it, however often it is sent")
             self.dead_letters = self._cursors.dead_letters()
         if lane.acknowledge(outgoing.span) > before:
             self._cursors.advance(outgoing.lane, lane.acknowledged)
+            if outgoing.lane.stream is Stream.MANIFESTS:
+                self._manifest_arrived(tracked)
         self._window = min(WINDOW, self._window + 1)
         if not tracked.busy():
             self._refresh(outgoing.lane.run)
 
-    def lost(self) -> None:
-        """The connection ended: whatever was on its way is sent again, carefully, so that one bad message is found."""
+    def too_large(self, outgoing: Outgoing) -> None:
+        """The broker says that it never takes a message of this size."""
+        if outgoing.again:
+            self._flying_again = max(0, self._flying_again - 1)
+        elif outgoing.lane.run in self._runs:
+            self._lane(outgoing.lane).too_large(outgoing.span)
+
+    def lost(self, *, suspicious: bool = True) -> None:
+        """The connection ended: whatever was on its way is sent again, carefully, so that one bad message is found.
+
+        Not ``suspicious``: it is known that no message was to blame.
+        """
         flying = self._in_flight()
+        alone = suspicious and flying == 1 and not self._flying_again
         for tracked in self._runs.values():
             for lane in tracked.lanes.values():
-                lane.lost(alone=flying == 1)
+                lane.lost(alone=alone)
         if flying:
             self._window = 1
+        self._flying_again = 0
+        self._again.clear()
+
+    def need(self, wanted: Wanted) -> bool:
+        """A reader asks for rows that a broker had already; False: there are none, or it asks too often."""
+        try:
+            return self._again.room_for(wanted.client) and self._ask(wanted)
+        except StoreError:
+            return False
+
+    def confirm(self, said: Confirmed) -> None:
+        """A sink says how far it keeps a run."""
+        self._cursors.confirm(said)
+        self.confirmed = self._cursors.confirmed()
+
+    def new_day(self, utc_s: float) -> bool:
+        """Of runs that go on over midnight (UTC) a manifest is due; True: now there is more to do."""
+        return sum(tracked.new_day(utc_s) for tracked in self._runs.values() if tracked.live) > 0
 
     def digest_some(self) -> bool:
-        """A little work on the manifest of an ended run; False if there is none to do."""
+        """A little work on a manifest; False if there is none to do."""
         tracked = next((tracked for tracked in self._runs.values() if tracked.undigested()), None)
         if tracked is None:
             return False
         try:
-            rows = self._file(tracked.run).rows(tracked.digest.rows, _DIGEST_ROWS)
-            tracked.digest.add(self._files.values(tracked.run, row) for row in rows)
+            if tracked.digest_some(self._files):
+                tracked.digested()
         except StoreError as error:
             self._give_up(tracked.run, error)
-            return True
-        if not rows:
-            tracked.lane(Stream.MANIFESTS).durable = 1
         return True
 
     def commit(self) -> None:
@@ -151,16 +137,14 @@ class Outbox:
 
     def waiting(self) -> Mapping[str, int]:
         """Durable rows per run that no broker has acknowledged."""
-        return {run: rows for run, tracked in self._runs.items() if (rows := _rows_waiting(tracked))}
+        return {run: rows for run, tracked in self._runs.items() if (rows := tracked.rows_waiting())}
 
     def idle(self) -> bool:
         """Everything durable is acknowledged, and of ended runs it is said what they were."""
         return not any(tracked.busy() or tracked.undigested() for tracked in self._runs.values())
 
     def close(self) -> None:
-        for file in self._open.values():
-            file.close()
-        self._open.clear()
+        self._files.close()
         self._cursors.close()
 
     def _in_flight(self) -> int:
@@ -193,47 +177,25 @@ class Outbox:
             self._give_up(run, error)
 
     def _look(self, run: str) -> None:
-        file = self._file(run)
+        file = self._files.of(run)
         ended = file.ended()  # before the counts: nothing follows an end
-        tracked = self._track(run, file)
+        tracked = self._runs.setdefault(run, Tracked(run, file.channel))
+        tracked.follow(file.stretches(), self._cursors)
         tracked.ended = ended
-        for key, lane in tracked.lanes.items():
-            if key in tracked.ends:
-                # what a broker has beyond an epoch's end the disk took back: its numbers denote nothing else for ever
-                lane.durable = max(tracked.ends[key], lane.acknowledged)
-                continue
-            lane.durable = file.last(key.stream, lane.durable)
-            _check_cursor(key, lane)
-        if ended and not tracked.busy() and not tracked.undigested():
+        tracked.look(file)
+        if tracked.finished():
             self._cursors.mark_complete(run)
             self._forget(run)
 
-    def _track(self, run: str, file: RunFile) -> _Tracked:
-        """A lane for each stream of each epoch; a run that went on has more than when it was last looked at."""
-        tracked = self._runs.setdefault(run, _Tracked(run, file.channel))
-        stretches = file.stretches()
-        for number, (stretch, stream) in enumerate(product(stretches, Stream)):
-            key = LaneKey(run, stretch.epoch, stream)
-            if key not in tracked.lanes:
-                acknowledged = max(self._cursors.acknowledged(key), stretch.before(stream))
-                tracked.lanes[key] = Lane(acknowledged, BATCH_ROWS if stream is Stream.SAMPLES else 1)
-            if number < len(Stream) * (len(stretches) - 1):
-                following = stretches[number // len(Stream) + 1]
-                tracked.ends[key] = 0 if stream is Stream.MANIFESTS else following.before(stream)
-        return tracked
-
-    def _file(self, run: str) -> RunFile:
-        file = self._open.pop(run, None) or self._files.open(run)
-        self._open[run] = file
-        if len(self._open) > _OPEN_FILES:
-            self._open.popitem(last=False)[1].close()
-        return file
+    def _manifest_arrived(self, tracked: Tracked) -> None:
+        if tracked.manifest is not None and tracked.final:
+            self._cursors.keep_manifest(tracked.run, tracked.manifest)
+            self.confirmed = self._cursors.confirmed()
+        tracked.manifest = None
 
     def _forget(self, run: str) -> None:
         self._runs.pop(run, None)
-        file = self._open.pop(run, None)
-        if file is not None:
-            file.close()
+        self._files.close_one(run)
 
     def _give_up(self, run: str, error: StoreError) -> None:
         self.unreadable[run] = str(error)
@@ -243,58 +205,44 @@ class Outbox:
         span = self._lane(key).next_span()
         if span is None:
             return None
-        channel = self._runs[key.run].channel
+        tracked = self._runs[key.run]
+        if span.probe:
+            return notice(key, tracked.channel, span, utc_s)
+        if key.stream is Stream.MANIFESTS:
+            payload = tracked.manifest.payload if tracked.manifest is not None else b""
+            return Outgoing(key, tracked.channel, span, key.stream, payload)
         try:
-            return self._outgoing(key, channel, span, utc_s)
+            return recorded(self._files, key, tracked.channel, span)
         except StoreError as error:
             self._give_up(key.run, error)
             return None
 
-    def _outgoing(self, key: LaneKey, channel: str, span: Span, utc_s: float) -> Outgoing:
-        file = self._file(key.run)
-        number = span.first
-        if span.probe:
-            notice = payloads.dead_letter(key.run, key.epoch, key.stream, number, utc_s)
-            return Outgoing(key, channel, span, Stream.EVENTS, notice)
-        match key.stream:
-            case Stream.SAMPLES:
-                return self._samples(key, channel, file, span)
-            case Stream.EVENTS:
-                payload = payloads.event(key.run, key.epoch, number, file.event(number))
-            case Stream.SUMMARIES:
-                payload = payloads.summary(key.run, key.epoch, file.cycle(number))
-            case Stream.MANIFESTS:
-                digest = self._runs[key.run].digest
-                payload = payloads.manifest(key.run, key.epoch, digest.rows, digest.hex())
-        return Outgoing(key, channel, span, key.stream, payload)
+    def _ask(self, wanted: Wanted) -> bool:
+        stretches = self._files.of(wanted.run).stretches()
+        first, last = stretch_of(stretches, wanted.epoch, self._cursors.acknowledged(wanted.lane))
+        final = self._cursors.manifest(wanted.run)
+        end = final is not None and wanted.last > final.rows
+        clipped = Wanted(wanted.run, wanted.epoch, max(first, wanted.first), min(last, wanted.last), wanted.client, end)
+        return self._again.ask(clipped)
 
-    def _samples(self, key: LaneKey, channel: str, file: RunFile, span: Span) -> Outgoing:
-        rows = file.rows(span.first - 1, span.last - span.first + 1)
-        _check_dense(key.run, rows, span)
-        while True:
-            payload = payloads.samples(
-                key.run, key.epoch, span.first, self._files.columns, (self._files.values(key.run, row) for row in rows)
-            )
-            if len(payload) <= MESSAGE_BYTES or len(rows) == 1:
-                return Outgoing(key, channel, span, key.stream, payload)
-            rows = rows[: len(rows) // 2]
-            span = Span(span.first, span.first + len(rows) - 1)
+    def _next_again(self) -> Outgoing | None:
+        """What a reader asked for; where its file is gone meanwhile, it asks in vain."""
+        while (wanted := self._again.first()) is not None:
+            try:
+                outgoing = self._rows_again(wanted)
+            except StoreError:
+                self._again.drop()
+                continue
+            self._again.sent(outgoing.span.last)
+            self._flying_again += 1
+            return outgoing
+        return None
 
-
-def _rows_waiting(tracked: _Tracked) -> int:
-    return sum(lane.waiting for key, lane in tracked.lanes.items() if key.stream is Stream.SAMPLES)
-
-
-def _check_dense(run: str, rows: Sequence[Row], span: Span) -> None:
-    """A message names only its first row: the others must follow without a hole."""
-    if [row.seq for row in rows] != list(range(span.first, span.last + 1)):
-        raise StoreError(f"{run}: rows {span.first} to {span.last} are not all in the run file")
-
-
-def _check_cursor(key: LaneKey, lane: Lane) -> None:
-    """A cursor beyond the end: its numbers would come to denote something else. Never published again."""
-    if lane.durable < lane.acknowledged:
-        raise StoreError(
-            f"{key.run}: a broker has {key.stream} {lane.acknowledged}, the run file ends at {lane.durable}: "
-            "an older copy was restored, or the disk lied; nothing more of this run is published"
-        )
+    def _rows_again(self, wanted: Wanted) -> Outgoing:
+        channel = self._files.of(wanted.run).channel
+        span = next_span(wanted)
+        if span.first <= span.last:
+            return samples(self._files, wanted.lane, channel, span, again=True)
+        final = self._cursors.manifest(wanted.run)
+        payload = b"" if final is None else final.payload
+        return Outgoing(wanted.lane, channel, span, Stream.MANIFESTS, payload, again=True)

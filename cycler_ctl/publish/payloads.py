@@ -12,12 +12,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from cycler_ctl.live import ChannelStatus, InstrumentStatus
-from protocols.record import JSON, CycleSummary, EventRecord
+from cycler_ctl.alarms.model import Alarm
+from cycler_ctl.live import ChannelStatus, InstrumentStatus, state_version
+from protocols.record import JSON, CycleSummary, EventKind, EventRecord
 
 VERSION = 1
 EXPIRES_AFTER_HEARTBEATS = 2.5
 Value = str | int | float | None
+_SAID_SHORTER = {"end_reason": "reason", "crossing_s": "t_cross_s", "crossing_charge_Ah": "q_cross_Ah"}
+"""Names of an ended step's facts in the record, and in messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Efficiency:
+    """Of one cycle, as everywhere: charge given back over charge put in before; energy of discharge over charge."""
+
+    charge: float | None
+    energy: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +78,7 @@ def station_meta(meta: Mapping[str, JSON]) -> bytes:
 
 
 def channel_state(status: ChannelStatus, beat: Beat) -> bytes:
-    said: dict[str, JSON] = {"v": VERSION, **asdict(status)}
+    said: dict[str, JSON] = {"v": VERSION, "state_version": state_version(status), **asdict(status)}
     said |= _times(since=said.pop("since_utc_s"), eta=said.pop("eta_utc_s"))
     return encode(said | beat.fields())
 
@@ -75,6 +86,13 @@ def channel_state(status: ChannelStatus, beat: Beat) -> bytes:
 def instrument_status(status: InstrumentStatus, beat: Beat) -> bytes:
     said: dict[str, JSON] = {"v": VERSION, **asdict(status)}
     said |= _times(last_good=said.pop("last_good_utc_s"))
+    return encode(said | beat.fields())
+
+
+def alarm(alarm: Alarm, beat: Beat) -> bytes:
+    said: dict[str, JSON] = {"v": VERSION, **asdict(alarm)}
+    del said["cleared_utc_s"]  # it is active as long as this is said
+    said |= _times(since=said.pop("since_utc_s"), acknowledged=said.pop("acknowledged_utc_s"))
     return encode(said | beat.fields())
 
 
@@ -109,15 +127,21 @@ def event(run: str, epoch: int, number: int, record: EventRecord) -> bytes:
             "at": iso(record.utc_s),
             "unix_time_second": record.utc_s,
             "test_time_second": record.time_s,
-            "data": record.data,
+            "data": _step_ended(record.data) if record.kind is EventKind.STEP_ENDED else record.data,
         }
     )
 
 
-def summary(run: str, epoch: int, cycle: CycleSummary) -> bytes:
-    """One completed cycle. Which ratio is the efficiency depends on what is the cell's charge: the names say which it is."""
+def _step_ended(data: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    return {_SAID_SHORTER.get(name, name): value for name, value in data.items()}
+
+
+def summary(run: str, epoch: int, cycle: CycleSummary, efficiency: Efficiency) -> bytes:
+    """One completed cycle; the ratios with long names are there for who sees the cell the other way round."""
     said: dict[str, JSON] = {"v": VERSION, "run": run, "epoch": epoch, **asdict(cycle)}
     said |= {
+        "efficiency": efficiency.charge,
+        "energy_efficiency": efficiency.energy,
         "delithiation_over_lithiation_charge": _ratio(cycle.delithiation_Ah, cycle.lithiation_Ah),
         "delithiation_over_lithiation_energy": _ratio(cycle.delithiation_Wh, cycle.lithiation_Wh),
         "mean_lithiation_V": _ratio(cycle.lithiation_Wh, cycle.lithiation_Ah),
@@ -126,10 +150,16 @@ def summary(run: str, epoch: int, cycle: CycleSummary) -> bytes:
     return encode(said)
 
 
-def manifest(run: str, epoch: int, count: int, sha256: str) -> bytes:
-    """Which rows an ended run has; ``sha256`` as in ``digest.py``."""
-    said: dict[str, JSON] = {"v": VERSION, "run": run, "epoch": epoch, "first": 1 if count else None}
-    return encode(said | {"last": count or None, "count": count, "sha256": sha256})
+def manifest(run: str, count: int, sha256: str, stretches: Sequence[tuple[int, int]], *, final: bool) -> bytes:
+    """Which rows a run has, of all its epochs: ``stretches`` is (epoch, first row) of each; ``sha256`` as in ``digest.py``."""
+    said: dict[str, JSON] = {"v": VERSION, "run": run, "epoch": stretches[-1][0], "first": 1 if count else None}
+    said |= {"last": count or None, "count": count, "sha256": sha256, "final": final}
+    ends = [*(first - 1 for _, first in stretches[1:]), count]
+    parts = [(epoch, first, min(last, count)) for (epoch, first), last in zip(stretches, ends, strict=True)]
+    found: list[JSON] = [
+        {"epoch": epoch, "first": first, "last": last} for epoch, first, last in parts if first <= last
+    ]
+    return encode(said | {"stretches": found})
 
 
 def dead_letter(run: str, epoch: int, what: str, number: int, utc_s: float) -> bytes:

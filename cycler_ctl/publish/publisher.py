@@ -8,17 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cycler_ctl.alarms.model import Alarm
 from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.config import MqttSettings
-from cycler_ctl.errors import ConfigError, StoreError
+from cycler_ctl.errors import StoreError
 from cycler_ctl.live import ChannelStatus, StationView
 from cycler_ctl.publish.backoff import Timing
 from cycler_ctl.publish.courier import Courier, Report
-from cycler_ctl.publish.cursors import Cursors, DeadLetter
+from cycler_ctl.publish.cursors import Confirmed, Cursors, DeadLetter
 from cycler_ctl.publish.endpoint import credentials, endpoints
 from cycler_ctl.publish.mailbox import Mailbox
 from cycler_ctl.publish.outbox import Outbox
@@ -43,6 +44,8 @@ class PublisherStatus:
     dead_letters: tuple[DeadLetter, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict[str, str])
     """Runs whose files cannot be read, and why."""
+    confirmed: tuple[Confirmed, ...] = ()
+    """Confirmed at a sink: how far readers that keep rows have them, by their own word."""
 
 
 class Publisher:
@@ -60,9 +63,9 @@ class Publisher:
         meta: Mapping[str, JSON],
         files: RunFiles | None = None,
         timing: Timing | None = None,
+        alarms: Callable[[], Iterable[Alarm]] = tuple,
+        utc: Callable[[], float] | None = None,
     ) -> None:
-        if settings.commands:
-            raise ConfigError("[mqtt] commands = true: this version takes no commands over MQTT, remove the line")
         self._brokers = endpoints(settings, default_url)
         self._credentials = credentials(settings)
         self._outbox_path = data_dir / "outbox.sqlite"
@@ -72,7 +75,8 @@ class Publisher:
             dict(meta),
             files or StoredRuns(data_dir),
             timing or Timing(),
-            SystemClock().utc,
+            utc or SystemClock().utc,
+            alarms,
         )
         self._mailbox = Mailbox()
         self._lock = threading.Lock()
@@ -125,7 +129,7 @@ class Publisher:
         async with asyncio.TaskGroup() as tasks:
             chores = (
                 tasks.create_task(courier.follow(self._mailbox, lambda: self._look(outbox)), name="mqtt mail"),
-                tasks.create_task(self._keep(outbox), name="mqtt cursors"),
+                tasks.create_task(self._keep(outbox, courier), name="mqtt cursors"),
             )
             await courier.deliver()
             for chore in chores:
@@ -142,7 +146,7 @@ class Publisher:
                 await real_sleep(self._subject.timing.first_s)
         return None
 
-    async def _keep(self, outbox: Outbox) -> None:
+    async def _keep(self, outbox: Outbox, courier: Courier) -> None:
         """Acknowledged is durable at most ``commit_s`` later."""
         while True:
             await real_sleep(self._subject.timing.commit_s)
@@ -151,6 +155,8 @@ class Publisher:
             except StoreError as error:
                 with self._lock:
                     self._status = replace(self._status, message=str(error))
+            if outbox.new_day(self._subject.utc()):
+                courier.wake()
             self._look(outbox)
 
     def _note(self, report: Report) -> None:
@@ -161,5 +167,9 @@ class Publisher:
         waiting, unreadable = outbox.waiting(), dict(outbox.unreadable)
         with self._lock:
             self._status = replace(
-                self._status, rows_waiting=waiting, unreadable=unreadable, dead_letters=outbox.dead_letters
+                self._status,
+                rows_waiting=waiting,
+                unreadable=unreadable,
+                dead_letters=outbox.dead_letters,
+                confirmed=outbox.confirmed,
             )

@@ -8,9 +8,10 @@ from typing import TypeVar
 
 from cycler_ctl.errors import StoreError
 from cycler_ctl.publish.cursors import Stream
-from cycler_ctl.publish.payloads import Value
+from cycler_ctl.publish.payloads import Efficiency, Value
 from cycler_ctl.publish.source import Stretch
 from cycler_ctl.records.bdf import bdf_columns, bdf_values
+from cycler_ctl.records.efficiency import charge_efficiency, energy_efficiency
 from cycler_ctl.store.reader import RunReader, open_run
 from protocols.model import Verb
 from protocols.record import CycleSummary, EventRecord, Row
@@ -56,6 +57,10 @@ class StoredRun:
 
     def cycle(self, number: int) -> CycleSummary:
         return _only(self._reader.cycles(number - 1)[:1], "cycle", number)
+
+    def efficiency(self, cycle: CycleSummary) -> Efficiency:
+        info = self._reader.info
+        return Efficiency(charge_efficiency(info, cycle), energy_efficiency(info, cycle))
 
     def close(self) -> None:
         self._reader.close()

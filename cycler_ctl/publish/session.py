@@ -7,15 +7,22 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from aiomqtt import Client
+from aiomqtt import Message
 
+from cycler_ctl.alarms.model import Alarm
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import StoreError
 from cycler_ctl.live import ChannelStatus, InstrumentStatus, StationView
 from cycler_ctl.publish import payloads
-from cycler_ctl.publish.backoff import Pace, Timing
+from cycler_ctl.publish.again import Wanted
+from cycler_ctl.publish.alarming import AlarmTopics
+from cycler_ctl.publish.backoff import Allowance, Pace, Timing
+from cycler_ctl.publish.cursors import Confirmed
+from cycler_ctl.publish.echo import publish_and_hear
+from cycler_ctl.publish.hearing import OwnAlarm, heard, subscriptions
 from cycler_ctl.publish.outbox import WINDOW, Outbox, Outgoing
 from cycler_ctl.publish.source import RunFiles
+from cycler_ctl.publish.speaker import PACKET_TOO_LARGE, Refused, Speaker
 from cycler_ctl.publish.topics import Topics
 from protocols.record import JSON, Row
 
@@ -30,12 +37,18 @@ class Subject:
     files: RunFiles
     timing: Timing
     utc: Callable[[], float]
+    alarms: Callable[[], Iterable[Alarm]]
+    """Those that are active."""
+
+
+_HEARD_EVERY_S, _HEARD_AT_ONCE = 0.05, 100
+"""How often others may ask or report; whoever is not heard asks again."""
 
 
 class Session:
     """Ends with an exception when the connection does, and normally only after ``run``'s ``stopping`` is done."""
 
-    def __init__(self, client: Client, subject: Subject, outbox: Outbox) -> None:
+    def __init__(self, client: Speaker, subject: Subject, outbox: Outbox) -> None:
         self._client = client
         self._subject = subject
         self._outbox = outbox
@@ -44,6 +57,8 @@ class Session:
         self._progress = asyncio.Event()
         self._news = asyncio.Event()
         self._changed: dict[str, ChannelStatus] = {}
+        self._alarms = AlarmTopics(subject.topics)
+        self._listening = Allowance(_HEARD_EVERY_S, _HEARD_AT_ONCE)
         self._state = "online"
         self._hurry = False
         """The station ends and nobody is disturbed any more."""
@@ -80,9 +95,21 @@ class Session:
         await self._status("offline")
 
     async def _watch(self) -> None:
-        """We subscribe to nothing: this only raises MqttError at once when the connection is gone."""
-        async for _ in self._client.messages:
-            pass
+        """Raises MqttError at once when the connection is gone."""
+        async for message in self._client.messages:
+            if self._listening.take(asyncio.get_running_loop().time()):
+                self._hear(message)
+
+    def _hear(self, message: Message) -> None:
+        match heard(self._subject.topics, message.topic.value, bytes(message.payload), retain=message.retain):
+            case Wanted() as wanted if self._outbox.need(wanted):
+                self._work.set()
+            case Confirmed() as said:
+                self._outbox.confirm(said)
+            case OwnAlarm(topic):
+                self._alarms.heard(topic)
+            case _:
+                pass
 
     async def _drain(self) -> None:
         pace = Pace(self._subject.timing.pace_s, WINDOW)
@@ -102,8 +129,14 @@ class Session:
 
     async def _send(self, outgoing: Outgoing) -> None:
         topic = self._subject.topics.channel(outgoing.channel, outgoing.leaf)
-        await self._publish(topic, outgoing.payload, retain=outgoing.retain)
-        self._outbox.acknowledged(outgoing)
+        try:
+            await self._publish(topic, outgoing.payload, retain=outgoing.retain)
+        except Refused as refused:
+            if refused.code != PACKET_TOO_LARGE:
+                raise
+            self._outbox.too_large(outgoing)
+        else:
+            self._outbox.acknowledged(outgoing)
         self._work.set()
 
     async def _drained(self, until_s: float) -> None:
@@ -116,21 +149,27 @@ class Session:
                     await self._progress.wait()
 
     async def _announce(self) -> None:
-        """Everything retained: after a crash the broker may know none of it."""
+        """Everything retained: after a crash the broker may know none of it. It need not let us listen."""
+        await publish_and_hear(
+            self._client, self._subject.topics.status, lambda: self._status(self._state), self._subject.timing.puback_s
+        )
         await self._publish(self._subject.topics.meta, payloads.station_meta(self._subject.meta), retain=True)
+        await self._client.subscribe(subscriptions(self._subject.topics))
         await self._repeat()
 
     async def _repeat(self) -> None:
-        """What expires."""
-        await self._status(self._state)
+        """What expires, beside the status."""
         for instrument in self._subject.view.instruments():
             await self._instrument(instrument)
         for channel in self._subject.view.channels():
             await self._channel(channel)
+        for alarm in self._subject.alarms():
+            await self._alarm(self._subject.topics.alarm(alarm.id), alarm)
 
     async def _heartbeat(self) -> None:
         while True:
             await real_sleep(self._subject.timing.heartbeat_s)
+            await self._status(self._state)
             await self._repeat()
 
     async def _tell_changes(self) -> None:
@@ -142,7 +181,7 @@ class Session:
                 await self._channel(status)
 
     async def _tell_latest(self) -> None:
-        """The newest sample of each channel, and instruments whose state changed, at most once per ``latest_s``."""
+        """The newest sample of each channel, alarms and instruments that changed, at most once per ``latest_s``."""
         told: dict[str, tuple[str, Row]] = {}
         known: dict[str, InstrumentStatus] = {}
         while True:
@@ -156,6 +195,8 @@ class Session:
                 if known.get(instrument.name, seen) != seen:
                     await self._instrument(instrument)
                 known[instrument.name] = seen
+            for topic, alarm in self._alarms.news(self._subject.alarms()).items():
+                await self._alarm(topic, alarm)
             await real_sleep(self._subject.timing.latest_s)
 
     async def _latest(self, channel: str, run: str, row: Row) -> None:
@@ -164,7 +205,7 @@ class Session:
         except StoreError:
             return  # the outbox says which run cannot be read
         payload = payloads.latest(run, row.seq, self._subject.files.columns, values)
-        await self._client.publish(self._subject.topics.channel(channel, "last"), payload, qos=0, retain=True)
+        await self._client.mention(self._subject.topics.channel(channel, "last"), payload)
 
     async def _status(self, state: str) -> None:
         self._state = state
@@ -179,9 +220,14 @@ class Session:
         topic = self._subject.topics.channel(status.channel, "state")
         await self._publish(topic, payloads.channel_state(status, self._beat()), retain=True)
 
+    async def _alarm(self, topic: str, alarm: Alarm | None) -> None:
+        """An empty message makes the broker forget it."""
+        payload = b"" if alarm is None else payloads.alarm(alarm, self._beat())
+        await self._publish(topic, payload, retain=True)
+
     async def _publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
         """Returns when the broker has acknowledged it, raises MqttError when it has not."""
-        await self._client.publish(topic, payload, qos=1, retain=retain, timeout=self._subject.timing.puback_s)
+        await self._client.deliver(topic, payload, retain=retain)
 
     def _beat(self) -> payloads.Beat:
         return payloads.Beat(self._subject.utc(), self._subject.timing.heartbeat_s)

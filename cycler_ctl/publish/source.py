@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cycler_ctl.publish.cursors import Stream
-from cycler_ctl.publish.payloads import Value
+from cycler_ctl.publish.payloads import Efficiency, Value
 from protocols.record import CycleSummary, EventRecord, Row
 
 
@@ -42,6 +42,7 @@ class RunFile(Protocol):
     def rows(self, after: int, limit: int) -> Sequence[Row]: ...
     def event(self, number: int) -> EventRecord: ...
     def cycle(self, number: int) -> CycleSummary: ...
+    def efficiency(self, cycle: CycleSummary) -> Efficiency: ...
     def close(self) -> None: ...
 
 

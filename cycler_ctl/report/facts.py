@@ -10,7 +10,8 @@ from itertools import groupby
 from statistics import median
 
 from cycler_ctl.errors import StoreError
-from cycler_ctl.records.curves import active_mass_g, fills_first
+from cycler_ctl.records.curves import active_mass_g
+from cycler_ctl.records.efficiency import charge_efficiency, energy_efficiency
 from cycler_ctl.records.stepfacts import StepFacts, step_facts
 from cycler_ctl.report.scan import Scan, scan
 from cycler_ctl.store.export.atomic import sha256_of
@@ -19,7 +20,6 @@ from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import RunReader, RunState
 from cycler_ctl.store.segment import segment_paths
 from cycler_ctl.terminal.predicted import static_path
-from protocols.model import Verb
 from protocols.record import CycleSummary, EventKind, EventRecord, StepSummary
 
 
@@ -137,32 +137,19 @@ def _sha256(text: str) -> str:
 
 def _cycles(info: RunInfo, cycles: Sequence[CycleSummary]) -> Iterable[CycleFacts]:
     mass_g = active_mass_g(info.cell)
-    delithiates_first = fills_first(info) is Verb.DELITHIATE
     for one in cycles:
-        first, second = one.lithiation_Ah, one.delithiation_Ah
         yield CycleFacts(
             cycle=one.cycle,
             lithiation_mAh=one.lithiation_Ah * 1e3,
             delithiation_mAh=one.delithiation_Ah * 1e3,
             lithiation_mAh_per_g=None if mass_g is None else one.lithiation_Ah * 1e3 / mass_g,
             delithiation_mAh_per_g=None if mass_g is None else one.delithiation_Ah * 1e3 / mass_g,
-            efficiency=_share(first, second) if delithiates_first else _share(second, first),
+            efficiency=charge_efficiency(info, one),
             lithiation_mWh=one.lithiation_Wh * 1e3,
             delithiation_mWh=one.delithiation_Wh * 1e3,
-            energy_efficiency=_energy_efficiency(info.discharge_means, one),
+            energy_efficiency=energy_efficiency(info, one),
             hours=(one.ended_s - one.started_s) / 3600,
         )
-
-
-def _share(part: float, whole: float) -> float | None:
-    return part / whole if whole > 0 else None
-
-
-def _energy_efficiency(means: Verb | None, cycle: CycleSummary) -> float | None:
-    if means is None:
-        return None
-    into, out = cycle.lithiation_Wh, cycle.delithiation_Wh
-    return _share(into, out) if means is Verb.LITHIATE else _share(out, into)
 
 
 def _ends(steps: Sequence[StepSummary]) -> Iterable[StepEnds]:

@@ -16,7 +16,7 @@ from cycler_ctl.errors import StoreError
 from cycler_ctl.publish.cursors import Cursors, DeadLetter, Stream
 from cycler_ctl.publish.lane import Lane
 from cycler_ctl.publish.outbox import MESSAGE_BYTES, WINDOW, Outbox, Outgoing
-from cycler_ctl.publish.payloads import Value
+from cycler_ctl.publish.payloads import Efficiency, Value
 from cycler_ctl.publish.source import Stretch
 from protocols.record import Counters, CycleSummary, EventKind, EventRecord, Mark, Mode, Row
 
@@ -57,6 +57,9 @@ class MemoryRun:
 
     def cycle(self, number: int) -> CycleSummary:
         return CycleSummary(number, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0)
+
+    def efficiency(self, cycle: CycleSummary) -> Efficiency:
+        return Efficiency(1.0, None)
 
     def close(self) -> None:
         pass

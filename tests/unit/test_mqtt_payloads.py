@@ -2,15 +2,17 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus
+from cycler_ctl.alarms.model import Alarm, Severity
+from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus, state_version
 from cycler_ctl.publish import payloads
-from protocols.record import CycleSummary, EventKind, EventRecord
+from protocols.record import JSON, CycleSummary, EventKind, EventRecord
 
 BEAT = payloads.Beat(utc_s=1_800_000_000.0, heartbeat_s=30.0)
 
@@ -52,6 +54,30 @@ def test_a_channel_s_state_has_times_for_people_and_machines_and_null_for_what_i
     assert {"run", "step", "cycle", "protocol", "cell", "expires_at"} <= said.keys()
 
 
+def test_a_channel_s_state_has_another_version_once_it_is_somewhere_else_and_not_for_what_it_measures() -> None:
+    status = ChannelStatus("a1", "smu1", ChannelState.RUNNING, "", 1.0, energised=True, run="r", step="2", cycle=1)
+    version = decoded(payloads.channel_state(status, BEAT))["state_version"]
+    assert 0 <= version < 2**53
+    for same in ({"setpoint_A": 1e-3}, {"rows_waiting": 7}, {"energised": None}):
+        assert state_version(replace(status, **same)) == version
+    for other in ({"state": ChannelState.PAUSED}, {"step": "3"}, {"cycle": 2}, {"run": "s"}, {"channel": "a2"}):
+        assert state_version(replace(status, **other)) != version
+
+
+def test_an_alarm_is_flat_and_says_when_it_becomes_hearsay() -> None:
+    alarm = Alarm("channel-a1", Severity.EMERGENCY, "cannot_deenergise", "a1 may be on", "go there", 1_800_000_000.0)
+    said = decoded(payloads.alarm(alarm, BEAT))
+    assert (said["id"], said["severity"], said["since"]) == ("channel-a1", "emergency", "2027-01-15T08:00:00.000Z")
+    assert said["expires_at"] == "2027-01-15T08:01:15.000Z"
+    assert not any(isinstance(value, dict | list) for value in said.values())
+
+
+def test_a_manifest_tells_which_rows_belong_to_which_epoch() -> None:
+    said = decoded(payloads.manifest("r", 9, "ab", [(41, 1), (42, 6), (43, 10)], final=True))
+    stretches = [{"epoch": 41, "first": 1, "last": 5}, {"epoch": 42, "first": 6, "last": 9}]
+    assert (said["epoch"], said["first"], said["last"], said["stretches"]) == (43, 1, 9, stretches)
+
+
 def test_an_instrument_s_status_names_link_identity_and_protection_class() -> None:
     status = InstrumentStatus("smu1", "keithley-2400", "TCPIP0::h::1::SOCKET", "lost", {"serial": "7"}, "B", "x", None)
     said = decoded(payloads.instrument_status(status, BEAT))
@@ -77,14 +103,25 @@ def test_a_batch_names_its_columns_and_its_first_row() -> None:
 
 
 def test_an_event_carries_its_number_and_its_data() -> None:
-    record = EventRecord(12.5, 1_800_000_000.0, EventKind.STEP_ENDED, {"reason": "voltage", "overshoot_V": math.nan})
+    record = EventRecord(12.5, 1_800_000_000.0, EventKind.NOTE, {"text": "voltage", "overshoot_V": math.nan})
     said = decoded(payloads.event("r", 5, 3, record))
-    assert (said["n"], said["kind"], said["test_time_second"]) == (3, "step_ended", 12.5)
-    assert said["data"] == {"reason": "voltage", "overshoot_V": None}
+    assert (said["n"], said["kind"], said["test_time_second"]) == (3, "note", 12.5)
+    assert said["data"] == {"text": "voltage", "overshoot_V": None}
+
+
+def test_why_a_step_ended_has_the_names_of_the_interface() -> None:
+    data: dict[str, JSON] = {"end_reason": "voltage", "also_met": ["time"], "overshoot_V": 2e-4}
+    data |= {"crossing_s": 8.5, "crossing_charge_Ah": 1e-3}
+    record = EventRecord(12.5, 1_800_000_000.0, EventKind.STEP_ENDED, data)
+    said = decoded(payloads.event("r", 5, 3, record))["data"]
+    expected = {"reason": "voltage", "also_met": ["time"], "t_cross_s": 8.5, "q_cross_Ah": 1e-3, "overshoot_V": 2e-4}
+    assert said == expected
 
 
 def test_a_summary_gives_mean_voltages_and_null_where_nothing_flowed() -> None:
-    said = decoded(payloads.summary("r", 5, CycleSummary(2, 0.002, 0.0, 0.0074, 0.0, 0.0, 10.0)))
+    cycle = CycleSummary(2, 0.002, 0.0, 0.0074, 0.0, 0.0, 10.0)
+    said = decoded(payloads.summary("r", 5, cycle, payloads.Efficiency(0.0, None)))
+    assert (said["efficiency"], said["energy_efficiency"]) == (0, None)
     assert said["cycle"] == 2
     assert said["mean_lithiation_V"] == pytest.approx(3.7)
     assert said["mean_delithiation_V"] is None

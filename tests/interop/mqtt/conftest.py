@@ -17,7 +17,9 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from pydantic import TypeAdapter, ValidationError
 
+from cycler_ctl.alarms.model import Alarm
 from cycler_ctl.broker import Broker, free_port
+from cycler_ctl.clock import SystemClock
 from cycler_ctl.config import MqttSettings
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus
 from cycler_ctl.publish import models
@@ -51,9 +53,12 @@ SHAPES: tuple[tuple[str, TypeAdapter[Any]], ...] = (
     ("/smu1/status", TypeAdapter(models.InstrumentMessage)),
     ("/state", TypeAdapter(models.ChannelMessage)),
     ("/samples", TypeAdapter(models.Samples)),
-    ("/event", TypeAdapter(models.Event)),
+    ("/event", TypeAdapter(models.StepEnded | models.Event)),
     ("/summary", TypeAdapter(models.Summary)),
     ("/manifest", TypeAdapter(models.Manifest)),
+    ("/alarm/channel-a1", TypeAdapter(models.AlarmMessage)),
+    ("/need", TypeAdapter(models.Need)),
+    ("/sink/historian", TypeAdapter(models.SinkReport)),
 )
 
 
@@ -78,9 +83,9 @@ class Received:
 
     def add(self, topic: str, payload: bytes | bytearray | str, *, retain: bool) -> None:
         """Whatever arrives anywhere in these tests has the published shape; what has not is kept for ``wait``."""
-        message = Message(topic, json.loads(payload), retain)
+        message = Message(topic, json.loads(payload) if payload else None, retain)
         with self._changed:
-            self.misfits += [] if fits(message) else [message]
+            self.misfits += [] if message.payload is None or fits(message) else [message]
             self.messages.append(message)
             self._changed.notify_all()
 
@@ -113,8 +118,13 @@ class Lab:
         self.publishers: list[Publisher] = []
         self.writers: list[RunWriter] = []
         self.newest: tuple[str, Row] | None = None
+        self.active: tuple[Alarm, ...] = ()
+        self.utc_s: float | None = None
         self.state = ChannelState.RUNNING
         self.all_rows = list(cycling_rows(Shape(points=1000)))
+
+    def alarms(self) -> tuple[Alarm, ...]:
+        return self.active
 
     def channels(self) -> tuple[ChannelStatus, ...]:
         return (ChannelStatus("a1", "smu1", self.state, "", START_UTC_S, energised=True),)
@@ -124,6 +134,10 @@ class Lab:
 
     def latest(self, channel: str) -> tuple[str, Row] | None:
         return self.newest
+
+    def utc(self) -> float:
+        """The real one, unless a test says what day it is."""
+        return SystemClock().utc() if self.utc_s is None else self.utc_s
 
     def begin(self, tail: str = "0000") -> RunWriter:
         run = new_run_id("a1", START_UTC_S, tail)
@@ -160,6 +174,8 @@ class Lab:
             default_url=None,
             meta={"version": "0"},
             timing=timing,
+            alarms=self.alarms,
+            utc=self.utc,
         )
         self.publishers.append(publisher)
         publisher.start()
@@ -227,6 +243,10 @@ class PahoSubscriber(Received):
         self._client.loop_start()
         assert self.ready.wait(WAIT_S)
 
+    def say(self, topic: str, payload: dict[str, Any] | str, *, retain: bool = False) -> None:
+        text = payload if isinstance(payload, str) else json.dumps(payload)
+        self._client.publish(topic, text, qos=1, retain=retain).wait_for_publish(WAIT_S)
+
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
@@ -245,7 +265,7 @@ class MosquittoSub(Received):
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            retain, topic, payload = line.rstrip("\n").split(" ", 2)
+            retain, topic, payload = line.rstrip("\n").split(" ", 2)  # an empty payload leaves its space
             self.add(topic, payload, retain=retain == "1")
 
     def close(self) -> None:

@@ -1,0 +1,137 @@
+"""The MQTT connection: what the broker answers to each message, which the library drops, and what MQTT 5 adds.
+
+Everything works on MQTT 3.1.1: a property of version 5 never carries what the payload or the topic does not say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from aiomqtt import Client, MqttError, ProtocolVersion, Will
+from aiomqtt.exceptions import MqttCodeError
+from paho.mqtt.client import Client as Paho
+from paho.mqtt.client import DisconnectFlags
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from cycler_ctl.publish.backoff import Timing
+from cycler_ctl.publish.endpoint import Credentials, Endpoint
+from cycler_ctl.publish.explain import NotHeard
+
+PACKET_TOO_LARGE = 0x95
+# The rows are innocent: it is the station that may not write there, or not so much.
+_NOT_THE_MESSAGE = frozenset({0x87, 0x97})
+# The library gives neither its signature nor its attributes a type.
+_properties: Callable[[int], Any] = Properties
+LATEST_EXPIRES_S = 3600
+_HEARD_AT_MOST = 1000
+"""Messages of others that wait to be looked at; more are dropped by the library, and whoever sent them asks again."""
+
+
+class Refused(MqttError):  # noqa: N818 - what happened
+    """The broker took a message and said no: MQTT 5 only, an older one says nothing."""
+
+    def __init__(self, topic: str, code: ReasonCode) -> None:
+        super().__init__(f"the broker refuses {topic}: {code}")
+        self.code = code.value
+
+
+class Speaker(Client):
+    """Use it as a context manager: entered is connected."""
+
+    def __init__(
+        self,
+        broker: Endpoint,
+        *,
+        credentials: Credentials,
+        will: Will,
+        identifier: str,
+        version: ProtocolVersion,
+        timing: Timing,
+        in_flight: int,
+    ) -> None:
+        super().__init__(
+            broker.host,
+            broker.port,
+            username=credentials.username,
+            password=credentials.password,
+            identifier=identifier,
+            will=will,
+            protocol=version,
+            clean_session=None if version is ProtocolVersion.V5 else True,
+            timeout=timing.connack_s,
+            keepalive=timing.keepalive_s,
+            max_queued_incoming_messages=_HEARD_AT_MOST,
+            max_inflight_messages=in_flight,
+            tls_context=broker.tls,
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        )
+        self.pending_calls_threshold = in_flight
+        self._version = version
+        self._answers: dict[int, asyncio.Future[ReasonCode]] = {}
+        self._puback_s = timing.puback_s
+
+    async def deliver(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        """Returns when the broker has acknowledged it. Refused, NotHeard: it has not taken it. MqttError: nobody knows."""
+        info = self._client.publish(topic, payload, 1, retain, self._about(topic))
+        if info.rc != 0:
+            raise MqttCodeError(info.rc, "Could not publish message")
+        answer = self._answers[info.mid] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(self._puback_s):
+                code = await answer
+        except TimeoutError as error:
+            raise MqttError("Operation timed out") from error
+        finally:
+            self._answers.pop(info.mid, None)
+        if code.value in _NOT_THE_MESSAGE:
+            raise NotHeard(f"it does not hand on {topic} ({code}): this user needs the right to write there")
+        if code.is_failure:
+            raise Refused(topic, code)
+
+    async def mention(self, topic: str, payload: bytes) -> None:
+        """The newest of something, for whoever looks: it may be lost, and is forgotten after a while."""
+        await self.publish(topic, payload, qos=0, retain=True, properties=self._about(topic, LATEST_EXPIRES_S))
+
+    def _about(self, topic: str, expires_s: int | None = None) -> Any:  # noqa: ANN401 - see above
+        """None for MQTT 3.1.1."""
+        if self._version is not ProtocolVersion.V5:
+            return None
+        properties = _properties(PacketTypes.PUBLISH)
+        properties.ContentType = "application/json"
+        properties.UserProperty = [("schema", f"cycler/v1 {_leaf(topic)}")]
+        if expires_s is not None:
+            properties.MessageExpiryInterval = expires_s
+        return properties
+
+    def _on_publish(
+        self, client: Paho, userdata: object, mid: int, reason_code: ReasonCode, properties: Properties
+    ) -> None:
+        answer = self._answers.get(mid)
+        if answer is None:
+            super()._on_publish(client, userdata, mid, reason_code, properties)
+        elif not answer.done():
+            answer.set_result(reason_code)
+
+    def _on_disconnect(
+        self,
+        client: Paho,
+        userdata: object,
+        flags: DisconnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        super()._on_disconnect(client, userdata, flags, reason_code, properties)
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(MqttError(f"disconnected: {reason_code}"))
+
+
+def _leaf(topic: str) -> str:
+    """What kind of message it is: the last level that is not a name."""
+    levels = topic.split("/")
+    return "alarm" if levels[-2] == "alarm" else levels[-1]
