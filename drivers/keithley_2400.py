@@ -199,8 +199,8 @@ class SourceMeter:
 
     async def _prove(self) -> None:
         identity = parse_identity(await scpi.identity_in_step(self.link, next(self.nonces)))
-        await self.output.verify()
         expect_same(self.link, identity, self.identity)
+        await self.output.verify()
 
 
 @asynccontextmanager

@@ -223,8 +223,8 @@ class SourceMeter:
 
     async def _prove(self) -> None:
         identity = await identity_in_step(self.link, next(self.nonces))
-        await self.output.verify()
         expect_same(self.link, identity, self.identity)
+        await self.output.verify()
 
 
 @asynccontextmanager
