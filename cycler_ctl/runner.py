@@ -10,39 +10,26 @@ import asyncio
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.computer.awake import Awake
 from cycler_ctl.errors import InstrumentError, NotAsLeft, RefusedError, StoreError
-from cycler_ctl.guarding.beyond import WAITS, beyond, is_ending, no_current
+from cycler_ctl.guarding.beyond import WAITS, beyond, is_ending, let_through, no_current
 from cycler_ctl.guarding.losses import Losses
 from cycler_ctl.guarding.watched import Watched
 from cycler_ctl.instrument import Reading
-from cycler_ctl.running.cellcheck import AtRest, LastSeen, at_rest, last_seen, not_begun, recounted
-from cycler_ctl.running.fittings import End, Fittings, ceilings_of, narrowed, rest_of
+from cycler_ctl.running.cellcheck import AtRest, LastSeen, last_seen, looked, not_begun, recounted
+from cycler_ctl.running.fittings import End, Fittings, ceilings_of
 from cycler_ctl.running.going_on import Remains
 from cycler_ctl.running.inbox import Inbox, Request, event_of
 from cycler_ctl.running.noticing import Notices
 from cycler_ctl.running.output import Output, said
 from cycler_ctl.running.pacing import Ahead, Pace
-from cycler_ctl.running.recording import hand_over, tell, unrecorded
+from cycler_ctl.running.paused import FOUND_ON, PausedLook
+from cycler_ctl.running.recording import hand_over, is_news, tell, unrecorded, wants_off
 from cycler_ctl.to_its_end import to_its_end
 from protocols import engine
-from protocols.events import (
-    Apply,
-    Event,
-    Faulted,
-    Finish,
-    Interrupted,
-    Paused,
-    RecordRow,
-    Resumed,
-    Sampled,
-    Started,
-    TurnOff,
-)
+from protocols.events import Apply, Event, Faulted, Finish, Interrupted, Paused, Resumed, Sampled, Started
 from protocols.model import ConstantCurrent, Program, Setpoint
 from protocols.record import JSON, EventKind, EventRecord
 from protocols.running.state import Phase, State
 from protocols.running.view import progress
-
-BEFORE = "the cell at rest, before any current"
 
 
 class Runner:
@@ -56,16 +43,17 @@ class Runner:
         self._start_s = 0.0
         self._pace = Pace(fittings.sample_every_s)
         self._losses = Losses(fittings, self._missed)
-        self._ahead, self._fastest_s = Ahead(program), fittings.channel.ratings.fastest_sample_s
+        self._ahead = Ahead(program, fittings.channel.ratings.fastest_sample_s)
         self._watched = Watched(fittings)
         self.end: Finish | None = None
         self.output = Output(fittings)
+        self._paused = PausedLook(fittings)
         self._notices = Notices(fittings)
         self._awake = Awake()
         self._inbox = Inbox()
         self._arming = False
         self._wanted: ConstantCurrent | None = None
-        self._unwatched: LastSeen | None = None
+        self._before_pause: LastSeen | None = None
         self.held_back = ""
         """Why the last pause nobody asked for was made."""
         self.going: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -108,19 +96,31 @@ class Runner:
             self.tell(EventKind.NOTE, text=f"not gone on with: {refusal}")
             return End(None, refusal, self.output.off_confirmed)
         while self.end is None:
+            if self._paused.lost and not self._inbox.is_stopping():
+                self.held_back = self._paused.lost
+                self.tell(EventKind.FAULT, reason=self.held_back)
+                return self._paused.let_go()
             if self._inbox:
                 await self._carry_out(self._inbox.take())
                 continue
             await self.fit.clock.sleep_until(self._pace.due_s, self._inbox.wake)
             self._inbox.wake.clear()
             if self.output.off_confirmed:
-                self._pace.wait(self.fit.clock.now())  # paused: an open relay shows no cell
-                await real_sleep(0.0)  # virtual time may come here without ever waiting
+                await self._look_paused()
             elif slept := self._awake.slept():
-                await self._hold_back(slept, unwatched=True)
+                await self._hold_back(slept)
             elif self.fit.clock.now() >= self._pace.due_s:
                 await self._sample()
         return End(self.end.outcome, self.end.reason, self.output.off_confirmed)
+
+    async def _look_paused(self) -> None:
+        """An open relay shows no cell; whether it is open is asked all the same."""
+        self._pace.wait(self.fit.clock.now())
+        self._awake.slept()  # nothing was on meanwhile
+        await real_sleep(0.0)  # virtual time may come here without ever waiting
+        if await self._paused.found_on():
+            self.output.off_confirmed = False
+            await self._handle(Faulted(*self._moment(), FOUND_ON))
 
     async def _start(self) -> None:
         """The run's clock starts when the cell was looked at; a cell that is refused ends the run."""
@@ -132,10 +132,7 @@ class Runner:
             self._start_s = self.fit.clock.now()
             self._watched.seen_at_rest(found.guarded)
             await self._begin(found, Started(*self._moment()))
-        elif self._inbox.is_stopping():
-            await self._turn_off()
-            await self._carry_out(self._inbox.take())
-        else:
+        elif not self._inbox.is_stopping():  # a stop is carried out as any other: off is tried once
             await self._handle(not_begun(found, *self._moment()))
 
     async def _go_on(self, remains: Remains) -> str | None:
@@ -158,9 +155,8 @@ class Runner:
 
     async def _resume(self, by: str) -> None:
         """A paused run goes on where its cell is as it must be, and stays paused, with the output off, where it is not."""
-        found = await self._look(self._unwatched)
+        found = await self._look(self._before_pause)
         if isinstance(found, AtRest):
-            self._unwatched = None
             self._watched.seen_at_rest(found.guarded)
             await self._begin(found, Resumed(*self._moment(), by))
             return
@@ -172,16 +168,10 @@ class Runner:
 
     async def _look(self, last: LastSeen | None = None) -> AtRest | Exception:
         """The one way to go on: at 0 A. The caller turns off what must not stay on, once: a second try is a late alarm."""
-        try:
-            self.fit.switches.on(self.fit.clock.now())
-            async with self.fit.contact.patience():
-                run = self._program, self._state
-                return await at_rest(self.fit, self.output, *run, self._inbox.is_stopping, last=last)
-        except (InstrumentError, RefusedError, StoreError, TimeoutError) as error:
-            return error
+        return await looked(self.fit, self.output, self._program, self._state, self._inbox.is_stopping, last=last)
 
     async def _begin(self, found: AtRest, coming: Started | Resumed) -> None:
-        self.tell(EventKind.NOTE, text=BEFORE, voltage_V=found.voltage_V, last_voltage_V=found.last_V)
+        self.tell(EventKind.NOTE, **found.told())
         self._arming = True
         await self._handle(coming)
         self._arming = False
@@ -199,11 +189,11 @@ class Runner:
         try:
             await self._read_once()
         except NotAsLeft as error:  # reset or rebooted: it goes on only when a person says so (reliability F7)
-            await self._hold_back(str(error), unwatched=True)
+            await self._hold_back(str(error))
 
-    async def _hold_back(self, why: str, *, unwatched: bool = False) -> None:
-        """Off, and paused until a person says resume; ``unwatched``: its cell must then be as it was."""
-        self.held_back, self._unwatched = why, last_seen(self._program, self._state) if unwatched else None
+    async def _hold_back(self, why: str) -> None:
+        """Off, and paused until a person says resume."""
+        self.held_back = why
         await self._handle(Paused(*self._moment(), f"the service: {why}"))
 
     async def _read_once(self) -> None:
@@ -224,7 +214,7 @@ class Runner:
             await self._handle(event)
         for kind, data in self._notices.of(before, self._state, reading, self.output.setpoint):
             self.tell(kind, **data)
-        self._pace.sooner(reading.at_s + max(self._ahead.soon_s(before, self._state), self._fastest_s))
+        self._pace.sooner(reading.at_s + self._ahead.soon_s(before, self._state))
         self.output.renew()
 
     async def _read_at_rest(self, wanted: ConstantCurrent, sample: Sampled) -> None:
@@ -250,31 +240,36 @@ class Runner:
 
     async def _handle(self, event: Event, *, tried_off: bool = False) -> None:
         resuming = isinstance(event, Resumed)
-        self.held_back = "" if resuming else self.held_back
+        self._see_pause(event)
         self._state, actions = engine.advance(self._program, self._state, event)
-        if actions and isinstance(actions[0], TurnOff) and not tried_off:  # in vain: once more makes the alarm late
+        if wants_off(actions) and not tried_off:  # in vain: once more makes the alarm late
             await self._turn_off()
         hand_over(self.fit.recorder, actions, self._state)
-        if any(not isinstance(action, RecordRow) for action in actions):
+        if is_news(actions):
             self.fit.changed()
         for action in actions:
             if isinstance(action, Apply):
                 await self._apply(action.setpoint, goes_on=resuming)
             elif isinstance(action, Finish):
                 self.end = action
-        if isinstance(next(iter(actions), None), TurnOff) and not self.output.off_confirmed and self.end is None:
+        if wants_off(actions) and not self.output.off_confirmed and self.end is None:
             await self._handle(Faulted(*self._moment(), self.held_back or "off was not confirmed"), tried_off=True)
         if self._state.phase is Phase.RUNNING and (why := unrecorded(self.fit.recorder)) is not None:
             await self._hold_back(why)
+
+    def _see_pause(self, event: Event) -> None:
+        if isinstance(event, Paused):
+            self._before_pause = last_seen(self._program, self._state)
+        elif isinstance(event, Resumed):
+            self.held_back = ""
 
     async def _apply(self, setpoint: Setpoint, *, goes_on: bool) -> None:
         """``goes_on``: within a step that has begun. A current whose window the cell is beyond waits, at 0 A."""
         now, self._wanted = progress(self._program, self._state), None
         try:
-            allowed = narrowed(setpoint, self.fit.limits_V, self.fit.hold_limit_A)
-            if isinstance(allowed, ConstantCurrent) and beyond(allowed, self._watched.voltage_V):
+            allowed, self._wanted = let_through(self.fit, setpoint, self._watched.voltage_V)
+            if self._wanted is not None:
                 self.tell(EventKind.NOTE, text=WAITS, voltage_V=self._watched.voltage_V)
-                self._wanted, allowed = allowed, rest_of(self.fit)
             ceilings = ceilings_of(self.fit, now.path)
             async with self.fit.contact.patience():
                 opened_s = await self.output.apply(allowed)
@@ -292,6 +287,8 @@ class Runner:
         if why is not None:
             self.tell(EventKind.FAULT, reason=f"off was not confirmed: {why}")
         self._wanted = None
+        self._paused.begins()
+        self._pace.wait(self.fit.clock.now())
         self._watched.turned_off()
         self.fit.changed()
 

@@ -209,6 +209,7 @@ class Station:
             changed=slot.changed,
             started_by=prepared.by,
             switches=slot.beginning.switches,
+            let_go=slot.host.drop,
         )
 
     async def stop(self, channel: str, by: str) -> None:

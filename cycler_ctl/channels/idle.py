@@ -42,12 +42,14 @@ class IdleLook:
             await self.look()
 
     async def look(self) -> None:
-        """Not while a run has an output of it: that one is heard all the time, and must not be kept waiting."""
+        """Beside a run on another output each of the rest is asked one question: that run must not be kept waiting."""
         async with self.turn:
-            if self._host.status().link != "connected" or any(slot.busy or slot.may_be_on() for slot in self._slots):
+            idle = [slot for slot in self._slots if not (slot.busy or slot.may_be_on())]
+            if self._host.status().link != "connected" or not idle:
                 return
-            contact = self._host.contact()
-            found = await self._asked(self._host.connected(), contact)
+            contact, instrument = self._host.contact(), self._host.connected()
+            alone = len(idle) == len(self._slots)
+            found = await (self._asked(instrument, contact) if alone else _asked_beside(idle, instrument, contact))
         async with asyncio.TaskGroup() as group:
             for slot, why_not in found.items():
                 chase = found_on(slot, self._lease, contact, why_not, self._tell)
@@ -74,6 +76,22 @@ class IdleLook:
         """Unless somebody else has had it made anew meanwhile."""
         if self._host.status().link == "connected" and self._host.contact() is contact:
             self._host.drop(why)
+
+
+async def _asked_beside(idle: Sequence[Slot], instrument: Instrument, contact: Contact) -> Found:
+    """What is not answered the run hears for itself, and more often; the connection is its own to give up."""
+    found: Found = {}
+    try:
+        async with asyncio.timeout(LOOK_S), contact.patience():
+            for slot in idle:
+                channel = instrument.channels.get(slot.settings.output)
+                if isinstance(channel, TellsIfOn):
+                    await _look_at(slot, channel, found)
+    except (CyclerError, TimeoutError) as error:
+        log.info("an output beside a run was not looked at: %s", error or NO_ANSWER)
+    except Exception:
+        log.exception("an output beside a run")
+    return found
 
 
 async def _look_at(slot: Slot, channel: Channel | None, found: Found) -> None:

@@ -78,7 +78,7 @@ class Slot:
             return self._current.runner.energised
         if self._base.state is ChannelState.CANNOT_DEENERGISE or self.host.status().link != "connected":
             return None
-        return False
+        return None if self.host.contact().lost else False
 
     def steps(self) -> tuple[int, int]:
         """(steps ended, steps at most) of the current or last run; (0, 1) before any."""

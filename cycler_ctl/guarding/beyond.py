@@ -6,12 +6,21 @@ read at 0 A instead, and what is read is the step's first reading. Pure decision
 
 from __future__ import annotations
 
+from cycler_ctl.running.fittings import Fittings, narrowed, rest_of
 from protocols.model import Condition, ConstantCurrent, Program, Setpoint, Watched
 from protocols.running.place import doing, train_until
 from protocols.running.state import State, Streaks
 
 NEAR_V = 0.002  # two readings of an instrument, this one and the one it goes by itself, differ by less
 WAITS = "the cell is beyond the step's voltage window: it is read at 0 A first"
+
+
+def let_through(fit: Fittings, setpoint: Setpoint, voltage_V: float | None) -> tuple[Setpoint, ConstantCurrent | None]:
+    """What is set, inside the channel's limits; and the current that waits while that is only 0 A."""
+    allowed = narrowed(setpoint, fit.limits_V, fit.hold_limit_A)
+    if isinstance(allowed, ConstantCurrent) and beyond(allowed, voltage_V):
+        return rest_of(fit), allowed
+    return allowed, None
 
 
 def beyond(setpoint: Setpoint, voltage_V: float | None) -> bool:

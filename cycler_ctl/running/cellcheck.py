@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from cycler_ctl.errors import DeviceFault, RefusedError
+from cycler_ctl.errors import DeviceFault, InstrumentError, RefusedError, StoreError
 from cycler_ctl.guard import Ceilings, GuardState, Severity, Trip
 from cycler_ctl.guarding.losses import TOLERANT, TOLERATED
 from cycler_ctl.running.fittings import SETTLE_S, Fittings, fresh, rest_of
@@ -15,10 +15,12 @@ from protocols.charge import throughput_Ah
 from protocols.events import Faulted, Tripped
 from protocols.model import Program, RestStep, Setpoint, TimedStep, Window
 from protocols.planning.forecast import leaves
+from protocols.record import JSON
 from protocols.running.place import step_at
 from protocols.running.state import State
 from protocols.running.view import setpoint
 
+BEFORE = "the cell at rest, before any current"
 LOOKS = 3
 FLOATING_V = 0.250
 """Between looks 0.1 s apart: a cell whose current has just stopped moves less, the bias current of an open input more."""
@@ -87,7 +89,8 @@ def objection(found_V: float, last: LastSeen | None, safety_V: Window | None) ->
         return None
     return (
         f"the cell has {found_V:.4g} V at rest, after {last.voltage_V:.4g} V when it was last seen only "
-        f"{low_V:.4g} V to {high_V:.4g} V would be expected: is it the same cell, connected the same way?"
+        f"{low_V:.4g} V to {high_V:.4g} V would be expected: is it the same cell, connected the same way? Put that one "
+        "back and resume, or end this run: 'cycler-ctl stop' if it is paused, 'cycler-ctl acknowledge' if interrupted"
     )
 
 
@@ -106,6 +109,28 @@ class AtRest:
     guarded: GuardState
     voltage_V: float
     last_V: float | None
+
+    def told(self) -> Mapping[str, JSON]:
+        """For the record."""
+        return {"text": BEFORE, "voltage_V": self.voltage_V, "last_voltage_V": self.last_V}
+
+
+async def looked(
+    fit: Fittings,
+    output: Output,
+    program: Program,
+    state: State,
+    stopping: Callable[[], bool],
+    *,
+    last: LastSeen | None = None,
+) -> AtRest | Exception:
+    """The cell at 0 A; or why no current may flow, with the output perhaps on."""
+    try:
+        fit.switches.on(fit.clock.now())
+        async with fit.contact.patience():
+            return await at_rest(fit, output, program, state, stopping, last=last)
+    except (InstrumentError, RefusedError, StoreError, TimeoutError) as error:
+        return error
 
 
 async def at_rest(

@@ -67,6 +67,8 @@ class Fittings:
     """Who asked for the run, for its record."""
     switches: Switches = field(default_factory=Switches)
     """The channel's, over all its runs."""
+    let_go: Callable[[str], None] = lambda _why: None
+    """Gives up the connection, why, so that it is made anew."""
 
 
 @dataclass(frozen=True, slots=True)

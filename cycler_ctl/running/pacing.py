@@ -9,6 +9,8 @@ from protocols.model import Program
 from protocols.running.approach import remembered, until_met_s
 from protocols.running.state import Seen, State
 
+IDLE_S = 2.5
+
 
 class Pace:
     """``due_s`` is the clock's. Readings come every ``every_s``."""
@@ -29,8 +31,8 @@ class Pace:
         self._grid_s = self.due_s = max(self.due_s + self._every_s, now_s)
 
     def wait(self, now_s: float) -> None:
-        """No reading is wanted."""
-        self._grid_s = self.due_s = now_s + self._every_s
+        """No reading is wanted; however far apart they are, what else there is to see to is looked after in between."""
+        self._grid_s = self.due_s = now_s + min(self._every_s, IDLE_S)
 
     def read(self, read_at_s: float, now_s: float) -> None:
         """A reading came, measured at ``read_at_s``."""
@@ -50,11 +52,12 @@ class Pace:
 class Ahead:
     """When the next condition may be met, so that how far it is overshot is the instrument's speed."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, fastest_s: float) -> None:
         self._program = program
+        self._fastest_s = fastest_s
         self._seen: tuple[Seen, ...] = ()
 
     def soon_s(self, before: State, after: State) -> float:
         """Seconds after the newest reading; infinite: nothing is in sight."""
         self._seen = remembered(self._seen, before, after)
-        return until_met_s(self._program, after, self._seen)
+        return max(until_met_s(self._program, after, self._seen), self._fastest_s)

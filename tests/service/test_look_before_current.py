@@ -14,7 +14,7 @@ from cycler_ctl.channels.sensing import Sensing
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.instrument import Measurement
 from cycler_ctl.live import ChannelState
-from cycler_ctl.runner import BEFORE
+from cycler_ctl.running.cellcheck import BEFORE
 from protocols.record import EventKind
 from sim_hardware.faults import LineFault
 from sim_hardware.loads import Battery
@@ -101,6 +101,27 @@ async def test_a_cell_that_was_reversed_in_a_pause_gets_no_current_and_the_run_w
         assert lab.status().reason == ""
         assert (await lab.ends()).state is ChannelState.FINISHED
         assert lab.steps()[0].charge_Ah == pytest.approx(CHARGED_AH, rel=5e-3)
+
+
+async def test_another_cell_inside_every_limit_gets_no_current_after_a_pause_and_the_way_out_is_said(
+    tmp_path: Path,
+) -> None:
+    async with open_virtual(tmp_path, limits=ANY_V) as lab:
+        await lab.start(CHARGE)
+        await lab.at(600.0)
+        newest = lab.station.latest("a1")
+        assert newest is not None
+        await lab.acting(lab.station.pause("a1", "K. Abe"))
+        own, told = lab.load(), len(lab.highest_A)
+        lab.swap(Battery(newest[1].voltage_V + 0.3, 5.0))
+        with pytest.raises(RefusedError, match=r"is it the same cell.* 'cycler-ctl stop'"):
+            await lab.acting(lab.station.resume("a1", "K. Abe"))
+        assert lab.is_off()
+        assert max(lab.highest_A[told:]) < NOTHING_A
+        assert lab.status().state is ChannelState.PAUSED
+        lab.swap(own)
+        await lab.acting(lab.station.resume("a1", "K. Abe"))
+        assert lab.status().state is ChannelState.RUNNING
 
 
 async def test_an_output_that_is_switched_on_and_off_too_often_has_to_wait(tmp_path: Path) -> None:

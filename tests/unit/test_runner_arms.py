@@ -19,7 +19,8 @@ from cycler_ctl.errors import CyclerError, DeviceFault, NotAsLeft, StoreError
 from cycler_ctl.guard import Ceilings, Guard, GuardLimits
 from cycler_ctl.guarding.beyond import WAITS
 from cycler_ctl.instrument import Channel, Identity, Protection, Ratings, Reading, Sensor
-from cycler_ctl.runner import BEFORE, Runner
+from cycler_ctl.runner import Runner
+from cycler_ctl.running.cellcheck import BEFORE
 from cycler_ctl.running.fittings import End, Fittings
 from cycler_ctl.running.going_on import Remains
 from cycler_ctl.store.info import RunInfo
@@ -90,7 +91,7 @@ class Bench:
         self.setpoint = None
 
     async def resync(self) -> None:
-        raise NotImplementedError
+        self.note("identity", "identity")
 
     @property
     def channels(self) -> Mapping[str, Channel]:
@@ -280,7 +281,7 @@ def test_a_step_without_a_ceiling_gets_no_current() -> None:
 async def paused(run: Runner) -> None:
     await real_sleep(10.0)
     run.ask("pause", "K. Abe")
-    await real_sleep(10.0)
+    await real_sleep(5.0)
     assert not run.energised
 
 
@@ -538,5 +539,189 @@ def test_a_cell_beyond_the_window_of_its_current_is_read_at_rest_first(then_V: f
             assert task.done() == (ends is not None)
             if ends is not None:
                 assert task.result().outcome is ends
+
+    leap(lived())
+
+
+def test_what_is_told_before_and_after_the_look_stands_at_the_runs_first_second() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        async with running(bench):
+            await real_sleep(5.0)
+        start, look = bench.events[0], next(event for event in bench.events if event.data.get("text") == BEFORE)
+        assert (start.kind, start.time_s) == (EventKind.OPERATOR, 0.0)
+        assert look.time_s == 0.0
+        assert look.utc_s > start.utc_s
+
+    leap(lived())
+
+
+def test_a_stop_during_the_look_turns_off_once() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        bench.fails["off"] = DeviceFault("it answers 1")
+        async with running(bench) as (run, task):
+            await real_sleep(0.01)
+            run.ask("stop", "K. Abe")
+            end = await task
+        assert (bench.told.count("off"), end.off_confirmed) == (1, False)  # a second try in vain is a late alarm
+
+    leap(lived())
+
+
+def test_turning_off_at_a_refused_resume_is_told_though_the_engine_has_nothing_to_tell() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        changes = 0
+
+        def changed() -> None:
+            nonlocal changes
+            changes += 1
+
+        run = Runner(PROGRAM, replace(bench.fittings(""), changed=changed))
+        task = asyncio.ensure_future(run.run())
+        await paused(run)
+        bench.cell_V, before = 1.9, changes
+        run.ask("resume", "K. Abe")
+        await real_sleep(5.0)
+        assert changes == before + 1
+        task.cancel()
+        await asyncio.wait({task})
+
+    leap(lived())
+
+
+def test_the_guard_of_a_run_that_goes_on_counts_on_from_where_it_was() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        remains = await interrupted(bench)
+        fit = replace(bench.fittings(""), ceilings={"1": Ceilings(1.0, 15.0)})
+        began_s = LoopClock().now()
+        end = await Runner(PROGRAM, fit, remains).run()
+        assert end.outcome is Outcome.TRIPPED
+        assert "longer than its ceiling of 15 s" in end.reason
+        assert LoopClock().now() - began_s < 10.0
+
+    leap(lived())
+
+
+def test_a_clock_set_back_makes_no_gap_less_than_none() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        remains = replace(
+            await interrupted(bench), alive_utc_s=LoopClock().utc() + 100, told_utc_s=LoopClock().utc() + 90
+        )
+        task = asyncio.ensure_future(Runner(PROGRAM, bench.fittings(""), remains).run())
+        await real_sleep(5.0)
+        (gap,) = [event for event in bench.events if event.kind is EventKind.GAP]
+        assert gap.data["gap_s"] == 0.0
+        assert gap.time_s == remains.alive_s
+        task.cancel()
+        await asyncio.wait({task})
+
+    leap(lived())
+
+
+def test_what_was_seen_at_a_resume_is_where_the_cell_is() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        bench.cell_V = 4.25
+        async with running(bench) as (run, _):
+            await paused(run)
+            bench.told.clear()
+            bench.cell_V = 4.301  # beyond the window, and as near to where it was as a cell may be
+            run.ask("resume", "K. Abe")
+            await real_sleep(5.0)
+            assert WAITS in bench.texts()
+            assert CHARGE not in bench.told
+
+    leap(lived())
+
+
+def at_least(voltage_V: float, for_s: float | None = None) -> tuple[Alternative, ...]:
+    return (Alternative((Clause(Watched.VOLTAGE, Op.AT_LEAST, voltage_V, for_s),), "voltage"), *HOUR)
+
+
+@asynccontextmanager
+async def waiting(bench: Bench, *steps: CurrentStep, time_s: float = 1e6) -> AsyncGenerator[asyncio.Task[End]]:
+    """A run whose cell is beyond the window of its first step's current."""
+    bench.cell_V = 4.301
+    most = {step.path: Ceilings(1.0, time_s) for step in steps}
+    fit = replace(bench.fittings(""), ceilings=most)
+    task = asyncio.ensure_future(Runner(Program("p", Cell("c"), Safety(), steps), fit).run())
+    while WAITS not in bench.texts():
+        await real_sleep(0.01)
+    yield task
+    task.cancel()
+    await asyncio.wait({task})
+
+
+@pytest.mark.parametrize("for_s", [None, 5.0])
+def test_a_step_that_a_cell_beyond_its_window_ends_gets_no_current_and_the_next_one_begins(for_s: float | None) -> None:
+    async def lived() -> None:
+        bench = Bench()
+        back = replace(STEP, path="2", current_A=-1e-3, verb=Verb.LITHIATE)
+        async with waiting(bench, replace(STEP, until=at_least(4.29, for_s)), back) as task:
+            await real_sleep(10.0)
+            assert CHARGE not in bench.told
+            assert ConstantCurrent(-1e-3, (2.5, 4.3)) in bench.told
+            assert not task.done()
+
+    leap(lived())
+
+
+def test_a_run_whose_last_step_a_cell_beyond_its_window_ends_is_complete_without_current() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        async with waiting(bench, replace(STEP, until=at_least(4.29))) as task:
+            end = await task
+            assert (end.outcome, end.off_confirmed) == (Outcome.FINISHED, True)
+            assert CHARGE not in bench.told
+            assert bench.told.count("off") == 1
+
+    leap(lived())
+
+
+def test_a_cell_that_comes_back_at_once_leaves_no_row_at_rest_in_its_step() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        async with waiting(bench, replace(STEP, record=Record(time_s=1.0))):
+            bench.cell_V = 4.29
+            await real_sleep(5.0)
+            assert CHARGE in bench.told
+            assert {row.current_A for row in bench.rows} == {1e-3}
+
+    leap(lived())
+
+
+def test_a_cell_that_comes_back_later_goes_on_with_the_step_that_its_rest_began() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        step = replace(STEP, until=at_least(4.28, 60.0), record=Record(time_s=0.5))
+        async with waiting(bench, step, time_s=8.0) as task:
+            began_s = LoopClock().now()
+            await real_sleep(4.0)
+            assert CHARGE not in bench.told
+            bench.cell_V = 4.27
+            end = await task
+            assert end.outcome is Outcome.TRIPPED
+            assert "longer than its ceiling of 8 s" in end.reason
+            assert LoopClock().now() - began_s < 10.0  # its time at rest is counted
+        found = [(round(row.voltage_V, 2), row.current_A) for row in bench.rows]
+        assert found.index((4.27, 0.0)) < found.index((4.27, 1e-3))
+
+    leap(lived())
+
+
+def test_a_cell_that_comes_back_while_the_run_is_held_back_gets_no_current() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        async with waiting(bench, replace(STEP, until=at_least(4.28, 60.0))) as task:
+            await real_sleep(4.0)
+            bench.cell_V, bench.lag_s = 4.27, 61.0
+            await real_sleep(5.0)
+            assert not task.done()
+            assert bench.told[-1] == "off"
+            assert CHARGE not in bench.told
 
     leap(lived())
