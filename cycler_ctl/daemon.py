@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cycler_ctl.clock import SystemClock
+from cycler_ctl.commanding.opening import open_commanding
 from cycler_ctl.computer.keep_awake import KeepAwake
 from cycler_ctl.computer.wakeful import refuse_sleepy
 from cycler_ctl.config import Config, load_config
@@ -75,6 +76,7 @@ async def serve(config: Config, pipe: int, foreground: Foreground | None) -> int
         if not config.station.may_sleep:
             station.before_start(refuse_sleepy)
         reporting = await stack.enter_async_context(open_reporting(station, os.environ.get(BROKER_URL)))
+        await stack.enter_async_context(open_commanding(station, os.environ.get(BROKER_URL)))
         if reporting.page is not None:
             log.info("page: %s", shown(reporting.page, config.station.data_dir))
         broker = ", ".join(config.mqtt.url) or os.environ.get(BROKER_URL) or "no broker"

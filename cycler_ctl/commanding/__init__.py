@@ -1,0 +1,1 @@
+"""Commands over MQTT: off by default, signed, fresh, once."""
