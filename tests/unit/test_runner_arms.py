@@ -638,6 +638,22 @@ def test_what_was_seen_at_a_resume_is_where_the_cell_is() -> None:
     leap(lived())
 
 
+def test_a_paused_output_is_looked_at_soon_also_where_samples_are_far_apart() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        seldom = Guard(replace(LIMITS, stale_s=180.0))
+        run = Runner(PROGRAM, replace(bench.fittings(""), sample_every_s=60.0, guard=seldom))
+        task = asyncio.ensure_future(run.run())
+        await paused(run)
+        bench.told.clear()
+        await real_sleep(15.0)
+        assert bench.told == ["identity", "off"]
+        task.cancel()
+        await asyncio.wait({task})
+
+    leap(lived())
+
+
 def at_least(voltage_V: float, for_s: float | None = None) -> tuple[Alternative, ...]:
     return (Alternative((Clause(Watched.VOLTAGE, Op.AT_LEAST, voltage_V, for_s),), "voltage"), *HOUR)
 
