@@ -1,0 +1,176 @@
+"""Messages from a NATS cluster whose MQTT gateway the stations are connected to.
+
+The gateway acknowledges a QoS 1 message to the station once a majority of the stream ``$MQTT_msgs`` has it. That stream
+keeps a message for as long as a durable consumer has not acknowledged it, so ours is one: what a station's broker took
+is here until it is in the database, while no collector runs too. (A stream of our own over the mapped subjects
+``cycler.v1.>`` would not do: the gateway does not wait for it, and messages are lost while it has no leader.)
+All collectors of one group share one consumer, and with it the work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import nats
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeout
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import BadRequestError, NotFoundError
+
+from cycler_ctl.fleet.errors import SourceError
+from cycler_ctl.fleet.incoming import Delivery
+
+log = logging.getLogger(__name__)
+STREAM = "$MQTT_msgs"
+_PREFIX = "$MQTT.msgs."
+_SUBJECT = f"{_PREFIX}cycler.v1.>"
+_CONNECT_S = 5.0
+_ACK = b"+ACK"
+_AT_ONCE = 16
+"""Batches that may be with collectors at a time, all of them together."""
+
+
+@dataclass(frozen=True, slots=True)
+class NatsPlace:
+    """``replicas``: copies of each message, where the stream is not there yet.
+
+    ``redeliver_s``: a collector that took messages and died holds them for so long; then another gets them.
+    """
+
+    servers: tuple[str, ...]
+    username: str | None = None
+    password: str | None = None
+    tls: ssl.SSLContext | None = None
+    replicas: int = 3
+    redeliver_s: float = 60.0
+
+
+class NatsSource:
+    """A ``Source``."""
+
+    def __init__(self, place: NatsPlace, group: str, limit: int) -> None:
+        self._place = place
+        self._group = group
+        self._limit = limit
+        self._client: Client | None = None
+        self._queue: JetStreamContext.PullSubscription | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._client = await self._connect()
+            self._queue = await self._bind(self._client.jetstream(timeout=_CONNECT_S))
+        except (NatsError, OSError, TimeoutError) as error:
+            await self._close()
+            raise SourceError(f"NATS {', '.join(self._place.servers)}: {_said(error)}") from error
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    async def take(self, wait_s: float) -> list[Delivery]:
+        """What waits there, at most ``limit``; empty after ``wait_s`` without any."""
+        if self._queue is None:
+            raise SourceError("not connected")
+        try:
+            found = await self._queue.fetch(self._limit, timeout=wait_s)
+        except (NatsTimeout, TimeoutError):
+            if self._client is None or not self._client.is_connected:
+                raise SourceError("NATS: no connection to any server") from None
+            return []
+        except (NatsError, OSError) as error:
+            raise SourceError(f"NATS: {_said(error)}") from error
+        return [
+            Delivery(
+                message.subject.removeprefix(_PREFIX).replace(".", "/"),
+                message.data,
+                message.metadata.timestamp,
+                message.reply,
+            )
+            for message in found
+        ]
+
+    async def settle(self, taken: Sequence[Delivery]) -> None:
+        """They are in the database. Should this get lost, they come again, which changes nothing."""
+        if self._client is None:
+            return
+        try:
+            for delivery in taken:
+                await self._client.publish(str(delivery.receipt), _ACK)
+            await self._client.flush()
+        except (NatsError, OSError, TimeoutError) as error:
+            raise SourceError(f"NATS: {_said(error)}") from error
+
+    async def tell(self, topic: str, payload: bytes) -> None:
+        """To whoever listens; stations do through the gateway."""
+        if self._client is not None:
+            with contextlib.suppress(NatsError, OSError):
+                await self._client.publish(topic.replace("/", "."), payload)
+
+    async def _connect(self) -> Client:
+        place = self._place
+        async with asyncio.timeout(2 * _CONNECT_S * len(place.servers)):
+            return await nats.connect(
+                list(place.servers),
+                error_cb=_noted,
+                allow_reconnect=False,
+                connect_timeout=round(_CONNECT_S),
+                user=place.username,
+                password=place.password,
+                tls=place.tls,
+                ping_interval=10,
+                max_outstanding_pings=2,
+                name=f"cycler-ctl collect {self._group}",
+            )
+
+    async def _bind(self, stream: JetStreamContext) -> JetStreamContext.PullSubscription:
+        await self._ensure_stream(stream)
+        wanted = ConsumerConfig(
+            durable_name=self._group,
+            filter_subject=_SUBJECT,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=self._place.redeliver_s,
+            max_ack_pending=_AT_ONCE * self._limit,
+        )
+        await stream.add_consumer(STREAM, wanted)
+        return await stream.pull_subscribe_bind(self._group, STREAM)
+
+    async def _ensure_stream(self, stream: JetStreamContext) -> None:
+        """The gateway makes it for its first client; we do where we are earlier, or what comes between would be lost."""
+        try:
+            await stream.stream_info(STREAM)
+        except NotFoundError:
+            wanted = StreamConfig(
+                name=STREAM,
+                subjects=[f"{_PREFIX}>"],
+                retention=RetentionPolicy.INTEREST,
+                storage=StorageType.FILE,
+                num_replicas=self._place.replicas,
+            )
+            with contextlib.suppress(BadRequestError):  # another was quicker
+                await stream.add_stream(wanted)
+
+    async def _close(self) -> None:
+        client, self._client, self._queue = self._client, None, None
+        if client is not None:
+            with contextlib.suppress(NatsError, OSError, TimeoutError):
+                async with asyncio.timeout(_CONNECT_S):
+                    await client.close()
+
+
+async def _noted(error: Exception) -> None:
+    log.debug("NATS: %s", error)
+
+
+def _said(error: BaseException) -> str:
+    return str(error) or type(error).__name__
