@@ -21,6 +21,7 @@ from cycler_ctl.publish.backoff import Timing
 from cycler_ctl.publish.courier import Courier, Report
 from cycler_ctl.publish.cursors import Confirmed, Cursors, DeadLetter
 from cycler_ctl.publish.endpoint import credentials, endpoints
+from cycler_ctl.publish.home_assistant import Discovery
 from cycler_ctl.publish.mailbox import Mailbox
 from cycler_ctl.publish.outbox import Outbox
 from cycler_ctl.publish.runs import StoredRuns
@@ -77,6 +78,12 @@ class Publisher:
             timing or Timing(),
             utc or SystemClock().utc,
             alarms,
+            Discovery(
+                Topics(site, station),
+                data_dir,
+                settings.discovery_prefix if settings.home_assistant else None,
+                str(meta.get("version", "")),
+            ),
         )
         self._mailbox = Mailbox()
         self._lock = threading.Lock()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from aiomqtt import Message
 
@@ -20,6 +21,7 @@ from cycler_ctl.publish.backoff import Allowance, Pace, Timing
 from cycler_ctl.publish.cursors import Confirmed
 from cycler_ctl.publish.echo import publish_and_hear
 from cycler_ctl.publish.hearing import OwnAlarm, heard, subscriptions
+from cycler_ctl.publish.home_assistant import Discovery
 from cycler_ctl.publish.outbox import WINDOW, Outbox, Outgoing
 from cycler_ctl.publish.source import RunFiles
 from cycler_ctl.publish.speaker import PACKET_TOO_LARGE, Refused, Speaker
@@ -39,6 +41,7 @@ class Subject:
     utc: Callable[[], float]
     alarms: Callable[[], Iterable[Alarm]]
     """Those that are active."""
+    discovery: Discovery
 
 
 _HEARD_EVERY_S, _HEARD_AT_ONCE = 0.05, 100
@@ -156,6 +159,8 @@ class Session:
         await self._publish(self._subject.topics.meta, payloads.station_meta(self._subject.meta), retain=True)
         await self._client.subscribe(subscriptions(self._subject.topics))
         await self._repeat()
+        channels = [status.channel for status in self._subject.view.channels()]
+        await self._subject.discovery.tell(channels, partial(self._publish, retain=True))
 
     async def _repeat(self) -> None:
         """What expires, beside the status."""

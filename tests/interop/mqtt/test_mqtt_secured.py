@@ -33,7 +33,7 @@ MAY_NOT_WRITE = {
     "homeassistant": (CMD, f"{BASE}/status", "homeassistant/device/cycler-kasuga-lab-3/a1/config"),
 }  # fmt: skip
 READS = {
-    "lab-3": (f"{BASE}/need", f"{BASE}/status", f"{BASE}/sink/historian"),
+    "lab-3": (f"{BASE}/need", f"{BASE}/status", f"{BASE}/sink/historian", f"{BASE}/alarm/x"),
     "lab-3-cmd": (CMD,),
     "viewer": (f"{BASE}/status", f"{BASE}/channel/a1/samples"),
     "collector": (f"{BASE}/channel/a1/samples",),
@@ -229,3 +229,26 @@ def test_a_station_without_rights_is_told_so_and_no_row_counts_as_delivered(
     until(lambda: "does not hand on" in publisher.status().message)
     assert not publisher.status().connected
     assert publisher.status().rows_waiting == {writer.info.run: 100}
+
+
+def test_home_assistant_finds_the_channels_with_the_rights_it_has_and_no_more_once_it_is_switched_off(
+    lab: Any, secured: Secured, connect: Connect
+) -> None:
+    topic = "homeassistant/device/cycler-kasuga-lab-3/a1/config"
+    reader = connect("homeassistant")
+    reader.subscribe("homeassistant/#")
+    shown = {"ca_file": secured.ca, **secured.certificates.named("lab-3")}
+    lab.publish(secured.url, home_assistant=True, **shown)
+    assert reader.hears(topic, WAIT_S)
+    lab.publishers.pop().stop(5.0)
+    late = connect("homeassistant")
+    late.subscribe("homeassistant/#")
+    assert late.hears(topic, WAIT_S)
+    reader.heard.clear()
+    lab.publish(secured.url, **shown)
+    assert reader.hears(topic, WAIT_S)  # the empty message that takes it back
+    last = connect("homeassistant")
+    last.subscribe("homeassistant/#")
+    connect("witness").publish("homeassistant/mark")
+    assert last.hears("homeassistant/mark", WAIT_S)
+    assert topic not in last.heard
