@@ -88,7 +88,13 @@ def safe_off_entries(config: Config) -> dict[str, SafeOffEntry]:
     backend = config.station.visa_backend
     return {
         name: SafeOffEntry(
-            name, settings.driver, settings.address, settings.backend, backend, config.escalation.command
+            name,
+            settings.driver,
+            settings.address,
+            settings.backend,
+            backend,
+            config.escalation.command,
+            settings.serial,
         )
         for name, settings in config.instruments.items()
     }

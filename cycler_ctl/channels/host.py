@@ -95,7 +95,13 @@ class InstrumentHost:
             settings.backend,
             self._wiring.visa_backend,
             self._wiring.relay,
+            settings.serial or self._seen,
         )
+
+    def expect(self, serial: str | None) -> None:
+        """Of the instrument that may be on since before us; what station.toml names, a person has said."""
+        if self._wiring.settings.serial is None:
+            self._seen = self._seen or serial
 
     async def first_try(self) -> None:
         """Return when the instrument was reached or the first try has failed."""
@@ -195,7 +201,8 @@ class InstrumentHost:
         if self._hurried.is_set() and self._seen not in {None, instrument.identity.serial}:
             raise DeviceFault(
                 f"{settings.address} is serial number {instrument.identity.serial} now, and the output that may be on is "
-                f"that of {self._seen}: turn that one off at its panel, or put it back"
+                f"that of {self._seen}: turn that one off at its panel, then put it back, or say that this one has taken "
+                f'its place: serial = "{instrument.identity.serial}" under [instruments.{self._wiring.name}]'
             )
         if spec.safe_off is not None:
             identity = instrument.identity

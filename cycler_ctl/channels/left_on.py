@@ -40,6 +40,7 @@ async def confirm_left_over(slot: Slot, name: str, lease: Lease, tell: Tell) -> 
     """``name`` in the register: its output may still be on until the instrument was reached, which turns it off."""
     before = slot.status()
     case = slot.cannot_deenergise(LEFT_OVER)
+    slot.host.expect(lease.left_over[name].serial)
     slot.host.hurry()
     async with alarmed(case):
         await slot.host.online()

@@ -31,6 +31,8 @@ class SafeOffEntry:
     visa_backend: str = "@py"
     relay: tuple[str, ...] = ()
     """The lab's own command that cuts its power, if there is one."""
+    serial: str | None = None
+    """Of the instrument that may be on; None: nobody knows it."""
 
 
 def read_register(data_dir: Path) -> Mapping[str, SafeOffEntry]:

@@ -304,7 +304,9 @@ def test_the_file_is_looked_for_in_four_places(tmp_path: Path, monkeypatch: pyte
 
 
 def test_safe_off_entries_hold_what_turning_off_needs() -> None:
-    config, _ = check_config_text(GOOD, "station.toml", _load)
+    address = 'address = "TCPIP0::127.0.0.1::5025::SOCKET"'
+    config, _ = check_config_text(GOOD.replace(address, f'{address}\nserial = "1234"'), "station.toml", _load)
     assert isinstance(config, Config)
     entry = safe_off_entries(config)["smu1"]
     assert (entry.name, entry.driver, entry.address) == ("smu1", "smu", "TCPIP0::127.0.0.1::5025::SOCKET")
+    assert entry.serial == "1234"

@@ -97,6 +97,20 @@ async def test_a_silent_instrument_delays_no_other_and_is_given_up_in_time(monke
     assert "nothing came of it" in results[0].message
 
 
+async def test_one_that_does_not_say_who_it_is_is_not_taken_for_the_one_that_was_on() -> None:
+    async with instrument(b"0;HIMP\n") as good:
+        (result,) = await safe_off_all([replace(entry("smu1", good), serial="1")], SystemClock())
+    assert not result.confirmed
+    assert "it is off, read back, but does not say who it is" in result.message
+
+
+async def test_two_that_had_the_same_address_one_after_the_other_are_each_asked_for() -> None:
+    async with instrument(b"0;HIMP\n") as good:
+        entries = [entry("smu1", good), replace(entry("smu1", good), serial="1")]
+        results = await safe_off_all(entries, SystemClock())
+    assert [result.confirmed for result in results] == [True, False]
+
+
 async def test_one_instrument_with_two_channels_is_turned_off_once() -> None:
     async with instrument(b"0;HIMP\n") as good:
         assert len(await safe_off_all([entry("smu1", good), entry("smu1", good)], SystemClock())) == 1
