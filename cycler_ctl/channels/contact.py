@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 
 from cycler_ctl.errors import InstrumentError, LinkClosed, LinkTimeout
 from cycler_ctl.instrument import Link
@@ -26,6 +26,7 @@ class Contact:
         self._loop = asyncio.get_running_loop()
         self._asking = 0
         self._since_s: float | None = None
+        self._hear: list[Callable[[], None]] = []
         self.given_up = ""
         """Why this connection is to be closed, for all who share it; empty while it is in use."""
 
@@ -63,7 +64,18 @@ class Contact:
             self._since_s = self._loop.time() if self._asking > 1 else None  # another channel's question waits its turn
         finally:
             self._asking -= 1
+        for heard in self._hear:
+            heard()
         return answer
+
+    @contextmanager
+    def heard(self, each: Callable[[], None]) -> Generator[None]:
+        """Meanwhile ``each`` is called at each answer, whosever question it was: that is work done."""
+        self._hear.append(each)
+        try:
+            yield
+        finally:
+            self._hear.remove(each)
 
     @asynccontextmanager
     async def patience(self) -> AsyncGenerator[None]:

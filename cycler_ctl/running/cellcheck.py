@@ -180,6 +180,7 @@ async def _looks(
             lost += 1
             if lost >= TOLERATED:
                 raise
+            output.renew()  # what is lost is the instrument's answer, not the station
             await fit.instrument.resync()
             continue
         guarded, trip = fit.guard.check(guarded, reading, fit.temperature(), fit.clock.now())

@@ -1,7 +1,8 @@
 """An output whose off was not confirmed: chased until it was read back, because nothing else matters then.
 
-Off again on the same connection while that answers, then 0 A or a hold at what the cell has, then a reset where the driver says that a reset is off,
-then the lab's own relay, and all the while the loudest alarm; in the end to reconnect, which begins with off, for ever.
+Off again on the same connection while that answers, then 0 A or a hold at what the cell has, then a reset where the
+driver says that a reset is off, then the lab's own relay, and all the while the loudest alarm; in the end to reconnect,
+which begins with off, for ever.
 """
 
 from __future__ import annotations
@@ -120,7 +121,8 @@ def _gone(contact: Contact) -> bool:
 async def _in_place_despite_bugs(case: Case, host: Host, fit: Fittings, output: Output) -> bool:
     """A driver that fails in a way nobody foresaw must not end the chase: it is given a new connection."""
     try:
-        return await _in_place(case, host, fit, output)
+        with fit.contact.heard(output.renew):
+            return await _in_place(case, host, fit, output)
     except Exception as error:
         log.exception("channel %s", case.channel)
         case.tell(f"error in the driver: {error!r}")

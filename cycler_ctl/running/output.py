@@ -14,7 +14,7 @@ from cycler_ctl.watching.register import SafeOffEntry
 from protocols.model import Rest, Setpoint
 
 OFF_S = 1.5  # real seconds, see contact.PATIENCE_S
-APPLY_S = 10.0  # a slow serial line takes two seconds; while it does nobody can be heard
+APPLY_S = 10.0  # a slow serial line takes two seconds
 
 
 class Driven(Protocol):
@@ -73,16 +73,16 @@ class Output:
 
         Raises InstrumentError, StoreError or TimeoutError: then the output may be on or off.
         """
-        lease_s = self._lease_s + APPLY_S
         was_on, began_s = not self.off_confirmed, self._fit.clock.now()
         async with asyncio.timeout(APPLY_S):
             if self.off_confirmed:
                 expect_rest(setpoint)
-                await self._fit.lease.will_energise(self._fit.name, self._fit.safe_off, lease_s)
+                await self._fit.lease.will_energise(self._fit.name, self._fit.safe_off, self._lease_s)
                 self.off_confirmed = False
-            self._fit.lease.renew(self._fit.name, lease_s)
+            self.renew()
             self.may_do = (*self.may_do, setpoint)
-            opened = await self._fit.channel.apply(setpoint)
+            with self._fit.contact.heard(self.renew):  # a slow line has many short answers
+                opened = await self._fit.channel.apply(setpoint)
         self.applied, self.may_do = setpoint, (setpoint,)
         return self._fit.clock.now() - began_s if opened and was_on else None
 

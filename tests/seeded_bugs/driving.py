@@ -179,7 +179,7 @@ BUGS = (
         "on before it is on disk",
         "an output is in the register before it goes on (F11)",
         "cycler_ctl/running/output.py",
-        "                await self._fit.lease.will_energise(self._fit.name, self._fit.safe_off, lease_s)\n",
+        "                await self._fit.lease.will_energise(self._fit.name, self._fit.safe_off, self._lease_s)\n",
         "",
         ("tests/service/test_runner.py::test_the_register_names_the_channel_before_its_output_goes_on",),
     ),

@@ -40,6 +40,8 @@ class Bench:
         self.fails: Exception | None = None
         self.unwritable = False
         self.left_over: Mapping[str, SafeOffEntry] = {}
+        self.contact = Contact(self)
+        self.questions = 0
 
     @property
     def channel(self) -> Channel:
@@ -53,9 +55,20 @@ class Bench:
     def clock(self) -> Clock:
         return LoopClock()
 
-    @property
-    def contact(self) -> Contact:
+    address = "nowhere"
+
+    def now(self) -> float:
         raise NotImplementedError
+
+    async def write(self, message: bytes) -> None:
+        raise NotImplementedError
+
+    async def clear(self) -> None:
+        raise NotImplementedError
+
+    async def query(self, message: bytes) -> bytes:
+        await real_sleep(1.0)
+        return message
 
     @property
     def ratings(self) -> Ratings:
@@ -66,6 +79,8 @@ class Bench:
 
     async def apply(self, setpoint: Setpoint) -> bool | None:
         self.told.append(setpoint)
+        for _ in range(self.questions):
+            await self.contact.query(b"?")
         await real_sleep(self.takes_s)
         if self.fails is not None:
             raise self.fails
@@ -101,12 +116,11 @@ async def switched_on() -> tuple[Bench, Output]:
 
 
 @virtually
-async def test_the_register_names_an_output_before_it_goes_on_and_its_lease_outlasts_a_slow_setting() -> None:
+async def test_the_register_names_an_output_before_it_goes_on_and_its_lease_is_that_of_its_samples() -> None:
     bench = Bench()
     output = Output(bench)
     assert await output.apply(REST) is None
-    patient_s = HELD_S + APPLY_S
-    assert bench.told == [("register", "a1", "smu1", patient_s), ("renew", "a1", patient_s), REST]
+    assert bench.told == [("register", "a1", "smu1", HELD_S), ("renew", "a1", HELD_S), REST]
     assert not output.off_confirmed
     assert (output.applied, output.may_do) == (REST, (REST,))
 
@@ -137,8 +151,26 @@ async def test_without_a_register_nothing_is_told_to_the_instrument() -> None:
 async def test_once_on_another_setting_needs_no_register() -> None:
     bench, output = await switched_on()
     assert await output.apply(CURRENT) is None
-    assert bench.told == [("renew", "a1", HELD_S + APPLY_S), CURRENT]
+    assert bench.told == [("renew", "a1", HELD_S), CURRENT]
     assert (output.applied, output.may_do) == (CURRENT, (CURRENT,))
+
+
+@virtually
+async def test_each_answer_while_it_is_set_renews_its_lease_and_none_after_that() -> None:
+    bench, output = await switched_on()
+    bench.questions = 6  # a slow line: longer in all than the lease, never silent for as long
+    await output.apply(CURRENT)
+    assert bench.told == [("renew", "a1", HELD_S), CURRENT, *(6 * [("renew", "a1", HELD_S)])]
+    await bench.contact.query(b"?")
+    assert len(bench.told) == 8
+
+
+@virtually
+async def test_a_setting_without_an_answer_renews_nothing() -> None:
+    bench, output = await switched_on()
+    bench.takes_s = APPLY_S - 1.0
+    await output.apply(CURRENT)
+    assert bench.told == [("renew", "a1", HELD_S), CURRENT]
 
 
 @virtually
