@@ -145,10 +145,16 @@ def config_text(store: Path, log: Path, port: int) -> str:
             'server_name: "cycler-ctl"',
             f'listen: "{HOST}:-1"',
             "max_payload: 1MB",
+            # programs of this computer are few; one that goes mad must not take its memory, nor wait for ever
+            "max_connections: 128",
+            "max_subscriptions: 1024",
+            "max_control_line: 4KB",
+            "max_pending: 16MB",
+            'write_deadline: "10s"',
             f"log_file: {json.dumps(log.as_posix())}",
             f"logfile_size_limit: {_LOG_BYTES}",
             f"jetstream {{ store_dir: {json.dumps(store.as_posix())}, max_memory_store: 64MB, max_file_store: 1GB }}",
-            f'mqtt {{ listen: "{HOST}:{port}" }}',
+            f'mqtt {{ listen: "{HOST}:{port}", max_ack_pending: 1000 }}',
             "",
         )
     )

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cycler_ctl.errors import StoreError
 from cycler_ctl.live import ChannelState
+from cycler_ctl.publish.explain import NotHeard
 from cycler_ctl.publish.payloads import encode
 from cycler_ctl.publish.speaker import Refused
 from cycler_ctl.publish.topics import Topics, level
@@ -133,7 +134,7 @@ class Discovery:
             kept = {topic for topic, payload in messages.items() if payload}
             if kept != set(self._remembered()):
                 self._remember(kept)
-        except (StoreError, Refused) as error:
+        except (StoreError, Refused, NotHeard) as error:
             log.warning("Home Assistant: %s", error)
 
     def _remembered(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The bundled broker as a real child process."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -137,6 +138,30 @@ def test_the_configuration_has_forward_slashes_and_listens_on_loopback_only() ->
     assert '"a b/store"' in text
     assert text.count("127.0.0.1") == 2
     assert "http" not in text
+
+
+def test_it_takes_no_more_connections_and_no_larger_messages_than_a_computer_needs(tmp_path: Path) -> None:
+    text = config_text(tmp_path / "store", tmp_path / "log", 1883)
+    for limit in ("max_payload: 1MB", "max_connections: 128", "max_file_store: 1GB", "max_memory_store: 64MB"):
+        assert limit in text
+    with Broker(tmp_path, port=0) as broker, contextlib.ExitStack() as stack:
+        port = port_of(broker)
+        links = [stack.enter_context(socket.create_connection((HOST, port), timeout=5.0)) for _ in range(128)]
+        for link in links:
+            link.sendall(CONNECT)
+            assert link.recv(4) == b"\x20\x02\x00\x00"
+        assert not mqtt_answers(port)
+        assert broker.alive()
+        large = links[0]
+        large.sendall(b"\x30" + b"\x80\x80\x80\x01" + b"\x00\x01a")  # PUBLISH of 2 MiB on topic "a"
+        with contextlib.suppress(OSError):  # it may hang up while we still send
+            large.sendall(bytes(2 * 1024 * 1024 - 3))
+        with contextlib.suppress(ConnectionResetError):
+            assert large.recv(1) == b""
+        assert broker.alive()
+
+
+CONNECT = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"
 
 
 def test_a_free_port_is_the_wanted_one() -> None:
