@@ -70,7 +70,7 @@ async def open_reporting(station: Station, default_url: str | None) -> AsyncGene
     config = station.config
     async with AsyncExitStack() as stack:
         board = AlarmBoard(SystemClock().utc)
-        publisher = _publisher(station, default_url)
+        publisher = _publisher(station, default_url, board)
         notifier = _open_notify(stack, station, board)
         sharer = _open_share(stack, station)
         others = _Others(board, publisher, sharer, notifier)
@@ -119,7 +119,7 @@ def _open_share(stack: AsyncExitStack, station: Station) -> Sharer | None:
     return sharer
 
 
-def _publisher(station: Station, default_url: str | None) -> Publisher | None:
+def _publisher(station: Station, default_url: str | None, board: AlarmBoard) -> Publisher | None:
     config = station.config
     if not config.mqtt.enabled or not (config.mqtt.url or default_url):
         return None
@@ -132,6 +132,7 @@ def _publisher(station: Station, default_url: str | None) -> Publisher | None:
         default_url=default_url,
         meta=station.meta() | {"version": version("cycler-ctl"), "schemas": asyncapi(version("cycler-ctl"))},
         files=StoredRuns(config.station.data_dir),
+        alarms=board.active,
     )
 
 

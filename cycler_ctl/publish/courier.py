@@ -21,7 +21,7 @@ from cycler_ctl.publish.explain import NotHeard, explain, not_welcome
 from cycler_ctl.publish.mailbox import Mailbox
 from cycler_ctl.publish.outbox import WINDOW, Outbox
 from cycler_ctl.publish.session import Session, Subject
-from cycler_ctl.publish.speaker import Speaker
+from cycler_ctl.publish.speaker import HungUp, Speaker
 
 log = logging.getLogger(__name__)
 # aiomqtt and paho keep what is on the way to our window and the few retained states, never more.
@@ -61,7 +61,7 @@ class Courier:
         self._stopping: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._backoff = Backoff(subject.timing, random.random)
         self._old: set[str] = set()
-        """Brokers that do not know MQTT 5."""
+        """Brokers that do not know MQTT 5, or perhaps not."""
 
     async def follow(self, mailbox: Mailbox, looked: Callable[[], None]) -> None:
         """Takes what other threads left: more rows on disk, changed channels, the wish to stop."""
@@ -123,6 +123,8 @@ class Courier:
         if _too_new(failure) and broker.url not in self._old:
             self._old.add(broker.url)
             return await self._attempt(broker)
+        if isinstance(failure, HungUp):
+            self._old ^= {broker.url}
         if failure is not None:
             self._outbox.lost(suspicious=not isinstance(failure, NotHeard))
             self._backoff.was_up(loop.time() - started_s)

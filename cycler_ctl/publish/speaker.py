@@ -40,6 +40,10 @@ class Refused(MqttError):  # noqa: N818 - what happened
         self.code = code.value
 
 
+class HungUp(MqttError):  # noqa: N818 - what happened
+    """Before it said whether we are welcome: it may not know this version of MQTT."""
+
+
 class Speaker(Client):
     """Use it as a context manager: entered is connected."""
 
@@ -126,6 +130,8 @@ class Speaker(Client):
         properties: Properties | None = None,
     ) -> None:
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
+        if not self._connected.done():  # else the library would wait for the answer until its time is over
+            self._connected.set_exception(HungUp("it closed the connection before it answered"))
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(MqttError(f"disconnected: {reason_code}"))

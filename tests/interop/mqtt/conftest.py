@@ -279,12 +279,13 @@ class MosquittoSub(Received):
 class Wire:
     """A TCP proxy: refuses while ``down``; swallows what a client sends beyond ``swallow_after`` bytes, then cuts.
 
-    The cut comes after ``cut_after`` swallowed bytes.
+    The cut comes after ``cut_after`` swallowed bytes. While ``deaf`` whatever the broker answers is lost with the link.
     """
 
     def __init__(self, target: int) -> None:
         self.down = False
         self.swallow_after: int | None = None
+        self.deaf = False
         self.accepted = 0
         self.swallowed = 0
         self.cut_after = 30_000
@@ -337,6 +338,8 @@ class Wire:
                     if self.swallowed > self.cut_after:
                         break
                     continue
+                if self.deaf and not upward:
+                    break
                 sink.sendall(data)
         for link in (source, sink):
             with contextlib.suppress(OSError):
