@@ -28,7 +28,7 @@ from cycler_ctl.running.current import CurrentRun
 from cycler_ctl.running.fittings import Fittings
 from cycler_ctl.running.going_on import prepare_again, read_remains, reopen
 from cycler_ctl.running.opened import never_begun, not_gone_on, opened
-from cycler_ctl.running.recovery import LeftOpen, acknowledged, tell_left_on, waiting
+from cycler_ctl.running.recovery import LeftOpen, acknowledged, keep_fault, tell_left_on, waiting
 from cycler_ctl.running.start import Order, Prepared, Spot, begin_record, prepare, spot_of, versions
 from cycler_ctl.store.writer import RunWriter
 from cycler_ctl.watching.lease import Lease
@@ -52,8 +52,9 @@ class Station:
         self._hosts = {name: self._host(name) for name in config.instruments}
         watching = {one.temperature for one in config.channels.values()}
         self._sensing = Sensing([name for name in self._hosts if name in watching], self._hosts, clock)
+        keep = partial(keep_fault, config.station.data_dir, clock.utc)
         self._slots = {
-            name: Slot(name, settings, self._hosts[settings.instrument], clock, lease, changed=self._tell)
+            name: Slot(name, settings, self._hosts[settings.instrument], clock, lease, changed=self._tell, keep=keep)
             for name, settings in config.channels.items()
         }
         self._looks = {one.instrument: self._look(one.instrument) for one in config.channels.values()}

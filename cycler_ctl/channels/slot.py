@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -47,13 +47,14 @@ class Slot:
         lease: Lease,
         *,
         changed: Callable[[ChannelStatus], None],
+        keep: Callable[[str, str], Awaitable[None]],
     ) -> None:
         self.name = name
         self.settings = settings
         self.host = host
         self._clock = clock
         self._lease = lease
-        self._changed = changed
+        self._changed, self._keep = changed, keep
         self._current: CurrentRun | None = None
         self.beginning = Beginning(name)
         self._ended = asyncio.Event()
@@ -157,7 +158,9 @@ class Slot:
                 state = ChannelState.INTERRUPTED if end.outcome is None else ChannelState(end.outcome.value)
                 self._set(state, end.reason)
             else:
-                self._set(ChannelState.FAULTED, f"{end.reason}; its last rows are NOT on disk: {current.writer.failed}")
+                why = f"{end.reason}; its last rows are NOT on disk: {current.writer.failed}"
+                self._set(ChannelState.FAULTED, why)
+                await self._keep(self.name, why)
         finally:
             self._ended.set()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -141,6 +142,18 @@ def acknowledge_run(run_dir: Path, by: str, *, on_durable: Told, utc: Utc) -> No
         _acknowledge(run_dir, by, on_durable, utc)
     except StoreError as error:
         log.warning("run %s: that %s has acknowledged it is not in its record: %s", run_dir.name, by, error)
+
+
+async def keep_fault(data_dir: Path, utc: Utc, channel: str, why: str) -> None:
+    """A fault that the run's own record cannot tell of, beside it: the next station must not take it for a crash.
+
+    As far as the disk lets us, and no longer than a record is waited for.
+    """
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await asyncio.to_thread(latch.hold_back, data_dir, why, utc(), channel)
+    except (StoreError, TimeoutError) as error:
+        log.warning("channel %s: that %s is not on disk: %s", channel, why, error or "the disk does not answer")
 
 
 def tell_left_on(data_dir: Path, before: ChannelStatus, why: str, *, on_durable: Told, utc: Utc) -> None:

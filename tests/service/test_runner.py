@@ -17,6 +17,7 @@ from cycler_ctl.config import ChannelSettings, Limits
 from cycler_ctl.errors import InstrumentError, LinkTimeout, RefusedError, StoreError
 from cycler_ctl.instrument import Reading
 from cycler_ctl.live import ChannelState
+from cycler_ctl.running.recovery import waiting
 from cycler_ctl.running.start import Order
 from cycler_ctl.store.files import RunFiles
 from cycler_ctl.store.reader import open_run
@@ -260,6 +261,25 @@ async def test_without_a_disk_the_run_pauses_and_goes_on_when_there_is_one_again
     assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
     (paused_s,) = [event.data["paused_s"] for event in rig.events(run) if event.data.get("action") == "resume"]
     assert float(str(paused_s)) > 0.5
+
+
+async def test_a_run_whose_last_rows_are_not_on_disk_is_faulted_and_still_is_for_the_next_station(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cycler_ctl.channels.slot.CLOSE_S", 1.0)
+    run = await rig.flowing()
+    with monkeypatch.context() as gone:
+        gone.setattr(RunFiles, "_write_here", no_disk)
+        gone.setattr(RunFiles, "_write_new_segment", no_disk)
+        await rig.station.stop("a1", "test")
+        status = await rig.ends()
+    assert (status.state, rig.is_off()) == (ChannelState.FAULTED, True)
+    assert "its last rows are NOT on disk: " in status.reason
+    (found,) = waiting(rig.data, ["a1"], on_durable=lambda _run: None, utc=SystemClock().utc)
+    assert (found.run, found.state) == (run, ChannelState.FAULTED)
+    assert status.reason in found.reason
+    await rig.station.acknowledge("a1", "test")
+    assert not list(waiting(rig.data, ["a1"], on_durable=lambda _run: None, utc=SystemClock().utc))
 
 
 async def test_pause_returns_when_off_was_read_back_and_resume_goes_on_with_the_same_step(rig: Rig) -> None:
