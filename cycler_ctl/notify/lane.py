@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 MOST_ENDED = 100
+KILLED_S = 2.0
 TIMING = Timing(first_s=10.0, most_s=600.0)
 URGENT_WAIT_S = 60.0
 """The longest wait before an emergency is tried again."""
@@ -92,7 +93,7 @@ class Lane:
         self.end()
         self._thread.join(timeout_s)
         self._way.cancel()
-        self._thread.join(timeout_s)
+        self._thread.join(KILLED_S)
 
     def run_ended(self, status: ChannelStatus) -> None:
         """Of many that nobody could be told of, the newest are kept."""

@@ -25,6 +25,7 @@ class Notifier:
     ) -> None:
         refuse_unready(rules)
         self._lanes = [Lane(name, rule, sight, way(rule), clock) for name, rule in rules.items()]
+        self._clock = clock
         self._last: dict[str, ChannelState] = {}
 
     def start(self) -> None:
@@ -33,10 +34,11 @@ class Notifier:
 
     def stop(self, timeout_s: float) -> None:
         """All rules at once: one that hangs must not cost another its last message."""
+        until_s = self._clock.now() + timeout_s
         for lane in self._lanes:
             lane.end()
         for lane in self._lanes:
-            lane.stop(timeout_s)
+            lane.stop(max(0.0, until_s - self._clock.now()))
 
     def channel_changed(self, status: ChannelStatus) -> None:
         """A run that has ended, once; who watches alarms looks by itself."""

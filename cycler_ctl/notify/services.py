@@ -13,7 +13,9 @@ import re
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -60,6 +62,12 @@ def _text_of(to_file: Path | None, to_env: str | None) -> tuple[str, str]:
         raise ConfigError(f"{to_file} with the addresses cannot be read: {error}") from error
 
 
+def seen_of(address: str) -> str:
+    """Of an address that the library has made private: the service and where it is; its path may be a secret too."""
+    scheme, _, rest = address.partition("://")
+    return f"{scheme}://{re.split('[/?]', rest)[0]}"
+
+
 def redacted(text: str, address: str, shown: str) -> str:
     """``text`` without the parts of ``address`` that ``shown``, what may be seen of it, does not have."""
     parts = {piece for whole in (address, unquote(address)) for piece in re.split(r"[/:@?&=,]+", whole)}
@@ -69,31 +77,33 @@ def redacted(text: str, address: str, shown: str) -> str:
     return text
 
 
-@dataclass
 class _Heard(logging.Handler):
-    """What the library says while it sends, by the thread that does."""
+    """What the library says of each service, whichever of its threads says it."""
 
-    lines: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
-
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
         super().__init__(logging.WARNING)
+        self._service: ContextVar[int] = ContextVar("service", default=-1)
+        self._lines: dict[int, list[str]] = {}
 
-    def __hash__(self) -> int:
-        return id(self)
+    def of_this(self, number: int) -> None:
+        self._service.set(number)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.setdefault(threading.get_ident(), []).append(record.getMessage())
+        self._lines.setdefault(self._service.get(), []).append(record.getMessage())
+
+    def said(self) -> str:
+        return " ".join(self._lines.get(self._service.get(), []))
 
 
 def send_one(address: str, message: Mapping[str, str], heard: _Heard) -> Answer:
     """One service, whatever it answers."""
     import apprise
 
-    asset = apprise.AppriseAsset(app_id="cycler-ctl", image_url_mask="", image_url_logo="", secure_logging=True)
+    asset = apprise.AppriseAsset(app_id="cycler-ctl", image_url_mask="", image_url_logo="", async_mode=False)
     service = apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
     if not isinstance(service, apprise.NotifyBase):
         return Answer(f"{_scheme(address)}://****", ok=False, said="is no address that apprise can use")
-    shown = str(service.url(privacy=True)).partition("?")[0]  # type: ignore[no-untyped-call]
+    shown = seen_of(str(service.url(privacy=True)))  # type: ignore[no-untyped-call]
     if not message:
         return Answer(shown, ok=True)
     service.overflow_mode = apprise.OverflowMode.TRUNCATE
@@ -101,13 +111,13 @@ def send_one(address: str, message: Mapping[str, str], heard: _Heard) -> Answer:
     sender.add(service)
     tone = apprise.NotifyType(message["tone"])
     ok = sender.notify(body=message["body"], title=message["title"], notify_type=tone, body_format="text")
-    said = " ".join(heard.lines.get(threading.get_ident(), []))
-    said = redacted(said, address, shown)[-300:] or ("" if ok else "it did not take the message")
+    said = redacted(heard.said(), address, shown)[-300:] or ("" if ok else "it did not take the message")
     return Answer(shown, ok=bool(ok), said=said)
 
 
 def send_all(addresses: Sequence[str], message: Mapping[str, str], answer_s: float) -> None:
     """All at once, each answer written as it comes; who has not answered in time is said not to have."""
+    import_module("apprise")  # takes seconds on a busy computer, and is no service's fault
     heard, lock, done = _Heard(), threading.Lock(), threading.Event()
     log = logging.getLogger("apprise")
     log.addHandler(heard)
@@ -115,6 +125,7 @@ def send_all(addresses: Sequence[str], message: Mapping[str, str], answer_s: flo
     waiting = set(range(len(addresses)))
 
     def work(number: int) -> None:
+        heard.of_this(number)
         answer = send_one(addresses[number], message, heard)
         with lock:
             if number in waiting:
