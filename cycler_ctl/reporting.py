@@ -133,7 +133,6 @@ def _publisher(station: Station, default_url: str | None, board: AlarmBoard) -> 
         meta=station.meta() | {"version": version("cycler-ctl"), "schemas": asyncapi(version("cycler-ctl"))},
         files=StoredRuns(config.station.data_dir),
         alarms=board.active,
-        alarms=board.active,
     )
 
 
