@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Any, Self
 
-from aiomqtt import MqttError
+from aiomqtt import MqttError, Topic
 
 from cycler_ctl.clock import real_sleep
+from cycler_ctl.publish.backoff import Timing
 
 Row = tuple[Any, ...]
 
@@ -25,7 +27,7 @@ class Broker:
         self.doubling = 0.0
         self.hits = {"broker away": 0, "broker flaps": 0, "acknowledgement lost": 0, "delivered twice": 0}
         self.rows: dict[tuple[str, int, int], str] = {}
-        self.clients: list[Client] = []
+        self.clients: list[Speaker] = []
         self._durable = durable
         self._broke = broke
 
@@ -50,14 +52,15 @@ class Broker:
             self._broke("f", f"row {seq} of {run} was published with two contents")
 
 
-class Client:
-    """``aiomqtt.Client`` as the publisher uses it."""
+class Speaker:
+    """The service's connection as courier and session use it. It hears itself where it listens, as rights are proven."""
 
-    def __init__(self, broker: Broker, host: str, port: int = 1883, **options: object) -> None:
-        del host, port, options
+    def __init__(self, broker: Broker, _endpoint: object, *, timing: Timing, **_options: object) -> None:
         self._broker = broker
+        self._puback_s = timing.puback_s
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.pending_calls_threshold = 0
+        self._listens: set[str] = set()
+        self._heard: asyncio.Queue[Heard] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:
         await real_sleep(0.01)
@@ -75,21 +78,39 @@ class Client:
         if not self._lost.done():
             self._lost.set_result(None)
 
-    @property
-    async def messages(self) -> AsyncIterator[object]:
-        await asyncio.shield(self._lost)
-        raise MqttError("disconnected")
-        yield
+    async def subscribe(self, topics: str | Sequence[tuple[str, int]], qos: int = 0) -> None:
+        """Nobody else speaks here."""
+        if isinstance(topics, str):
+            self._listens.add(topics)
 
-    async def publish(
-        self,
-        topic: str,
-        payload: bytes,
-        qos: int = 0,
-        retain: bool = False,
-        timeout: float | None = None,
-    ) -> None:
-        del retain
+    async def unsubscribe(self, topic: str) -> None:
+        self._listens.discard(topic)
+
+    @property
+    async def messages(self) -> AsyncIterator[Heard]:
+        while True:
+            hearing = asyncio.ensure_future(self._heard.get())
+            either: set[asyncio.Future[Any]] = {hearing, self._lost}
+            try:
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                if not hearing.done():
+                    raise MqttError("disconnected")
+                yield hearing.result()
+            finally:
+                hearing.cancel()
+
+    async def deliver(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        broker = self._broker
+        await self._hand_over(topic, payload)
+        if broker.forgetful and broker.random.random() < broker.forgetful:
+            broker.hits["acknowledgement lost"] += 1
+            await asyncio.wait({self._lost}, timeout=self._puback_s)
+            raise MqttError("Operation timed out")
+
+    async def mention(self, topic: str, payload: bytes) -> None:
+        await self._hand_over(topic, payload)
+
+    async def _hand_over(self, topic: str, payload: bytes) -> None:
         broker = self._broker
         if not self._lost.done():
             await real_sleep(broker.random.uniform(0.001, 0.05))
@@ -99,7 +120,12 @@ class Client:
         if broker.doubling and broker.random.random() < broker.doubling:
             broker.hits["delivered twice"] += 1
             broker.take(topic, payload)
-        if qos and broker.forgetful and broker.random.random() < broker.forgetful:
-            broker.hits["acknowledgement lost"] += 1
-            await asyncio.wait({self._lost}, timeout=timeout)
-            raise MqttError("Operation timed out")
+        if topic in self._listens:
+            self._heard.put_nowait(Heard(Topic(topic), payload))
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    topic: Topic
+    payload: bytes
+    retain: bool = False

@@ -24,7 +24,7 @@ from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.watching import lease
 from cycler_ctl.watching.register import write_register
 from protocols.events import Sampled
-from simulated.broker import Broker, Client
+from simulated.broker import Broker, Speaker
 from simulated.disk import Disk, Sqlite
 from simulated.records import Records
 from simulated.service import Service
@@ -129,7 +129,7 @@ def on_chance(random: Random) -> None:
 
 def on_service(service: Service, broker: Broker, say: Any) -> None:
     put(guardian, start_child=service.start_child, kill_child=service.kill_child, say=say, TICK_S=TICK_S)
-    put(courier, Client=partial(Client, broker))
+    put(courier, Speaker=partial(Speaker, broker))
 
 
 def guardian_ticks(tick_s: float) -> None:

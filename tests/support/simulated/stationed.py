@@ -28,7 +28,7 @@ def config_of(data: Path, sample_every_s: Mapping[str, float]) -> Config:
     return Config(
         station=StationSettings(name="sim", data_dir=data),
         http=HttpSettings(enabled=False),
-        mqtt=MqttSettings(url=("mqtt://broker:1883",)),
+        mqtt=MqttSettings(url=("mqtt://127.0.0.1:1883",)),
         instruments={
             name: InstrumentSettings(driver=DRIVERS[name], address=f"TCPIP0::127.0.0.1::{port}::SOCKET")
             for name, port in PORTS.items()
