@@ -26,10 +26,17 @@ def with_bug(bug: Bug) -> str:
 
 
 def tried(bug: Bug) -> tuple[Verdict, str]:
-    """Caught only where each of the tests it names notices; else what the first that does not has said."""
+    """Caught only where each of the tests it names notices; else what the first that does not has said.
+
+    Where its place is gone it proves nothing, and stops no other.
+    """
+    try:
+        changed = with_bug(bug)
+    except ValueError as error:
+        return Verdict.BROKEN, str(error)
     with tempfile.TemporaryDirectory(prefix="seeded-") as folder:
         tree = copied(Path(folder) / "copy")
-        tree.put(bug.file, with_bug(bug))
+        tree.put(bug.file, changed)
         for test in bug.tests:
             verdict, said = tree.tested([test], LONGEST_S)
             if verdict is not Verdict.CAUGHT:
