@@ -132,8 +132,7 @@ class Output:
         if drive is not None and answers[0] == "0":
             self._drive = None
             raise self._not_by_us(errors)
-        for setting, answer in zip(expected, answers, strict=True):
-            setting.confirm(answer)
+        scpi.confirm_kept(expected, answers)
 
     async def _apply(self, setpoint: Setpoint) -> bool:
         """Decided on what the cell is at now: the last sample may be minutes old."""

@@ -88,7 +88,7 @@ async def _asked_beside(idle: Sequence[Slot], instrument: Instrument, contact: C
                 if isinstance(channel, TellsIfOn):
                     await _look_at(slot, channel, found)
     except (CyclerError, TimeoutError) as error:
-        log.info("an output beside a run was not looked at: %s", error or NO_ANSWER)
+        log.info("an output beside a run was not looked at: %s", str(error) or NO_ANSWER)
     except Exception:
         log.exception("an output beside a run")
     return found

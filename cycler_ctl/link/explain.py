@@ -80,7 +80,7 @@ def open_error(address: str, error: BaseException) -> LinkError:
 def exchange_error(address: str, error: BaseException) -> LinkError:
     """Why an exchange failed for another reason than silence."""
     refused = isinstance(error, ConnectionRefusedError)
-    return LinkClosed(f"lost {address}: {REFUSED if refused else GONE} ({error or type(error).__name__})")
+    return LinkClosed(f"lost {address}: {REFUSED if refused else GONE} ({str(error) or type(error).__name__})")
 
 
 def silence(address: str, timeout_s: float, heard: bytes = b"", because: str = "") -> LinkTimeout:

@@ -41,7 +41,7 @@ class PausedLook:
             async with asyncio.timeout(LOOK_S), self._fit.contact.patience():
                 return await self._asked()
         except (InstrumentError, TimeoutError) as error:
-            self.lost = f"{LOST}: {error or 'no answer in time'}"
+            self.lost = f"{LOST}: {str(error) or 'no answer in time'}"
         except Exception as error:
             log.exception("a paused output")
             self.lost = f"{LOST}: error in its driver: {error!r}"

@@ -153,7 +153,7 @@ async def keep_fault(data_dir: Path, utc: Utc, channel: str, why: str) -> None:
         async with asyncio.timeout(CLOSE_S):
             await asyncio.to_thread(latch.hold_back, data_dir, why, utc(), channel)
     except (StoreError, TimeoutError) as error:
-        log.warning("channel %s: that %s is not on disk: %s", channel, why, error or "the disk does not answer")
+        log.warning("channel %s: that %s is not on disk: %s", channel, why, str(error) or "the disk does not answer")
 
 
 def tell_left_on(data_dir: Path, before: ChannelStatus, why: str, *, on_durable: Told, utc: Utc) -> None:

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from cycler_ctl.link.explain import open_error
+from cycler_ctl.link.explain import exchange_error, open_error
 
 SERIAL, USB, GPIB = "serial:///dev/ttyUSB0", "USB0::0x05E6::0x2450::1::INSTR", "GPIB0::24::INSTR"
 WINDOWS = "could not open port 'COM3': "
@@ -53,3 +53,8 @@ def test_each_failure_to_open_is_one_line_with_what_to_do(address: str, error: E
     assert told in said
     assert said.startswith(f"cannot open {address}: ")
     assert "\n" not in said
+
+
+def test_an_error_without_words_of_its_own_is_told_by_its_kind() -> None:
+    assert str(exchange_error(SERIAL, BrokenPipeError())).endswith("(BrokenPipeError)")
+    assert str(exchange_error(SERIAL, OSError("gone"))).endswith("(gone)")

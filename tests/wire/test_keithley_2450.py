@@ -12,7 +12,7 @@ import pytest
 from judged import Provokes
 
 from cycler_ctl.clock import SystemClock
-from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout
+from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout, NotAsLeft
 from cycler_ctl.instrument import Channel, ConstantCurrent, ConstantVoltage, Flag, Instrument, Link, Rest, Setpoint
 from cycler_ctl.link.opening import open_link
 from drivers.keithley_2450 import DRIVER, Options
@@ -510,6 +510,15 @@ async def test_an_output_switched_off_at_the_front_panel_is_found_by_resync_too(
             await b.instrument.resync()
         await b.channel.apply(CHARGE)
         assert (await b.channel.read()).current_A == pytest.approx(200e-6, rel=0.02)
+
+
+async def test_a_setting_changed_at_the_front_panel_is_not_as_it_was_left() -> None:
+    """As of a 2400: it pauses a run, and ends none."""
+    async with bench() as b:
+        await b.channel.apply(CHARGE)
+        b.sim.receive(b":SENS:CURR:NPLC 2\n")
+        with pytest.raises(NotAsLeft, match="does not hold any more"):
+            await b.instrument.resync()
 
 
 async def test_a_rebooted_instrument_is_found_and_never_just_switched_on() -> None:
