@@ -8,6 +8,7 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from aiomqtt import MqttError, ProtocolVersion, Will
 from aiomqtt.exceptions import MqttConnectError
@@ -85,7 +86,7 @@ class Courier:
         """Returns after ``stop``: everything delivered, or the time is over, or no broker is to be had."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None) as limit:
-                self._stopping.add_done_callback(lambda stop: limit.reschedule(stop.result() + FAREWELL_S))
+                self._stopping.add_done_callback(partial(_end, limit))
                 await self._deliver()
 
     async def _deliver(self) -> None:
@@ -168,6 +169,11 @@ class Courier:
             timing=timing,
             in_flight=_IN_FLIGHT,
         )
+
+
+def _end(limit: asyncio.Timeout, stop: asyncio.Future[float]) -> None:
+    with contextlib.suppress(RuntimeError):  # everything is delivered already
+        limit.reschedule(stop.result() + FAREWELL_S)
 
 
 def _too_new(failure: BaseException | None) -> bool:

@@ -130,6 +130,8 @@ class Speaker(Client):
         properties: Properties | None = None,
     ) -> None:
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
+        if self._disconnected.done():
+            self._disconnected.exception()  # looked at here: who leaves for another reason would leave it lying about
         if not self._connected.done():  # else the library would wait for the answer until its time is over
             self._connected.set_exception(HungUp("it closed the connection before it answered"))
         for answer in self._answers.values():

@@ -302,6 +302,9 @@ class Wire:
                 link.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        """Once is enough."""
+        if self._server.fileno() < 0:
+            return
         self.down = True
         self._server.shutdown(socket.SHUT_RDWR)
         self.cut()

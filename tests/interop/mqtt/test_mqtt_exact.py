@@ -28,7 +28,7 @@ TIMING = Timing(
     first_s=0.02, most_s=0.05, stable_s=5.0, puback_s=2.0, connack_s=0.5, latest_s=0.2, commit_s=0.02, pace_s=0.0
 )
 WITHIN_S = 30.0
-IN_SUITE, IN_CAMPAIGN = 13, 250
+IN_SUITE, IN_CAMPAIGN = 8, 250
 DEATHS = 12
 """Of so many trials one has a broker that is killed, and one a station whose process is."""
 CHILD = """
@@ -93,8 +93,7 @@ class Bench:
         """As by kill -9: the connection is cut, and nothing is written any more."""
         for cursors in self.cursors:
             cursors.dead = True
-        self.wire.down = True
-        self.wire.cut()
+        self.wire.close()
         dead: Publisher = self.lab.publishers.pop()
         dead._mailbox.stop(0.0)
 
@@ -224,6 +223,8 @@ def test_a_historian_s_table_is_the_run_file_row_for_row_whatever_dies_and_whene
             run, epoch = writer.info.run, writer.info.epoch
             assert historian.complete(run, epoch, WITHIN_S), (number, historian.manifests.get(run))
             assert historian.rows(run) == station.lab.expected(run), number
+            writer.close(WITHIN_S)
+            station.lab.writers.clear()
             historian.table = {key: row for key, row in historian.table.items() if key[0] == run}
         assert historian.conflicts == []
         assert station.lab.publishers[-1].status().dead_letters == ()
