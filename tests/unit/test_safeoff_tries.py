@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 import virtual_loop
@@ -11,8 +12,8 @@ from pydantic import BaseModel
 from virtual_loop import LoopClock, leap
 
 from cycler_ctl.clock import Clock, real_sleep
-from cycler_ctl.errors import DeviceFault
-from cycler_ctl.instrument import DriverSpec, Instrument, Link, LinkDefaults
+from cycler_ctl.errors import BadReply, DeviceFault
+from cycler_ctl.instrument import Asking, DriverSpec, Identity, Instrument, Link, LinkDefaults
 from cycler_ctl.watching import safeoff
 from cycler_ctl.watching.register import SafeOffEntry
 from cycler_ctl.watching.safeoff import SafeOffResult, safe_off_all
@@ -162,3 +163,88 @@ def test_no_driver_of_that_name_keeps_no_other_from_being_told(monkeypatch: pyte
         ("smu1", ENTRY.address, True),
     ]
     assert "no driver is called 'absent'" in results[0].message
+
+
+NUMBERED = replace(ENTRY, serial="17")
+
+
+def recognised(answer: str) -> Identity:
+    if answer == "?":
+        raise BadReply("WHO", answer.encode())
+    return Identity("", "", answer, "")
+
+
+class Asked(str):
+    """An instrument's link that tells who is there, as one that was told off says."""
+
+    __slots__ = ("line", "serial")
+    line: Line
+    serial: bytes
+
+    async def query(self, message: bytes) -> bytes:
+        self.line.note(message.decode())
+        return self.serial
+
+
+class Telling(Line):
+    """Says that its serial number is this one."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, serial: bytes, *ends: Exception | None, tells: bool = True) -> None:
+        super().__init__(patch, *ends)
+        self._serial = serial
+        self._asking = Asking(b"WHO", recognised) if tells else None
+
+    def load_driver(self, name: str) -> DriverSpec:
+        return replace(super().load_driver(name), asking=self._asking)
+
+    @asynccontextmanager
+    async def open_link(
+        self, address: str, wire: LinkDefaults, clock: Clock, *, backend: str, visa_backend: str
+    ) -> AsyncGenerator[str]:
+        async with super().open_link(address, wire, clock, backend=backend, visa_backend=visa_backend) as found:
+            link = Asked(found)
+            link.line, link.serial = self, self._serial
+            yield link
+
+
+def test_the_instrument_that_was_on_is_asked_who_it_is_after_it_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Telling(monkeypatch, b"17\n", None)
+    assert line.told_off(NUMBERED) == [result(confirmed=True, what="off, read back")]
+    assert line.acts() == ["opened", "off", "WHO", "closed", "over"]
+
+
+def test_another_instrument_in_its_place_is_off_and_the_one_that_was_on_may_be_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = Telling(monkeypatch, b"18", None)
+    (found,) = line.told_off(NUMBERED)
+    assert (found.instrument, found.address, found.confirmed) == ("smu1", ENTRY.address, False)
+    assert "ANOTHER INSTRUMENT ANSWERED, serial number 18, and is off" in found.message
+    assert "serial number 17, may still be ON" in found.message
+    assert line.acts().count("off") == 1
+
+
+def test_who_does_not_say_who_it_is_is_off_but_not_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Telling(monkeypatch, b"?", None, None, None)
+    (found,) = line.told_off(NUMBERED)
+    assert not found.confirmed
+    assert "OFF NOT CONFIRMED (it is off, read back, but does not say who it is: 'WHO' answered b'?'" in found.message
+    assert line.acts().count("off") == 3
+
+
+@pytest.mark.parametrize(("entry", "tells"), [(ENTRY, True), (NUMBERED, False)])
+def test_nobody_is_asked_where_no_number_is_known_or_none_is_told(
+    entry: SafeOffEntry, *, tells: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Telling(monkeypatch, b"18", None, tells=tells)
+    assert line.told_off(entry) == [result(confirmed=True, what="off, read back")]
+    assert line.acts() == [*ONCE, "over"]
+
+
+def test_an_instrument_without_a_number_is_taken_at_its_word_that_it_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Telling(monkeypatch, b" ", None).told_off(NUMBERED) == [result(confirmed=True, what="off, read back")]
+
+
+def test_of_two_that_had_the_same_address_each_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Telling(monkeypatch, b"17", None, None)
+    assert [one.confirmed for one in line.told_off(NUMBERED, replace(NUMBERED, serial="16"))] == [True, False]
