@@ -92,8 +92,17 @@ def _station(config: Path | None, read: list[Config]) -> Iterator[Finding]:
     yield _writable(station.data_dir)
     if share is not None:
         yield _shared(station.data_dir, share.folder)
+    yield from _brokers(config_read)
     for name in config_read.channels:
         yield _verified(station.data_dir, name)
+
+
+def _brokers(config: Config) -> Iterator[Finding]:
+    from cycler_ctl.clock import SystemClock
+    from cycler_ctl.publish.trial import brokers
+
+    if config.mqtt.enabled:
+        yield from brokers(config, SystemClock().utc())
 
 
 def _shared(data_dir: Path, folder: Path) -> Finding:
