@@ -43,7 +43,7 @@ def changed(limits: GuardLimits, before: Reading | None, reading: Reading, *, at
     """Of this reading and the last one; ``before`` None: there was none."""
     if before is None:
         return None
-    return _resistance(limits.r_max_ohm, before, reading) if at_edge else _slew(limits.slew_max_V_s, before, reading)
+    return _resistance(limits.r_max_ohm, before, reading) if at_edge else _slew(limits, before, reading)
 
 
 def _resistance(r_max_ohm: float, before: Reading, reading: Reading) -> Found | None:
@@ -58,8 +58,9 @@ def _resistance(r_max_ohm: float, before: Reading, reading: Reading) -> Found | 
     return "resistance", f"the step's edge shows {found_ohm:.4g} Ω, more than {at_most}: check the cell's contacts"
 
 
-def _slew(slew_max_V_s: float, before: Reading, reading: Reading) -> Found | None:
-    change_V, passed_s = abs(reading.voltage_V - before.voltage_V), reading.at_s - before.at_s
+def _slew(limits: GuardLimits, before: Reading, reading: Reading) -> Found | None:
+    slew_max_V_s = limits.slew_max_V_s
+    change_V, passed_s = abs(reading.voltage_V - before.voltage_V), max(reading.at_s - before.at_s, limits.slew_over_s)
     if slew_max_V_s == inf or change_V <= slew_max_V_s * passed_s:
         return None
     numbers = f"the voltage moved by {change_V * 1e3:.4g} mV in {passed_s:.3g} s"

@@ -42,6 +42,7 @@ def guard_limits(channel: ChannelSettings, ratings: Ratings, safety: Safety) -> 
         v_short_V=-inf if channel.v_short_V is None else channel.v_short_V,
         r_max_ohm=channel.r_max_ohm or inf,
         slew_max_V_s=channel.slew_max_V_s or inf,
+        slew_over_s=channel.sample_every_s,
         heating_K_s=channel.temperature_slew_max_K_s or inf,
         temperature_stuck_s=channel.temperature_stuck_s or inf,
     ).tightened(voltage_V=ratings.voltage_V, current_A=ratings.current_A)

@@ -52,6 +52,8 @@ class GuardLimits:
     v_short_V: float = -inf
     r_max_ohm: float = inf
     slew_max_V_s: float = inf
+    slew_over_s: float = 0.0
+    """The sample period: two readings nearer to each other (one late, one sooner) would make a slope of noise."""
     heating_K_s: float = inf
     temperature_stuck_s: float = inf
 

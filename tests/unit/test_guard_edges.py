@@ -77,6 +77,15 @@ def test_an_edge_tells_the_resistance(
     assert changed(limits, None, read(2.0, *after), at_edge=True) is None
 
 
+@pytest.mark.parametrize(("passed_s", "moved_V", "seen"), [(0.004, 2.4e-3, None), (0.004, 0.0499, None), (0.004, 0.0501, "slew"), (2.0, 0.0999, None), (2.0, 0.1001, "slew")])  # fmt: skip
+def test_noise_between_two_readings_nearer_than_the_sample_period_is_no_slope(
+    passed_s: float, moved_V: float, seen: str | None
+) -> None:
+    """A late reading, and the next at its own time or sooner: a jump ends the run as if it were a period long."""
+    limits = replace(LIMITS, slew_max_V_s=0.050, slew_over_s=1.0)
+    assert code(changed(limits, read(10.0, 3.7), read(10.0 + passed_s, 3.7 + moved_V), at_edge=False)) == seen
+
+
 @pytest.mark.parametrize(("moved_V", "seen"), [(0.0, None), (0.0999, None), (-0.0999, None), (0.101, "slew"), (-0.101, "slew")])  # fmt: skip
 def test_within_a_step_the_voltage_moves_no_faster_than_its_slew(moved_V: float, seen: str | None) -> None:
     limits = replace(LIMITS, slew_max_V_s=0.050)
