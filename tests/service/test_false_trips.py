@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 
 import pytest
-import virtual_loop
-from benign import CHANNEL, DAY_S, Life, lived
-from virtual_loop import leap
+from benign import CHANNEL, DAY_S, life_of, many
 
 BORNE = {"lost", "late", "spikes", "hums", "sensor fails"}
 FEW, MANY = ((1.0, 1, 0.05), (10.0, 1, 0.5), (30.0, 2, 1.0)), ((1.0, 1, 5.0), (10.0, 10, 9.5), (30.0, 50, 10.0))
 """(sample period, channels, days of each)"""
-
-
-@pytest.fixture(autouse=True)
-def _no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(virtual_loop, "GRACE_S", 0.0)  # nothing comes from anywhere else
+JOBS = int(os.environ.get("SIMULATION_JOBS", os.cpu_count() or 1))
 
 
 @pytest.mark.timeout(7200)
 def test_an_ordinary_day_ends_no_run(request: pytest.FixtureRequest) -> None:
-    borne: Counter[str] = Counter()
-    lives: list[tuple[int, float, Life]] = []
-    for every_s, channels, days in MANY if request.config.getoption("--campaign") else FEW:
-        for _ in range(channels):
-            seed = len(lives)
-            lives.append((seed, every_s, leap(lived(seed, days, every_s))))
-            borne += lives[-1][2].seen
-    days = sum(life.lasted_s for *_, life in lives) / DAY_S
+    campaign = bool(request.config.getoption("--campaign"))
+    asked = [(days, every_s) for every_s, channels, days in (MANY if campaign else FEW) for _ in range(channels)]
+    seeded = [(seed, *one) for seed, one in enumerate(asked)]
+    lives = many(seeded, JOBS) if campaign else [life_of(*one) for one in seeded]
+    borne = sum((life.seen for life in lives), Counter[str]())
+    days = sum(life.lasted_s for life in lives) / DAY_S
     sys.stdout.write(f"{days:.1f} channel-days: {dict(borne)}\n")
-    false = [f"seed {seed}, every {every_s} s: {life.end}" for seed, every_s, life in lives if life.tripped]
+    false = [f"{one}: {life.end.reason}" for one, life in zip(seeded, lives, strict=True) if life.tripped]
     assert not false, "\n".join(false)
-    assert all(life.end.off_confirmed for *_, life in lives)
+    assert all(life.end.off_confirmed for life in lives)
     assert set(borne) >= BORNE
 
 
@@ -49,6 +42,6 @@ def test_an_ordinary_day_ends_no_run(request: pytest.FixtureRequest) -> None:
 )
 def test_a_limit_within_the_same_noise_trips(limit: dict[str, float], said: str) -> None:
     """The negative control: the guard sees the noise that it bears."""
-    life = leap(lived(0, 1.0, 10.0, CHANNEL.model_copy(update=limit)))
+    life = life_of(0, 1.0, 10.0, CHANNEL.model_copy(update=limit))
     assert life.tripped
     assert said in life.end.reason

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from math import pi, sin
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 
+import pytest
+import virtual_loop
 from virtual_loop import LoopClock
 
 from cycler_ctl.channels.contact import Contact
@@ -320,3 +324,16 @@ async def lived(seed: int, days: float, sample_every_s: float, channel: ChannelS
 
 def replace_period(channel: ChannelSettings, sample_every_s: float) -> ChannelSettings:
     return channel.model_copy(update={"sample_every_s": sample_every_s})
+
+
+def life_of(seed: int, days: float, sample_every_s: float, channel: ChannelSettings = CHANNEL) -> Life:
+    """In virtual time, and with nothing that could come from anywhere else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(virtual_loop, "GRACE_S", 0.0)
+        return virtual_loop.leap(lived(seed, days, sample_every_s, channel))
+
+
+def many(lives: Sequence[tuple[int, float, float]], jobs: int) -> list[Life]:
+    """Each a process's, for one has but one core."""
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        return [one.result() for one in [pool.submit(life_of, *life) for life in lives]]
