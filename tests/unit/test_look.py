@@ -125,6 +125,11 @@ async def test_some_readings_inside_every_limit_let_current_flow() -> None:
     assert bench.now_s == pytest.approx(100.0 + LOOKS * 0.15)
 
 
+async def test_a_reading_that_is_lost_is_no_sign_that_the_station_stands_still() -> None:
+    bench, _ = await look([LinkTimeout("no answer within 1 s"), 3.7, 3.7, 3.7])
+    assert (bench.renewed, bench.resyncs) == (LOOKS + 1, 1)
+
+
 @pytest.mark.parametrize("bad_V", [2.49, 4.31, nan, inf, -3.7, 0.0])
 @pytest.mark.parametrize("at", range(LOOKS))
 async def test_one_reading_outside_the_channels_limits_is_enough(bad_V: float, at: int) -> None:

@@ -13,7 +13,7 @@ from virtual_loop import LoopClock, leap
 
 from cycler_ctl import runner as runner_module
 from cycler_ctl.channels.contact import Contact
-from cycler_ctl.channels.switches import REWIRED
+from cycler_ctl.channels.switches import REWIRED, SWITCHES, Switches
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import CyclerError, DeviceFault, NotAsLeft, StoreError
 from cycler_ctl.guard import Ceilings, Guard, GuardLimits
@@ -236,6 +236,20 @@ def test_a_cell_or_an_instrument_that_is_refused_gets_no_current_and_the_run_end
         assert CHARGE not in bench.told
         assert bench.told.count("off") == 1
         assert run.going.result() == ""
+
+    leap(lived())
+
+
+def test_an_output_that_went_on_too_often_stays_off_and_the_run_ends() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        switches = Switches()
+        for _ in range(SWITCHES):
+            switches.on(LoopClock().now())
+        end = await Runner(PROGRAM, replace(bench.fittings(""), switches=switches)).run()
+        assert (end.outcome, end.off_confirmed) == (Outcome.TRIPPED, True)
+        assert "6 times within a minute" in end.reason
+        assert bench.acts() == ["off"]
 
     leap(lived())
 
