@@ -23,7 +23,7 @@ from cycler_ctl.store.export.seal import differing_seals, seal_trouble, sealed_r
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.fragments import begun, run_values, segment_numbers
 from cycler_ctl.store.pages import log_is_torn
-from cycler_ctl.store.place import locked, sync_file, sync_folder
+from cycler_ctl.store.place import aside_note, locked, sync_file, sync_folder
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.store.salvage import Tally, Target, rebuild, salvage, write_unplaced
 from cycler_ctl.store.segment import APPLICATION_ID, Ending, open_for_reading, schema_version, segment_path
@@ -174,7 +174,7 @@ def _swap(path: Path, utc_s: float) -> Path:
     """Keep the damaged file and put the new one in its place; where the old one is kept."""
     kept = path.parent / FOLDER / f"{path.stem}-{datetime.fromtimestamp(utc_s, UTC):%Y%m%d-%H%M%S-%f}"
     kept.mkdir(parents=True)
-    logs = (f"{path.name}-wal", f"{path.name}-journal")
+    logs = (f"{path.name}-wal", f"{path.name}-journal", aside_note(path).name)  # the last is of the damaged file alone
     for name in (path.name, *logs):
         _keep(path.with_name(name), kept / name)
     for folder in (kept, kept.parent, path.parent):

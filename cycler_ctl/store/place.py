@@ -143,14 +143,15 @@ def release_reserve(run_dir: Path) -> bool:
 def set_aside(path: Path, why: str) -> None:
     """Whoever opens the run in this boot must not write to that file again; said as well as a failing disk lets us."""
     with suppress(OSError):
-        _aside(path).write_text(f"{why}\n", encoding="utf-8")
+        aside_note(path).write_text(f"{why}\n", encoding="utf-8")
 
 
 def is_set_aside(path: Path) -> bool:
-    return _aside(path).exists()
+    return aside_note(path).exists()
 
 
-def _aside(path: Path) -> Path:
+def aside_note(path: Path) -> Path:
+    """What says that a file was set aside, and why."""
     return path.with_name(f"{path.name}.failed")
 
 

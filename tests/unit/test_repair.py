@@ -24,6 +24,7 @@ from cycler_ctl.store.export.seal import DAY_S, seal_days
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.pages import FRAME_HEAD, WAL_HEAD
+from cycler_ctl.store.place import aside_note, is_set_aside, set_aside
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.store.segment import segment_path
 from cycler_ctl.store.writer import create_run, reopen_run
@@ -257,6 +258,18 @@ def test_of_several_files_only_the_damaged_one_is_made_anew(life: Life, tmp_path
     assert rows[: len(ROWS)] == ROWS
     assert {row.seq for row in rows} <= {row.seq for row in [*ROWS, *more]}
     assert len(rows) >= len(ROWS) + len(more) - 140
+
+
+def test_that_the_disk_failed_a_file_is_kept_with_that_file_and_not_said_of_the_one_made_anew(
+    life: Life, tmp_path: Path
+) -> None:
+    run_dir = copy_of(life, tmp_path, sealed=False)
+    path = segment_path(run_dir, 1)
+    harmed(path, path.stat().st_size // PAGE - 2, zeros, random.Random(1))
+    set_aside(path, "input/output error")
+    (mended,) = repaired(run_dir).mended
+    assert not is_set_aside(path)
+    assert aside_note(mended.kept_as / path.name).read_text() == "input/output error\n"
 
 
 def test_rows_whose_step_is_lost_are_kept_for_a_person(life: Life, tmp_path: Path) -> None:
