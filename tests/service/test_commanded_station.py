@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commanded import SECRETS, Operator, sign
@@ -60,8 +61,9 @@ async def commanded(rig: Rig, broker: Broker) -> AsyncIterator[Operator]:
             await asyncio.to_thread(commander.stop)
 
 
-async def asked(operator: Operator, **changed: str) -> dict[str, str]:
+async def asked(operator: Operator, **changed: str) -> dict[str, Any]:
     """As the station is known to be at this moment; once more where a step ended in between."""
+    reply: dict[str, Any] | None = None
     for _ in range(3):
         request = operator.request(UTC(), **changed)
         operator.publish(sign(request))
@@ -71,6 +73,7 @@ async def asked(operator: Operator, **changed: str) -> dict[str, str]:
         if reply["why"] not in {"nonce", "changed"}:
             break
         await real_sleep(0.3)
+    assert reply is not None
     return reply
 
 
