@@ -37,6 +37,8 @@ class MqttSettings(Settings):
     commands: bool = False
     command_username: str | None = None
     command_password_file: Path | None = None
+    command_cert_file: Path | None = None
+    command_key_file: Path | None = None
     operate_secret_file: Path | None = None
     start_secret_file: Path | None = None
     enabled: bool = True

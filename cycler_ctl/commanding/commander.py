@@ -68,7 +68,7 @@ class Commander:
         self._acts = acts
         self._loop = asyncio.get_running_loop()
         self._around = around or real()
-        self._brokers = endpoints(config.mqtt, default_url)
+        self._brokers = endpoints(with_own_certificate(config.mqtt), default_url)
         self._credentials = command_credentials(config.mqtt)
         self._secrets = command_secrets(config.mqtt)
         self._ending = threading.Event()
@@ -232,6 +232,14 @@ def _heard(desk: Desk) -> Callable[[str, bytes, bool], None]:
         desk.hear(channel, payload, retained=retained)
 
     return heard
+
+
+def with_own_certificate(settings: MqttSettings) -> MqttSettings:
+    """Where brokers know their users by certificates."""
+    if settings.command_cert_file is None:
+        return settings
+    own = {"cert_file": settings.command_cert_file, "key_file": settings.command_key_file}
+    return settings.model_copy(update=own)
 
 
 def command_credentials(settings: MqttSettings) -> Credentials:

@@ -57,6 +57,8 @@ MQTT = Table(
         "commands": Field("commands", flag),
         "command_username": Field("command_username", text),
         "command_password_file": Field("command_password_file", file_path),
+        "command_cert_file": Field("command_cert_file", file_path),
+        "command_key_file": Field("command_key_file", file_path),
         "operate_secret_file": Field("operate_secret_file", file_path),
         "start_secret_file": Field("start_secret_file", file_path),
         "enabled": Field("enabled", flag),

@@ -131,6 +131,8 @@ KEYS: Mapping[str, Mapping[str, JsonObject]] = {
         "commands": _value(FLAG, "Whether MQTT may act; it may always read.", False),  # noqa: FBT003 - an example
         "command_username": _value(TEXT, "The broker's user name of the connection for commands.", "lab-3-cmd"),
         "command_password_file": _value(TEXT, "File with that user's password.", "secrets/mqtt-cmd"),
+        "command_cert_file": _value(TEXT, "File with the certificate of that connection.", "secrets/lab-3-cmd.pem"),
+        "command_key_file": _value(TEXT, "File with its key, which only the owner may read.", "secrets/lab-3-cmd.key"),
         "operate_secret_file": _value(
             TEXT, "File with the secret that signs stop, pause and skip; only its owner may read it.", "secrets/operate"
         ),

@@ -244,9 +244,9 @@ def is_loopback(host: str) -> bool:
 
 
 def _check_commands(notes: Notes, mqtt: dict[str, object]) -> None:
-    if "command_password_file" in mqtt and "command_username" not in mqtt:
-        message = "command_password_file is given without command_username"
-        notes.at_key(("mqtt", "command_password_file"), "missing-key", message)
+    for key, other in (("command_password_file", "command_username"), ("command_key_file", "command_cert_file")):
+        if key in mqtt and other not in mqtt:
+            notes.at_key(("mqtt", key), "missing-key", f"{key} is given without {other}")
     if mqtt.get("commands") is True and "operate_secret_file" not in mqtt:
         message = "commands = true needs operate_secret_file: a command that nobody signed is never taken"
         notes.at_key(("mqtt", "commands"), "missing-key", message, 'write operate_secret_file = "secrets/operate"')

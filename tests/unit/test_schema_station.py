@@ -44,7 +44,13 @@ PLACES: dict[str, tuple[str, ...]] = {
 }
 BESIDE: dict[str, dict[str, Any]] = {
     "acceptance": {"who": "A", "when": "2026-11-22"},
-    "mqtt": {"url": "mqtts://b.lab:8883", "username": "u", "cert_file": "c"},
+    "mqtt": {
+        "url": "mqtts://b.lab:8883",
+        "username": "u",
+        "cert_file": "c",
+        "command_username": "v",
+        "command_cert_file": "d",
+    },
     "share": {"folder": "/mnt/group"},
     "rule": {"to_file": "secrets/phone"},
     "http": {"tls_cert": "c", "tls_key": "k"},
