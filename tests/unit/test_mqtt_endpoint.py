@@ -6,11 +6,14 @@ import ssl
 from pathlib import Path
 
 import pytest
+from aiomqtt import MqttError
 
 from cycler_ctl.config import MqttSettings
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.publish.backoff import Backoff, Pace, Timing
+from cycler_ctl.publish.certificates import Validity, warnings
 from cycler_ctl.publish.endpoint import credentials, endpoints
+from cycler_ctl.publish.explain import explain
 
 
 def private(file: Path, content: bytes = b"x") -> Path:
@@ -165,3 +168,32 @@ def test_a_pace_lets_a_burst_through_and_then_one_at_a_time() -> None:
     waits = [round(pace.wait_s(100.0), 3) for _ in range(6)]
     assert waits == [0, 0, 0, 0, 0.02, 0.04]
     assert pace.wait_s(200.0) == 0
+
+
+def test_what_ends_within_a_month_is_named_with_its_day_the_nearest_first() -> None:
+    day_s, now_s = 86400.0, 1_800_000_000.0
+    found = [Validity(name, now_s + days * day_s) for name, days in (("a", 31), ("b", 29.9), ("c", -1), ("d", 400))]
+    assert warnings(found, now_s) == ["c expired on 2027-01-14", "b expires on 2027-02-14, in 30 d"]
+
+
+def test_each_failure_of_tls_is_one_sentence_of_its_own() -> None:
+    (broker,) = endpoints(MqttSettings(url=("mqtts://a",)), None)
+    said: dict[str, str] = {}
+    for reason in ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "TLSV1_ALERT_UNKNOWN_CA", "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+                   "WRONG_VERSION_NUMBER", "TLSV1_ALERT_PROTOCOL_VERSION", "SOMETHING_ELSE"):  # fmt: skip
+        error = ssl.SSLError(1, reason)
+        error.reason = reason
+        said[reason] = explain(broker, error)
+    assert len(set(said.values())) == len(said)
+    assert "cert_file and key_file" in said["TLSV13_ALERT_CERTIFICATE_REQUIRED"]
+    assert "SOMETHING_ELSE" in said["SOMETHING_ELSE"]
+    assert all(words.startswith("mqtts://a: ") and "\n" not in words for words in said.values())
+
+
+def test_what_led_to_a_failure_is_what_is_said_of_it() -> None:
+    (broker,) = endpoints(MqttSettings(url=("mqtts://a",)), None)
+    cause = ssl.SSLCertVerificationError()
+    cause.verify_code, cause.verify_message = 10, "certificate has expired"
+    failure = MqttError("certificate verify failed")
+    failure.__context__ = cause  # as the library leaves it: "from None"
+    assert explain(broker, failure) == "mqtts://a: its certificate has expired: it needs a new one"
