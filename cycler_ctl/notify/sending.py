@@ -23,9 +23,13 @@ STARTING_S = 20.0  # to start the process and import the library, on a computer 
 MISSING = "notifications need the library apprise: pip install 'cycler-ctl[notify]', or take [notify] out"
 
 
+def has_library() -> bool:
+    return find_spec("apprise") is not None
+
+
 def refuse_unready(rules: Mapping[str, NotifyRule]) -> None:
     """ConfigError with what is missing, before anybody relies on a message that cannot come."""
-    if rules and find_spec("apprise") is None:
+    if rules and not has_library():
         raise ConfigError(MISSING)
     for name, rule in rules.items():
         try:

@@ -15,7 +15,16 @@ from cycler_ctl.running.start import engine_settings, instrument_limits, overrid
 from cycler_ctl.store.export.atomic import Overwriting
 from cycler_ctl.store.reader import find_run
 from protocols.check import load_protocol
-from protocols.diagnostics import Diagnostic, as_json, has_errors, render_all
+from protocols.diagnostics import (
+    Diagnostic,
+    Mark,
+    Severity,
+    Source,
+    as_json,
+    diagnostic_at,
+    has_errors,
+    render_all,
+)
 from protocols.model import Program
 from protocols.plan import Finding, Plan, plan
 from protocols.planning.plan_text import plan_json, render_plan
@@ -43,7 +52,21 @@ def check_file(file: Path) -> tuple[Diagnostic, ...]:
         text = read_document(file).text
     except Unreadable as error:
         raise ConfigError(f"{file} cannot be read: {error}") from error
-    return check_config_text(text, str(file))[1]
+    config, found = check_config_text(text, str(file))
+    return found if config is None else (*found, *_lacking(config, text, file))
+
+
+def _lacking(config: Config, text: str, file: Path) -> tuple[Diagnostic, ...]:
+    """Not among the errors of the file: where a library is missing, safe-off must still be able to read it."""
+    from cycler_ctl.notify.sending import MISSING, has_library
+
+    if not config.notify or has_library():
+        return ()
+    lines = text.splitlines()
+    line = next((at for at, one in enumerate(lines, 1) if one.lstrip().startswith("[notify")), 1)
+    mark = Mark(Source(str(file), tuple(lines)), line, 1)
+    what, _, advice = MISSING.partition(": ")
+    return (diagnostic_at(mark, Severity.ERROR, "missing-library", what, advice),)
 
 
 def data_dir_of(config: Path | None) -> Path:

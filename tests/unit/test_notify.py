@@ -12,6 +12,7 @@ import pytest
 from cycler_ctl.alarms.board import AlarmBoard
 from cycler_ctl.alarms.derive import derive
 from cycler_ctl.alarms.facts import Broker, Facts
+from cycler_ctl.config import load_config
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus
 from cycler_ctl.notify.lane import Lane, Sight
@@ -20,6 +21,7 @@ from cycler_ctl.notify.news import is_quiet
 from cycler_ctl.notify.notifier import Notifier
 from cycler_ctl.notify.services import Answer, addresses_of, redacted
 from cycler_ctl.settings import NotifyRule
+from cycler_ctl.terminal.commands import check_file
 
 START_UTC_S = 1_790_000_000.0
 RUN = "20261122-101500-a1-abcd"
@@ -295,7 +297,11 @@ def test_an_address_file_that_others_may_read_or_that_says_nothing_is_refused_wi
     file.write_text("# mine\n\njson://user:sesame@localhost\n", encoding="utf-8")
     file.chmod(0o600)
     assert addresses_of(file, None) == ("json://user:sesame@localhost",)
-    for content, mode in ((b"json://user:sesame@localhost", 0o644), (b"# nobody\n", 0o600), (b"\xff\xfe sesame", 0o600)):
+    for content, mode in (
+        (b"json://user:sesame@localhost", 0o644),
+        (b"# nobody\n", 0o600),
+        (b"\xff\xfe sesame", 0o600),
+    ):
         file.write_bytes(content)
         file.chmod(mode)
         with pytest.raises(ConfigError) as refused:
@@ -320,3 +326,25 @@ def test_without_the_library_the_message_names_what_to_install(monkeypatch: pyte
     with pytest.raises(ConfigError, match=r"pip install 'cycler-ctl\[notify\]'"):
         Notifier({"phone": NotifyRule(to_env="PHONE")}, sight, lab.clock)  # type: ignore[arg-type]
     Notifier({}, sight, lab.clock)  # type: ignore[arg-type]
+
+
+def test_check_names_what_to_install_and_the_service_reads_the_file_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cycler_ctl.notify.sending.find_spec", lambda _: None)
+    file = tmp_path / "station.toml"
+    file.write_text(
+        '[station]\nname = "lab-3"\n[notify.phone]\nto_file = "phone"\n[instruments.smu1]\ndriver = "keithley-2400"\n'
+        'address = "serial:///dev/ttyUSB0?baudrate=9600"\n[channels.a1]\ninstrument = "smu1"\n'
+        'limits = { voltage = "-0.5 V to 5 V", current = "10 mA" }\n',
+        encoding="utf-8",
+    )
+    (found,) = check_file(file)
+    assert (found.line, found.code, "pip install 'cycler-ctl[notify]'" in str(found.help)) == (
+        3,
+        "missing-library",
+        True,
+    )
+    assert load_config(file).notify["phone"].to_file == tmp_path / "phone"
+    monkeypatch.undo()
+    assert check_file(file) == ()
