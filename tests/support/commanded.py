@@ -8,6 +8,7 @@ import json
 import threading
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -66,7 +67,8 @@ def sign(facts: dict[str, Any], *, station: str = STATION, secret: str | None = 
 class Operator:
     """A stranger's program with the right secrets: hears nonces and replies, sends what it is told to."""
 
-    def __init__(self, port: int, name: str = "tablet-1", *, host: str = "127.0.0.1") -> None:
+    def __init__(self, port: int, name: str = "tablet-1", *, tls: tuple[Path, Path, Path] | None = None) -> None:
+        """``tls``: the authority's file, a certificate and its key."""
         self.nonces: dict[str, dict[str, Any]] = {}
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.replies: list[dict[str, Any]] = []
@@ -75,7 +77,9 @@ class Operator:
         self.link = paho.Client(CallbackAPIVersion.VERSION2, client_id=name)
         self.link.on_message = self._on_message
         self.link.on_subscribe = lambda *_: ready.set()
-        self.link.connect(host, port)
+        if tls is not None:
+            self.link.tls_set(*map(str, tls))
+        self.link.connect("127.0.0.1" if tls is None else "localhost", port)
         self.link.subscribe([(f"{BASE}/channel/+/nonce", 1), (f"{BASE}/reply/{name}", 1)])
         self.link.loop_start()
         assert ready.wait(10)

@@ -17,7 +17,9 @@ from typing import Any
 
 import psutil
 import pytest
+import secured_brokers
 from commanded import SECRETS, Operator, iso, sign
+from secured_brokers import Certificates
 
 from cycler_ctl.broker import Broker
 from cycler_ctl.clock import SystemClock, real_sleep
@@ -164,9 +166,10 @@ def config_of(folder: Path, port: int, **mqtt: Any) -> Config:
         path.chmod(0o600)
         files[f"{role}_secret_file"] = path
     channel = ChannelSettings(instrument="smu1", limits=LIMITS)
+    known: dict[str, Any] = {"url": (f"mqtt://127.0.0.1:{port}",), **files, **mqtt}
     return Config(
         station=StationSettings(name="lab-3", site="kasuga", data_dir=folder / "data"),
-        mqtt=MqttSettings(url=(f"mqtt://127.0.0.1:{port}",), commands=True, **{**files, **mqtt}),
+        mqtt=MqttSettings(commands=True, **known),
         instruments={"smu1": InstrumentSettings(driver="keithley-2400", address="x")},
         channels={"a1": channel, "a2": channel},
     )
@@ -419,3 +422,28 @@ def test_settings_that_cannot_be_are_refused(tmp_path: Path) -> None:
     shared = config.mqtt.model_copy(update={"username": "lab-3", "command_username": "lab-3"})
     with pytest.raises(ConfigError, match="of their own"):
         commanding.command_credentials(shared)
+
+
+@pytest.mark.parametrize("kind", ["mosquitto", "nats"])
+async def test_the_shipped_access_lists_let_commands_through_over_tls(
+    kind: str, tmp_path: Path, stack: ExitStack
+) -> None:
+    lab = Certificates.make(tmp_path / "ca")
+    if kind == "nats":
+        port = stack.enter_context(secured_brokers.nats(tmp_path, lab))
+    else:
+        port = stack.enter_context(secured_brokers.mosquitto(tmp_path, lab, "no-password"))[0]
+    own, ca = lab.named("lab-3-cmd"), lab.file("ca.pem")
+    certified = {"ca_file": ca, "command_cert_file": own["cert_file"], "command_key_file": own["key_file"]}
+    config = config_of(tmp_path / "lab", port, url=(f"mqtts://localhost:{port}",), **certified)
+    post = Post(port, config, Station(), Clock(), stack, commander=None)  # type: ignore[arg-type]
+    post.commander = commander_of(post)
+    post.commander.start()
+    try:
+        await until(lambda: post.commander.message == "")
+        shown = lab.named("commander")
+        operator = Operator(port, "tablet-1", tls=(ca, shown["cert_file"], shown["key_file"]))
+        stack.callback(operator.close)
+        assert (await post.send(operator))["outcome"] == "done"
+    finally:
+        await asyncio.to_thread(post.commander.stop)
