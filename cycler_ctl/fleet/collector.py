@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -65,7 +65,7 @@ class Database:
 
 
 @contextlib.asynccontextmanager
-async def database(conninfo: str) -> AsyncIterator[Database]:
+async def database(conninfo: str) -> AsyncGenerator[Database]:
     kept = Database(conninfo)
     try:
         yield kept

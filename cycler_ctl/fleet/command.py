@@ -8,10 +8,12 @@ import itertools
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from paho.mqtt.enums import MQTTProtocolVersion
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.fleet.collector import Collector, Source, database
@@ -62,12 +64,16 @@ def source_of(urls: Sequence[str], settings: CollectSettings, known: Login) -> C
         )
         return lambda: NatsSource(place, settings.name, settings.batch)
     turn = itertools.cycle(urls)
+    version = MQTTProtocolVersion.MQTTv5 if settings.broker.mqtt_version == "5" else MQTTProtocolVersion.MQTTv311
 
     def next_one() -> MqttSource:
         url = next(turn)
         tls = known.tls if url.startswith("mqtts:") else None
         return MqttSource(
-            MqttPlace(url, known.username, known.password, tls), settings.name, settings.instance, SystemClock()
+            MqttPlace(url, known.username, known.password, tls, version),
+            settings.name,
+            settings.instance,
+            SystemClock(),
         )
 
     return next_one
@@ -90,7 +96,7 @@ async def gather(target: str, connect: Connect, settings: CollectSettings) -> No
     speaker = _Speaker()
 
     @contextlib.asynccontextmanager
-    async def connected() -> AsyncIterator[Source]:
+    async def connected() -> AsyncGenerator[Source]:
         async with connect() as source:
             speaker.source = source
             try:

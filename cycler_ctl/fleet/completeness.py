@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncGenerator
 
 from psycopg import AsyncConnection, sql
 
@@ -49,19 +50,18 @@ async def fingerprint(connection: AsyncConnection, manifest: Key) -> tuple[int, 
     cursor = await connection.execute(_STRETCHES, manifest)
     digest, count = hashlib.sha256(), 0
     for stretch in await cursor.fetchall():
-        count += await _add(connection, digest, (int(stretch[0]), int(stretch[1]), int(stretch[2])))
+        async for row in _rows(connection, (int(stretch[0]), int(stretch[1]), int(stretch[2]))):
+            digest.update(row + b"\n")
+            count += 1
     return count, digest.hexdigest()
 
 
-async def _add(connection: AsyncConnection, digest: hashlib._Hash, stretch: tuple[int, int, int]) -> int:
+async def _rows(connection: AsyncConnection, stretch: tuple[int, int, int]) -> AsyncGenerator[bytes]:
     """A run may be long: never more than some rows of it at a time."""
     wanted = sql.SQL(", ").join(map(sql.Identifier, (*NAMES, "raw")))
     query = _ROWS.format(wanted, *map(sql.Literal, stretch))
-    count = 0
     async with connection.transaction(), connection.cursor("rows", binary=True) as cursor:
         await cursor.execute(query)
         while rows := await cursor.fetchmany(_AT_ONCE):
             for row in rows:
-                digest.update(canonical(row) + b"\n")
-            count += len(rows)
-    return count
+                yield canonical(row)

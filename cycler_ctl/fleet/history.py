@@ -12,6 +12,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import LiteralString
 
 from psycopg import AsyncConnection, AsyncCursor, sql
 
@@ -200,7 +201,7 @@ async def _refuse(cursor: AsyncCursor) -> None:
     await _many(cursor, _ALARM, refused)
 
 
-async def _many(cursor: AsyncCursor, statement: str, values: Sequence[Sequence[object]]) -> None:
+async def _many(cursor: AsyncCursor, statement: LiteralString, values: Sequence[Sequence[object]]) -> None:
     if values:
         await cursor.executemany(statement, values)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import psycopg
 
 from cycler_ctl.clock import Clock, real_sleep
-from cycler_ctl.fleet import completeness
+from cycler_ctl.fleet import completeness, tables
 from cycler_ctl.fleet.gaps import Gap, Gaps, need
 from cycler_ctl.fleet.tables import LOCK
 from cycler_ctl.publish.backoff import Backoff, Timing
@@ -93,6 +93,7 @@ async def keep_house(conninfo: str, voice: Voice, clock: Clock, every_s: float) 
     while True:
         try:
             async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
+                await tables.upgrade(connection)
                 await _in_turn(Housekeeper(connection, voice, clock), every_s)
         except (psycopg.Error, OSError) as error:
             log.info("housekeeping waits for PostgreSQL: %s", " ".join(str(error).split()))

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NoReturn
+from typing import NoReturn, TypeGuard
 
 from cycler_ctl.publish.payloads import Value
 from protocols.record import JSON
@@ -217,12 +217,16 @@ def _samples(series: Series, said: Mapping[str, JSON]) -> Samples:
 def _row(row: JSON, width: int) -> list[Value]:
     if not isinstance(row, list) or len(row) != width:
         raise UnreadableError(f"a row is not a list of {width} values")
-    if not _PLAIN.issuperset(map(type, row)):
+    if not _all_plain(row):
         raise UnreadableError("a value is neither number nor text nor null")
-    return [value for value in row if value is None or isinstance(value, int | float | str)]
+    return row
 
 
 _PLAIN = frozenset({int, float, str, type(None)})
+
+
+def _all_plain(row: list[JSON]) -> TypeGuard[list[Value]]:
+    return _PLAIN.issuperset(map(type, row))
 
 
 def _event(series: Series, said: Mapping[str, JSON], payload: bytes) -> Event:

@@ -122,7 +122,7 @@ class MqttSource:
         )
         client.username_pw_set(self._place.username, self._place.password)
         if self._place.tls is not None:
-            client.tls_set_context(self._place.tls)
+            client.tls_set_context(self._place.tls)  # pyright: ignore[reportUnknownMemberType] - the library says nothing of its options
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
@@ -148,7 +148,7 @@ class MqttSource:
         self, client: Client, _: object, __: ConnectFlags, reason: ReasonCode, ___: Properties | None
     ) -> None:
         if reason.is_failure:
-            self._fail(f"refused: {reason}")
+            self._fail(f"refused: {reason} (a broker of MQTT 3.1.1 only? then [broker] mqtt_version)")
             return
         share = f"$share/{self._group}/" if self._place.version == MQTTProtocolVersion.MQTTv5 else ""
         client.subscribe([(f"{share}{_TOPICS}{leaf}", 1) for leaf in _LEAVES])

@@ -67,7 +67,7 @@ class NatsSource:
     async def __aenter__(self) -> Self:
         try:
             self._client = await self._connect()
-            self._queue = await self._bind(self._client.jetstream(timeout=_CONNECT_S))
+            self._queue = await self._bind(JetStreamContext(self._client, timeout=_CONNECT_S))
         except (NatsError, OSError, TimeoutError) as error:
             await self._close()
             raise SourceError(f"NATS {', '.join(self._place.servers)}: {_said(error)}") from error
@@ -120,7 +120,7 @@ class NatsSource:
     async def _connect(self) -> Client:
         place = self._place
         async with asyncio.timeout(2 * _CONNECT_S * len(place.servers)):
-            return await nats.connect(
+            return await nats.connect(  # pyright: ignore[reportUnknownMemberType] - the library says nothing of its options
                 list(place.servers),
                 error_cb=_noted,
                 allow_reconnect=False,
@@ -142,7 +142,7 @@ class NatsSource:
             ack_wait=self._place.redeliver_s,
             max_ack_pending=_AT_ONCE * self._limit,
         )
-        await stream.add_consumer(STREAM, wanted)
+        await stream.add_consumer(STREAM, wanted)  # pyright: ignore[reportUnknownMemberType] - the library says nothing of its options
         return await stream.pull_subscribe_bind(self._group, STREAM)
 
     async def _ensure_stream(self, stream: JetStreamContext) -> None:
@@ -158,7 +158,7 @@ class NatsSource:
                 num_replicas=self._place.replicas,
             )
             with contextlib.suppress(BadRequestError):  # another was quicker
-                await stream.add_stream(wanted)
+                await stream.add_stream(wanted)  # pyright: ignore[reportUnknownMemberType] - the library says nothing of its options
 
     async def _close(self) -> None:
         client, self._client, self._queue = self._client, None, None

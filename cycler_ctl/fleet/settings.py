@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from psycopg import ProgrammingError
@@ -25,13 +25,17 @@ class _Section(BaseModel):
 
 
 class BrokerSettings(_Section):
-    """``replicas``: copies of each message in a NATS cluster; 1 with a single server."""
+    """``replicas``: copies of each message in a NATS cluster; 1 with a single server.
+
+    ``mqtt_version``: brokers of 3.1.1 share no work among collectors, so there may be one only.
+    """
 
     username: str | None = None
     password_file: Path | None = None
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
+    mqtt_version: Literal["5", "3.1.1"] = "5"
     replicas: int = Field(default=3, ge=1, le=5)
 
 

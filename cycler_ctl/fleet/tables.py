@@ -28,7 +28,7 @@ async def upgrade(connection: AsyncConnection) -> None:
                 f"the database has tables of version {have}, this program knows {len(steps)}: update it"
             )
         for number, text in enumerate(steps[have:], have + 1):
-            await connection.execute(text)
+            await connection.execute(text.encode())
             await connection.execute("INSERT INTO schema_version (version) VALUES (%s)", (number,))
 
 

@@ -105,7 +105,9 @@ def repeated(messages: Sequence[Message], chance: random.Random) -> list[Message
     return mixed
 
 
-async def publish(messages: Sequence[Message], ports: Sequence[int], pace_s: float = 0.0) -> None:
+async def publish(
+    messages: Sequence[Message], ports: Sequence[int], pace_s: float = 0.0, within_s: float = 3.0
+) -> None:
     """As a station does it: QoS 1, a window, every broker in turn, and what was not acknowledged again."""
     waiting = dict(enumerate(messages))
     turn = 0
@@ -113,20 +115,20 @@ async def publish(messages: Sequence[Message], ports: Sequence[int], pace_s: flo
         port = ports[turn % len(ports)]
         turn += 1
         with contextlib.suppress(MqttError, ExceptionGroup):
-            async with Client("127.0.0.1", port, timeout=3.0) as client:
+            async with Client("127.0.0.1", port, timeout=within_s) as client:
                 client.pending_calls_threshold = 100
-                await _window(client, waiting, pace_s)
+                await _window(client, waiting, pace_s, within_s)
         if waiting:
             await real_sleep(0.05)
 
 
-async def _window(client: Client, waiting: dict[int, Message], pace_s: float) -> None:
+async def _window(client: Client, waiting: dict[int, Message], pace_s: float, within_s: float) -> None:
     window = asyncio.Semaphore(20)
 
     async def one(number: int) -> None:
         async with window:
             topic, payload = waiting[number]
-            await client.publish(topic, payload, qos=1, timeout=3.0)
+            await client.publish(topic, payload, qos=1, timeout=within_s)
             del waiting[number]
             if pace_s:
                 await real_sleep(pace_s)

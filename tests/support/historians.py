@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -128,8 +129,13 @@ class Postgres:
             pause()
 
     def kill(self) -> None:
+        """With its children: they would go on for as long as it takes them to notice."""
         if self.process is not None:
+            children = psutil.Process(self.process.pid).children(recursive=True)
             self.process.kill()
+            for child in children:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
             self.process.wait()
 
     def stop(self) -> None:

@@ -19,6 +19,7 @@ from cycler_ctl.fleet.incoming import Delivery
 from cycler_ctl.fleet.rows import NAMES, canonical
 from cycler_ctl.fleet.settings import DatabaseSettings, conninfo
 from cycler_ctl.fleet.status import read, table
+from cycler_ctl.publish.payloads import Value
 
 ROWS = sql.SQL(
     "SELECT {}, raw FROM sample JOIN series ON id = sample.series WHERE station = %s AND run = %s ORDER BY seq"
@@ -116,7 +117,7 @@ async def test_what_is_missing_is_a_gap_and_the_run_is_open_until_it_came(
     assert one(target, "SELECT verdict FROM run") == "complete"
 
 
-ODD: list[list[object]] = [
+ODD: list[list[Value]] = [
     [1, 2.5, -0.0, 1e-310, 3, None, 5e300, "a\tb\\N\n", "", 2**53 + 1, 7] + [0.1] * 12,
     [0.1, 3, 1e22, 1.7976931348623157e308, 2**60, 2, None, "\0", "ünï\u2028", None, 1] + [None] * 12,
     [None, None, None, None, 10**25, 1.0, None, "\ud800", "\\", 3.0, 2] + [1e16] * 12,
@@ -124,7 +125,7 @@ ODD: list[list[object]] = [
 
 
 async def test_every_row_that_json_can_say_comes_back_as_it_was(target: str, kept: Database, run: StationRun) -> None:
-    odd = StationRun("pc9", run.run, 9, run.columns, ODD)  # type: ignore[arg-type]
+    odd = StationRun("pc9", run.run, 9, run.columns, ODD)
     assert len({len(row) for row in ODD} | {len(run.columns)}) == 1
     await Collector(kept).write(deliveries(odd.messages(1)))
     assert rows_of(target, odd) == odd.canonical()
