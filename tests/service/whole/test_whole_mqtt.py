@@ -43,7 +43,8 @@ class Watcher:
         assert ready.wait(10)
 
     def _on_message(self, _client: Mqtt, _data: object, message: MQTTMessage) -> None:
-        self.heard.setdefault(message.topic, []).append(json.loads(message.payload))
+        if message.payload:  # else an alarm is over
+            self.heard.setdefault(message.topic, []).append(json.loads(message.payload))
 
     def last(self, topic: str, key: str = "state") -> object:
         return self.heard[topic][-1][key] if self.heard.get(topic) else None
