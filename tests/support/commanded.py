@@ -78,7 +78,7 @@ class Operator:
         self.link.on_message = self._on_message
         self.link.on_subscribe = lambda *_: ready.set()
         if tls is not None:
-            self.link.tls_set(*map(str, tls))
+            self.link.tls_set(str(tls[0]), str(tls[1]), str(tls[2]))
         self.link.connect("127.0.0.1" if tls is None else "localhost", port)
         self.link.subscribe([(f"{BASE}/channel/+/nonce", 1), (f"{BASE}/reply/{name}", 1)])
         self.link.loop_start()
