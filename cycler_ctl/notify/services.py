@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from cycler_ctl.errors import ConfigError
@@ -97,13 +98,12 @@ class _Heard(logging.Handler):
 
 def send_one(address: str, message: Mapping[str, str], heard: _Heard) -> Answer:
     """One service, whatever it answers."""
-    import apprise
-
+    apprise: Any = import_module("apprise")  # its types are half known
     asset = apprise.AppriseAsset(app_id="cycler-ctl", image_url_mask="", image_url_logo="", async_mode=False)
     service = apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
     if not isinstance(service, apprise.NotifyBase):
         return Answer(f"{_scheme(address)}://****", ok=False, said="is no address that apprise can use")
-    shown = seen_of(str(service.url(privacy=True)))  # type: ignore[no-untyped-call]
+    shown = seen_of(str(service.url(privacy=True)))
     if not message:
         return Answer(shown, ok=True)
     service.overflow_mode = apprise.OverflowMode.TRUNCATE
