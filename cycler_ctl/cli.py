@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from cycler_ctl.errors import CyclerError
+from cycler_ctl.terminal.alarm_commands import alarm_app
 from cycler_ctl.terminal.instrument_commands import instrument_app
 from cycler_ctl.terminal.protocol_commands import ForceOption, protocol_app
 
@@ -275,6 +276,7 @@ def safe_off(*, config: ConfigOption = None) -> None:
 
 app.add_typer(protocol_app)
 app.add_typer(instrument_app)
+app.add_typer(alarm_app)
 
 
 def main() -> None:

@@ -85,6 +85,7 @@ def show_status(config: Path | None, *, watch: bool, as_json: bool) -> int:
             sys.stdout.write(json.dumps(channels) + "\n")
         else:
             print_channels(channels)
+        say_alarms(client.list("/api/v1/alarms"))
         say_share_trouble(config)
         if not watch:
             return 0
@@ -97,6 +98,14 @@ def with_verified(channels: Sequence[Answer], data_dir: Path) -> list[Answer]:
     from cycler_ctl.verify.ledger import in_words
 
     return [{**one, "verified": in_words(data_dir, str(one["channel"]))} for one in channels]
+
+
+def say_alarms(alarms: Sequence[Answer]) -> None:
+    """One line each; 'cycler-ctl alarms' tells what to do."""
+    active = [one for one in alarms if one["cleared_utc_s"] is None]
+    sys.stderr.writelines(f"{one['severity']}: {one['what']}\n" for one in active)
+    if active:
+        sys.stderr.write("what to do: 'cycler-ctl alarms'\n")
 
 
 def say_share_trouble(config: Path | None) -> None:
