@@ -23,7 +23,7 @@ from cycler_ctl.testing.contract import Case as ContractCase
 from cycler_ctl.testing.contract import ContractBroken, check_contract
 from sim_hardware.faults import LineFault
 
-ANSWERS_S = 0.8  # in real time: the simulated instrument answers at once, but this machine may be busy
+ANSWERS_S = 3.0  # in real time: the simulated instrument answers at once, but this machine may be busy
 EACH = pytest.mark.parametrize("bench", BENCHES, ids=lambda bench: bench.name)
 EACH_SOURCE = pytest.mark.parametrize("bench", SOURCES, ids=lambda bench: bench.name)
 
