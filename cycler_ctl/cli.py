@@ -12,7 +12,9 @@ import typer
 
 from cycler_ctl.errors import CyclerError
 from cycler_ctl.terminal.alarm_commands import alarm_app
+from cycler_ctl.terminal.fleet_commands import fleet_app
 from cycler_ctl.terminal.instrument_commands import instrument_app
+from cycler_ctl.terminal.mqtt_commands import mqtt_app
 from cycler_ctl.terminal.protocol_commands import ForceOption, protocol_app
 
 FIGURES = ("voltage-capacity", "voltage-time", "cycles", "dqdv")
@@ -167,19 +169,6 @@ def wait(run_id: RunArgument, *, config: ConfigOption = None, as_json: JsonOptio
     raise typer.Exit(wait_for(run_id, config, as_json=as_json))
 
 
-@app.command()
-def status(
-    *,
-    watch: Annotated[bool, typer.Option("--watch", help="keep showing")] = False,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show what every channel is doing."""
-    from cycler_ctl.terminal.remote import show_status
-
-    raise typer.Exit(show_status(config, watch=watch, as_json=as_json))
-
-
 def _one_of(word: str, known: Sequence[str], option: str) -> None:
     if word not in known:
         raise typer.BadParameter(f"{word!r} is not one of {', '.join(filter(None, known))}", param_hint=option)
@@ -277,6 +266,8 @@ def safe_off(*, config: ConfigOption = None) -> None:
 app.add_typer(protocol_app)
 app.add_typer(instrument_app)
 app.add_typer(alarm_app)
+app.add_typer(mqtt_app)
+app.add_typer(fleet_app)
 
 
 def main() -> None:

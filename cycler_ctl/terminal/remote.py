@@ -19,6 +19,7 @@ from cycler_ctl.watching import latch
 LOOK_EVERY_S = 1.0
 HEADS = ("channel", "state", "output", "cycle", "step")
 SHOWN = ("channel", "state", "energised", "cycle", "step")
+ABOUT = ("run", "verified", "armed")
 
 
 def client_of(config: Path | None) -> Client:
@@ -80,7 +81,7 @@ def wait_for(run: str, config: Path | None, *, as_json: bool) -> int:
 def show_status(config: Path | None, *, watch: bool, as_json: bool) -> int:
     client, pause, data_dir = client_of(config), Event(), load_config(find_config(config)).station.data_dir
     while True:
-        channels = with_verified(client.list("/api/v1/channels"), data_dir)
+        channels = with_armed(with_verified(client.list("/api/v1/channels"), data_dir), data_dir)
         if as_json:
             sys.stdout.write(json.dumps(channels) + "\n")
         else:
@@ -98,6 +99,13 @@ def with_verified(channels: Sequence[Answer], data_dir: Path) -> list[Answer]:
     from cycler_ctl.verify.ledger import in_words
 
     return [{**one, "verified": in_words(data_dir, str(one["channel"]))} for one in channels]
+
+
+def with_armed(channels: Sequence[Answer], data_dir: Path) -> list[Answer]:
+    """What may be started over MQTT, and until when."""
+    from cycler_ctl.commanding.armed import in_words
+
+    return [{**one, "armed": in_words(data_dir, str(one["channel"]))} for one in channels]
 
 
 def say_alarms(alarms: Sequence[Answer]) -> None:
@@ -136,8 +144,7 @@ def channel_lines(channels: Sequence[Answer], width: int | None) -> list[str]:
 
 
 def _more(channel: Answer) -> list[str]:
-    said = {"run": cell_text(channel, "run"), "verified": cell_text(channel, "verified")}
-    head = ", ".join(f"{name} {value}" for name, value in said.items() if value)
+    head = ", ".join(f"{name} {cell_text(channel, name)}" for name in ABOUT if channel.get(name))
     return [text for text in (head, cell_text(channel, "reason")) if text]
 
 
