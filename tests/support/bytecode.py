@@ -23,7 +23,7 @@ def kept(config: pytest.Config) -> None:
     """Workers and their children inherit where. Who wants no bytecode beside the sources gets it in a folder that goes."""
     if worker(config):
         return
-    folder = tempfile.TemporaryDirectory(prefix="cycler-ctl-tests-")
+    folder = tempfile.TemporaryDirectory(prefix="cycler-ctl-tests-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
     os.environ[OURS] = folder.name
     if sys.dont_write_bytecode:
