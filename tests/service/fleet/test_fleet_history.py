@@ -15,11 +15,14 @@ from psycopg import sql
 
 from cycler_ctl.fleet import completeness
 from cycler_ctl.fleet.collector import Collector, Database, database
+from cycler_ctl.fleet.housekeeping import Housekeeper, Voice
 from cycler_ctl.fleet.incoming import Delivery
 from cycler_ctl.fleet.rows import NAMES, canonical
 from cycler_ctl.fleet.settings import DatabaseSettings, conninfo
 from cycler_ctl.fleet.status import read, table
+from cycler_ctl.publish.models import Need, SinkReport
 from cycler_ctl.publish.payloads import Value
+from cycler_ctl.testing.stepclock import StepClock
 
 ROWS = sql.SQL(
     "SELECT {}, raw FROM sample JOIN series ON id = sample.series WHERE station = %s AND run = %s ORDER BY seq"
@@ -232,3 +235,36 @@ async def test_an_older_state_that_comes_late_does_not_hide_the_newer_one(target
     late = Delivery(old.topic, old.payload, old.heard_at.replace(year=2025), 0)
     await Collector(kept).write([late])
     assert one(target, "SELECT payload FROM state") == '{"v":1,"state":"offline"}'
+
+
+async def test_one_collector_asks_for_what_is_missing_and_reports_how_far_it_is(
+    target: str, kept: Database, run: StationRun
+) -> None:
+    said = list[tuple[str, bytes]]()
+
+    async def tell(topic: str, payload: bytes) -> None:
+        said.append((topic, payload))
+
+    messages = run.messages(50)
+    del messages[3]
+    await Collector(kept).write(deliveries(messages))
+    clock = StepClock()
+    voice = Voice("historian", tell, tell)
+    async with (
+        await psycopg.AsyncConnection.connect(target, autocommit=True) as connection,
+        await psycopg.AsyncConnection.connect(target, autocommit=True) as another,
+    ):
+        keeper = Housekeeper(connection, voice, clock)
+        assert await keeper.leads()
+        assert not await Housekeeper(another, voice, clock).leads()
+        await keeper.round()
+        ((topic, payload),) = said
+        assert topic == "cycler/v1/lab/pc1/sink/historian"
+        assert SinkReport.model_validate_json(payload).seq == 150
+        said.clear()
+        with clock.member():
+            await clock.sleep_until(clock.now() + 31.0)
+        await keeper.round()
+        ((topic, payload),) = said
+        assert topic == "cycler/v1/lab/pc1/need"
+        assert Need.model_validate_json(payload).from_seq == 151
