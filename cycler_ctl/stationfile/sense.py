@@ -37,6 +37,7 @@ def check_sense(notes: Notes, read: Mapping[str, object], load: Load) -> None:
     _check_http(notes, table_of(read, "http"))
     _check_share(notes, table_of(read, "share"), table_of(read, "station"))
     _check_mqtt(notes, table_of(read, "mqtt"))
+    _check_commands(notes, table_of(read, "mqtt"))
     _check_escalation(notes, table_of(read, "escalation"))
     check_notify(notes, table_of(read, "notify"), list(channels))
     if "channels" in read and not channels:

@@ -182,6 +182,8 @@ def test_a_good_file_becomes_settings_in_si() -> None:
         ('username = "lab-3"', 'commands = "no"', ["7:12 shape", "8:1 missing-key"]),
         ('username = "lab-3"', 'username = "lab-3"\npassword_env = "PW"', ["8:1 conflict"]),
         ('username = "lab-3"', 'username = "lab-3"\nkey_file = "k"', ["8:1 missing-key"]),
+        ('username = "lab-3"', 'username = "lab-3"\ncommand_key_file = "k"', ["8:1 missing-key"]),
+        ('username = "lab-3"', 'username = "lab-3"\ncommands = true', ["8:1 missing-key"]),
         ('username = "lab-3"', 'username = "lab-3"\nverify = false', ["8:1 unknown-key"]),
     ],
 )
