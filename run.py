@@ -29,8 +29,8 @@ CHECKS = (
 )
 
 
-# Most tests wait for processes and sockets, so three at a time fit on two cores; a file stays with one worker.
-PARALLEL = ("-n", "3", "--dist", "loadfile")
+# Most tests wait for processes and sockets, so six at a time fit on two cores; a file stays with one worker.
+PARALLEL = ("-n", "6", "--dist", "loadfile")
 
 
 def picky(arguments: list[str]) -> bool:
