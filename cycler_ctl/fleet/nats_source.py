@@ -89,7 +89,7 @@ class NatsSource:
     async def take(self, wait_s: float) -> list[Delivery]:
         """What waits there, at most ``limit``; empty after ``wait_s`` without any.
 
-        Asked of the server directly: the library's own way to fetch costs several times what a message is worth.
+        Asked of the server directly: the library's own way to fetch makes a timer for each message.
         """
         client = self._client
         if client is None or not client.is_connected:
