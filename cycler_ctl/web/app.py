@@ -20,10 +20,13 @@ from cycler_ctl.web.access import SHORTEST
 from cycler_ctl.web.acting import acting_routes
 from cycler_ctl.web.actions import StationActions
 from cycler_ctl.web.alarms import alarm_routes
+from cycler_ctl.web.checker import Checker
 from cycler_ctl.web.gate import Gate, Rules
 from cycler_ctl.web.hub import Hub
 from cycler_ctl.web.pages import page_routes
+from cycler_ctl.web.planning import Desk, planning_routes
 from cycler_ctl.web.reading import Readers, Said, StationName, reading_routes
+from cycler_ctl.web.recorded import recorded_routes
 from cycler_ctl.web.recordings import Recordings, StoreRecordings
 
 STATUS_OF = {RefusedError: 409, ConfigError: 422, InstrumentError: 502, StoreError: 503, CyclerError: 422}
@@ -35,6 +38,8 @@ class _Owned:
 
     hub: Hub
     pool: ThreadPoolExecutor
+    checking: ThreadPoolExecutor
+    checker: Checker
 
 
 def create_app(
@@ -61,12 +66,14 @@ def create_app(
     if len(token) < SHORTEST:
         raise ConfigError(f"the HTTP token needs at least {SHORTEST} characters")
     app = FastAPI(title="cycler-ctl", version=version("cycler-ctl"), docs_url=None, redoc_url=None)
-    owned = _Owned(hub or Hub(view), ThreadPoolExecutor(max_workers=1, thread_name_prefix="http-read"))
+    owned = _Owned(hub or Hub(view), _one_thread("http-read"), _one_thread("http-check"), Checker())
     app.state.owned = owned
     said = Said(mqtt, share, notify)
     readers = Readers(view, owned.hub, recordings or StoreRecordings(data_dir), owned.pool, said)
     app.include_router(reading_routes(readers, StationName(name, site, app.version)))
+    app.include_router(recorded_routes(readers))
     app.include_router(acting_routes(view, actions))
+    app.include_router(planning_routes(view, actions, Desk(owned.checker, owned.checking)))
     app.include_router(alarm_routes(alarms or AlarmBoard(SystemClock().utc)))
     app.include_router(page_routes())
     _say_errors_plainly(app)
@@ -78,7 +85,13 @@ def close_app(app: FastAPI) -> None:
     """End the streams and the reading threads."""
     owned: _Owned = app.state.owned
     owned.hub.close()
-    owned.pool.shutdown(wait=False, cancel_futures=True)
+    for pool in (owned.pool, owned.checking):
+        pool.shutdown(wait=False, cancel_futures=True)
+    owned.checker.close()
+
+
+def _one_thread(name: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
 
 def _say_errors_plainly(app: FastAPI) -> None:

@@ -9,16 +9,12 @@ from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Header, HTTPException, Path, Query, Response
+from fastapi import APIRouter, Header, HTTPException, Response
 from fastapi.responses import StreamingResponse
 
 from cycler_ctl.live import ChannelStatus, InstrumentStatus, StationView
-from cycler_ctl.web.curves import curves, samples
 from cycler_ctl.web.hub import Hub, sample
 from cycler_ctl.web.recordings import NoSuchRunError, Recordings
-
-RunId = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,80}$")]
-After = Annotated[int, Query(ge=0, le=2**53, description="only rows with a greater seq")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +70,6 @@ class Readers:
 def reading_routes(readers: Readers, name: StationName) -> APIRouter:
     routes = APIRouter(prefix="/api/v1", tags=["reading"])
     _add_live(routes, readers, name)
-    _add_recorded(routes, readers)
     return routes
 
 
@@ -103,49 +98,3 @@ def _channel(view: StationView, status: ChannelStatus) -> dict[str, object]:
     latest = view.latest(status.channel)
     last = None if latest is None else {"run": latest[0], **sample(latest[1])}
     return {**asdict(status), "last": last}
-
-
-def _add_recorded(routes: APIRouter, readers: Readers) -> None:
-    recordings = readers.recordings
-
-    async def runs() -> Response:
-        """Newest first."""
-        return await readers.off_loop(recordings.runs)
-
-    async def run(run: RunId) -> Response:
-        return await readers.off_loop(lambda: recordings.describe(run))
-
-    async def run_samples(
-        run: RunId, after: After = 0, points: Annotated[int, Query(ge=6, le=20_000)] = 2_000
-    ) -> Response:
-        """Whole rows by column, at most ``points`` of them: the extremes of voltage and current are always kept."""
-        return await readers.off_loop(lambda: _samples(recordings, run, after, points))
-
-    async def run_curves(
-        run: RunId,
-        after: After = 0,
-        points: Annotated[int, Query(ge=4, le=5_000)] = 300,
-        cycles: Annotated[int, Query(ge=1, le=200)] = 12,
-    ) -> Response:
-        """Voltage against capacity, a curve for each cycle and direction; rounded for drawing."""
-        return await readers.off_loop(lambda: _curves(recordings, run, after, points, cycles))
-
-    routes.add_api_route("/runs", runs)
-    routes.add_api_route("/runs/{run}", run)
-    routes.add_api_route("/runs/{run}/samples", run_samples)
-    routes.add_api_route("/runs/{run}/curves", run_curves)
-
-
-def _samples(recordings: Recordings, run: str, after: int, points: int) -> dict[str, object]:
-    columns = recordings.columns(run, after)
-    rows = len(columns["seq"])
-    last_seq = int(columns["seq"][-1]) if rows else after
-    return {"run": run, "rows": rows, "last_seq": last_seq, "columns": samples(columns, points)}
-
-
-def _curves(recordings: Recordings, run: str, after: int, points: int, cycles: int) -> dict[str, object]:
-    columns = recordings.columns(run, after)
-    basis = recordings.basis(run)
-    last_seq = int(columns["seq"][-1]) if len(columns["seq"]) else after
-    drawn = [asdict(curve) for curve in curves(columns, basis, points, cycles)]
-    return {"run": run, "last_seq": last_seq, "basis": asdict(basis), "curves": drawn}

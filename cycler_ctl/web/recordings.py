@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -12,12 +12,22 @@ import numpy as np
 from cycler_ctl.records.curves import capacity_table
 from cycler_ctl.store.reader import RunOverview, RunReader, list_runs, open_run
 from cycler_ctl.web.curves import COLUMNS, Basis, Columns
-from protocols.record import JSON
+from cycler_ctl.web.decimate import Floats
+from cycler_ctl.web.steplines import step_lines
+from cycler_ctl.web.told import QUIET, told
+from protocols.record import JSON, Mode
 
 CHUNK_ROWS = 4_000
 """Read at a time: turning rows into arrays holds the interpreter, and the control loop shares it (about 5 ms)."""
 CACHED_ROWS = 2_000_000
 """Of all runs together; about 160 MB, twice that with the room to grow, and only when somebody looks at runs that long."""
+READ_AT_ONCE_ROWS = 12_000
+"""More of a run that nobody looked at before is read over several looks: none keeps the other readers waiting."""
+GLIMPSE_ROWS = 300
+"""Evenly over a run that is not all read yet."""
+HELD = "held"
+"""1 where the voltage is held, which is no column of the file."""
+KEPT = (*COLUMNS, HELD)
 
 
 class NoSuchRunError(LookupError):
@@ -31,11 +41,28 @@ class Recordings(Protocol):
         """Newest first."""
         ...
 
+    def folder(self, run: str) -> Path: ...
     def describe(self, run: str) -> Mapping[str, JSON]: ...
+    def events(self, run: str) -> Mapping[str, JSON]: ...
     def basis(self, run: str) -> Basis: ...
-    def columns(self, run: str, after: int) -> Columns:
-        """``curves.COLUMNS`` of the rows after seq ``after``; NaN where nothing was measured."""
-        ...
+    def look(self, run: str) -> Look: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """``KEPT`` columns; NaN where nothing was measured.
+
+    Of a long run that was not looked at before they are a glimpse of every so many rows, until after a few more looks
+    ``read`` is all ``rows``.
+    """
+
+    columns: Columns
+    read: int
+    rows: int
+
+    @property
+    def whole(self) -> bool:
+        return self.read >= self.rows
 
 
 class _Table:
@@ -43,7 +70,7 @@ class _Table:
 
     def __init__(self) -> None:
         self.rows = 0
-        self._room = np.empty((len(COLUMNS), CHUNK_ROWS))
+        self._room = np.empty((len(KEPT), CHUNK_ROWS))
 
     @property
     def last_seq(self) -> int:
@@ -52,16 +79,16 @@ class _Table:
     def append(self, part: Columns) -> int:
         added = len(part["seq"])
         if self.rows + added > self._room.shape[1]:
-            wider = np.empty((len(COLUMNS), 2 * (self.rows + added)))
+            wider = np.empty((len(KEPT), 2 * (self.rows + added)))
             wider[:, : self.rows] = self._room[:, : self.rows]
             self._room = wider
-        for place, name in enumerate(COLUMNS):
+        for place, name in enumerate(KEPT):
             self._room[place, self.rows : self.rows + added] = part[name]
         self.rows += added
         return added
 
     def columns(self) -> Columns:
-        return {name: self._room[place, : self.rows] for place, name in enumerate(COLUMNS)}
+        return {name: self._room[place, : self.rows] for place, name in enumerate(KEPT)}
 
 
 class StoreRecordings:
@@ -74,6 +101,7 @@ class StoreRecordings:
         self._data_dir = data_dir
         self._cached_rows = cached_rows
         self._read: dict[tuple[str, int], _Table] = {}
+        self._glimpses: dict[tuple[str, int], Columns] = {}
 
     def runs(self) -> list[Mapping[str, JSON]]:
         return [_overview(found) for found in list_runs(self._data_dir)]
@@ -85,6 +113,8 @@ class StoreRecordings:
                 **asdict(reader.state),
                 "rows": reader.last_seq,
                 "basis": asdict(basis_of(reader.info.cell)),
+                "lines": step_lines(reader.info.protocol_text),
+                "at": _newest(reader),
                 "steps": [asdict(step) for step in reader.steps()],
                 "cycles": [
                     asdict(cycle) | {"efficiency": capacity.efficiency}
@@ -96,31 +126,64 @@ class StoreRecordings:
         with self._open(run) as reader:
             return basis_of(reader.info.cell)
 
-    def columns(self, run: str, after: int) -> Columns:
+    def look(self, run: str) -> Look:
         with self._open(run) as reader:
-            columns = self._refreshed(reader)
-        start = int(np.searchsorted(columns["seq"], after, side="right"))
-        return {name: values[start:] for name, values in columns.items()}
+            key, rows = (reader.info.run, reader.info.epoch), reader.last_seq
+            table = self._refreshed(key, reader)
+            if table.last_seq >= rows:
+                self._glimpses.pop(key, None)
+                return Look(table.columns(), table.rows, table.rows)
+            if key not in self._glimpses:
+                self._glimpses = {key: _glimpse(reader, rows)}
+            return Look(self._glimpses[key], table.rows, rows)
 
-    def _open(self, run: str) -> RunReader:
+    def events(self, run: str) -> Mapping[str, JSON]:
+        with self._open(run) as reader:
+            return {"run": run, "events": [told(event) for event in reader.events() if event.kind not in QUIET]}
+
+    def folder(self, run: str) -> Path:
         folder = self._data_dir / "runs" / run
         if not folder.is_dir():
             raise NoSuchRunError(f"there is no run {run!r}")
-        return open_run(folder)
+        return folder
 
-    def _refreshed(self, reader: RunReader) -> Columns:
-        key = (reader.info.run, reader.info.epoch)
+    def _open(self, run: str) -> RunReader:
+        return open_run(self.folder(run))
+
+    def _refreshed(self, key: tuple[str, int], reader: RunReader) -> _Table:
         table = self._read.pop(key, None) or _Table()
-        while table.append(reader.columns(COLUMNS, table.last_seq, CHUNK_ROWS)) == CHUNK_ROWS:
+        enough = table.rows + READ_AT_ONCE_ROWS
+        while table.rows < enough and table.append(_kept(reader, table.last_seq, CHUNK_ROWS)) == CHUNK_ROWS:
             pass
         self._read[key] = table  # the run asked for last stands at the end
         self._forget_oldest()
-        return table.columns()
+        return table
 
     def _forget_oldest(self) -> None:
         """The run asked for last always stays."""
         while len(self._read) > 1 and sum(table.rows for table in self._read.values()) > self._cached_rows:
             del self._read[next(iter(self._read))]
+
+
+def _kept(reader: RunReader, after: int, most: int) -> Columns:
+    found = reader.values((*COLUMNS, "mode"), after, most)
+    table: Floats = np.array([(*values[:-1], values[-1] == Mode.VOLTAGE) for values in found], dtype=np.float64)
+    table = table.reshape(len(found), len(KEPT))
+    return {name: table[:, place] for place, name in enumerate(KEPT)}
+
+
+def _glimpse(reader: RunReader, rows: int) -> Columns:
+    """Numbers are dense but for what a damaged disk took; there the next one is found, and found once."""
+    wanted = np.linspace(0, rows - 1, GLIMPSE_ROWS).astype(np.int64)
+    parts = [_kept(reader, int(after), 1) for after in wanted]
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in KEPT}
+    _, once = np.unique(joined["seq"], return_index=True)
+    return {name: values[once] for name, values in joined.items()}
+
+
+def _newest(reader: RunReader) -> Mapping[str, JSON] | None:
+    found = reader.rows(reader.last_seq - 1, 1)
+    return {name: getattr(row, name) for row in found for name in ("step_id", "cycle", "time_s", "utc_s")} or None
 
 
 def _overview(found: RunOverview) -> Mapping[str, JSON]:

@@ -386,16 +386,16 @@ def test_a_growing_run_is_read_on_from_where_it_was_and_old_runs_are_let_go(
     cache = recordings.StoreRecordings(tmp_path, cached_rows=600)
     with make_run(tmp_path, RUN) as (writer, rows):
         for end in (150, 151, 400, 480):
-            writer.append(rows[cache.columns(RUN, 0)["seq"].size : end])
+            writer.append(rows[cache.look(RUN).read : end])
             assert writer.flush(20)
-            seen = cache.columns(RUN, 0)
+            seen = cache.look(RUN).columns
             assert seen["seq"].tolist() == list(range(1, end + 1))
             assert seen["voltage_V"].tolist() == [row.voltage_V for row in rows[:end]]
     other = RUN.replace("a1", "b1")
     with make_run(tmp_path, other) as (writer, rows):
         writer.append(rows[:200])
         assert writer.flush(20)
-        assert len(cache.columns(other, 150)["seq"]) == 50
+        assert cache.look(other).read == 200
     assert list(cache._read) == [(other, 7)]
 
 
