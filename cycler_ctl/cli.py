@@ -258,7 +258,7 @@ def repair(run_id: RunArgument, *, config: ConfigOption = None) -> None:
 @app.command(name="safe-off")
 def safe_off(*, config: ConfigOption = None) -> None:
     """Turn every output off and read it back, without the service. Exit status 4 if one is not confirmed off."""
-    from cycler_ctl.terminal.service import safe_off_station
+    from cycler_ctl.terminal.safe_off import safe_off_station
 
     raise typer.Exit(safe_off_station(config))
 

@@ -1,36 +1,24 @@
-"""Commands that hold instruments themselves: the service, a run in the foreground, safe-off by hand."""
+"""Commands that run a station: the service, and a run in the foreground."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 import sys
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from cycler_ctl.broker import Broker
 from cycler_ctl.clock import SystemClock
-from cycler_ctl.config import Config, find_config, load_config, safe_off_entries
+from cycler_ctl.config import Config, find_config, load_config
 from cycler_ctl.errors import ConfigError
-from cycler_ctl.guardian import LOCK_FILE, run_guardian
-from cycler_ctl.plugins import load_driver
-from cycler_ctl.running.relay import switch_off
+from cycler_ctl.guardian import run_guardian
 from cycler_ctl.running.start import overrides_of, read_order
 from cycler_ctl.store.info import new_run_id
 from cycler_ctl.store.reader import open_run
-from cycler_ctl.watching.register import SafeOffEntry
-from cycler_ctl.watching.safeoff import safe_off_all
+from cycler_ctl.terminal.safe_off import entries_of
 
-FAILED, USAGE, NOT_OFF = 1, 2, 4
-
-
-def entries_of(config: Config) -> list[SafeOffEntry]:
-    """Every instrument with an output, as safe-off reaches it."""
-    entries = safe_off_entries(config)
-    return [entries[name] for name, one in config.instruments.items() if load_driver(one.driver).safe_off is not None]
+FAILED, USAGE = 1, 2
 
 
 def serve_station(config_path: Path | None) -> int:
@@ -90,45 +78,3 @@ def report(folder: Path, *, as_json: bool) -> int:
         said = f"{folder.name}: {outcome}, {rows} rows ({state.reason})"
     sys.stdout.write(said + "\n")
     return 0 if outcome == "finished" else 1
-
-
-def safe_off_station(config_path: Path | None) -> int:
-    config = load_config(find_config(config_path))
-    results = asyncio.run(safe_off_all(entries_of(config), SystemClock()))
-    for result in results:
-        sys.stdout.write(result.message + "\n")
-    left = {result.instrument for result in results if not result.confirmed}
-    if not left:
-        return 0
-    if is_guarded(config.station.data_dir):
-        sys.stderr.write(
-            "the service is running and holds its instruments: 'cycler-ctl stop CHANNEL', or end it first\n"
-        )
-    else:
-        asyncio.run(cut(config, left))
-    return NOT_OFF
-
-
-async def cut(config: Config, left: Set[str]) -> None:
-    """The lab's own relay for what is not confirmed off. Confirmed it is not by that: the exit status stays."""
-    entries = safe_off_entries(config)
-    async with asyncio.TaskGroup() as group:
-        for channel, settings in config.channels.items():
-            entry = entries[settings.instrument]
-            if entry.name in left and entry.relay:
-                group.create_task(_cut(channel, entry), name=f"relay {channel}")
-
-
-async def _cut(channel: str, entry: SafeOffEntry) -> None:
-    _, said = await switch_off(channel, entry)
-    sys.stderr.write(f"{channel}: {said}; look whether the output is off\n")
-
-
-def is_guarded(data_dir: Path) -> bool:
-    """Is a service running on this data folder?"""
-    lock = FileLock(data_dir / LOCK_FILE, timeout=0)
-    try:
-        with lock:
-            return False
-    except (Timeout, OSError):
-        return data_dir.exists()

@@ -11,7 +11,8 @@ from pathlib import Path
 from cycler_ctl.config import find_config, load_config
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.guardian import run_guardian
-from cycler_ctl.terminal.service import FAILED, USAGE, entries_of
+from cycler_ctl.terminal.safe_off import entries_of
+from cycler_ctl.terminal.service import FAILED, USAGE
 from cycler_ctl.verify.judge import Row
 from cycler_ctl.verify.ledger import Verification, last_verification, path_of, verification_json
 from cycler_ctl.verify.points import parse_resistor

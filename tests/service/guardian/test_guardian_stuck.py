@@ -15,7 +15,7 @@ from guarded import watched
 from proofs import proven
 
 from cycler_ctl.guardian import LOCK_FILE
-from cycler_ctl.terminal.service import safe_off_station
+from cycler_ctl.terminal.safe_off import safe_off_station
 from cycler_ctl.watching.register import SafeOffEntry, read_register, write_register
 
 pytestmark = pytest.mark.skipif(

@@ -17,7 +17,7 @@ from cycler_ctl.publish.backoff import Timing
 from cycler_ctl.publish.outbox import Outbox
 from cycler_ctl.publish.publisher import Publisher
 from cycler_ctl.station import Station
-from cycler_ctl.terminal.service import entries_of
+from cycler_ctl.terminal.safe_off import entries_of
 from cycler_ctl.watching.lease import GuardianLease
 from cycler_ctl.watching.safeoff import safe_off_all
 from simulated.loop import VirtualProcess
