@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from cycler_ctl.channels.sensing import Sensing
 from cycler_ctl.channels.slot import Slot
+from cycler_ctl.config import ChannelSettings
 from cycler_ctl.errors import InstrumentError, RefusedError
+from cycler_ctl.ratings import Ratings
 from cycler_ctl.running.start import Prepared
 
 ANSWER_S = 3.0  # for an instrument to prove, before a run, that it is there and set as it was left
@@ -30,3 +34,35 @@ async def prove_it_answers(slot: Slot) -> None:
             f"instrument {slot.settings.instrument} is not as it was left ({why}): it is connected anew, "
             "try again in a moment"
         ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is known before a start. ``ratings`` None: the instrument is not connected, or has no such output."""
+
+    settings: ChannelSettings
+    instrument: str
+    ratings: Ratings | None
+    refused: tuple[str, ...]
+
+
+def outlook(slot: Slot) -> Outlook:
+    """What a start would look at, without a word to the instrument, and why it would refuse now whatever the protocol."""
+    settings = slot.settings
+    busy = _refusal(slot.refuse_if_busy)
+    absent = _refusal(slot.host.connected)
+    ratings, name = None, settings.instrument
+    if not absent:
+        instrument = slot.host.connected()
+        name = f"{instrument.identity.model} ({settings.instrument})"
+        ratings = instrument.channels[settings.output].ratings if settings.output in instrument.channels else None
+        absent = "" if ratings is not None else f"instrument {settings.instrument} has no output {settings.output!r}"
+    return Outlook(settings, name, ratings, tuple(filter(None, (busy, absent))))
+
+
+def _refusal(look: Callable[[], object]) -> str:
+    try:
+        look()
+    except RefusedError as error:
+        return str(error)
+    return ""

@@ -32,7 +32,7 @@ from cycler_ctl.verify.ledger import told_of
 from protocols.check import Checked, check_text
 from protocols.diagnostics import has_errors, render_all
 from protocols.model import Program, Settings
-from protocols.plan import InstrumentLimits, Plan
+from protocols.plan import Finding, InstrumentLimits, Plan
 from protocols.plan import plan as make_plan
 from protocols.planning.plan_text import plan_json
 from protocols.reading.documents import Document, Unreadable, read_document
@@ -186,6 +186,14 @@ def instrument_limits(name: str, ratings: Ratings) -> InstrumentLimits:
         least_A=ratings.least_A,
         only_charges=ratings.only_charges,
     )
+
+
+def plan_on(program: Program, channel: ChannelSettings, name: str, ratings: Ratings) -> Plan:
+    """The plan on an output, with all a start there would refuse it for; ``name``: the instrument's, for people."""
+    program = replace(program, settings=engine_settings(channel))
+    found = make_plan(program, instrument_limits(name, ratings))
+    refused = (Finding("refused", "", reason) for reason in refusals(program, channel, ratings))
+    return replace(found, errors=(*found.errors, *refused))
 
 
 def refusals(program: Program, channel: ChannelSettings, ratings: Ratings) -> Iterator[str]:

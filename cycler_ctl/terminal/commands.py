@@ -11,9 +11,10 @@ from pathlib import Path
 from cycler_ctl.config import Config, check_config_text, find_config, load_config
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.plugins import load_driver
-from cycler_ctl.running.start import engine_settings, instrument_limits, overrides_of, refusals
+from cycler_ctl.running.start import engine_settings, overrides_of, plan_on
 from cycler_ctl.store.export.atomic import Overwriting
 from cycler_ctl.store.reader import find_run
+from cycler_ctl.terminal.folding import columns, fitted
 from protocols.check import load_protocol
 from protocols.diagnostics import (
     Diagnostic,
@@ -26,7 +27,7 @@ from protocols.diagnostics import (
     render_all,
 )
 from protocols.model import Program
-from protocols.plan import Finding, Plan, plan
+from protocols.plan import Plan, plan
 from protocols.planning.plan_text import plan_json, render_plan
 from protocols.reading.documents import Unreadable, read_document
 
@@ -84,8 +85,8 @@ def show_plan(
     found = on_channel(checked.program, load_config(find_config(config)), channel) if channel else plan(checked.program)
     if checked.diagnostics:
         sys.stderr.write(render_all(checked.diagnostics) + "\n")
-    text = json.dumps(plan_json(found), ensure_ascii=False) if json_wanted else render_plan(found, str(file))
-    sys.stdout.write(text + "\n")
+    told = fitted(render_plan(found, str(file)), columns())
+    sys.stdout.write((json.dumps(plan_json(found), ensure_ascii=False) if json_wanted else told) + "\n")
     return 1 if found.errors else 0
 
 
@@ -96,13 +97,10 @@ def on_channel(program: Program, config: Config, channel: str) -> Plan:
     settings = config.channels[channel]
     instrument = config.instruments[settings.instrument]
     spec = load_driver(instrument.driver)
-    program = replace(program, settings=engine_settings(settings))
     if spec.ratings is None:
-        return plan(program)
+        return plan(replace(program, settings=engine_settings(settings)))
     ratings = spec.ratings(spec.options(**{**instrument.options, "regulation": settings.regulation}))
-    found = plan(program, instrument_limits(f"{spec.title} ({settings.instrument})", ratings))
-    refused = (Finding("refused", "", reason) for reason in refusals(program, settings, ratings))
-    return replace(found, errors=(*found.errors, *refused))
+    return plan_on(program, settings, f"{spec.title} ({settings.instrument})", ratings)
 
 
 def run_dir(run: str, config: Path | None) -> Path:

@@ -61,7 +61,7 @@ def acting_routes(view: StationView, actions: StationActions) -> APIRouter:
     routes = APIRouter(prefix="/api/v1/channels/{channel}", tags=["actions"])
 
     async def start(channel: str, body: StartRequest, request: Request) -> Started:
-        _must_exist(view, channel)
+        must_exist(view, channel)
         return Started(run=await actions.begin(channel, body.order(who(body.by, request))))
 
     routes.add_api_route("/start", start, methods=["POST"], status_code=201)
@@ -79,7 +79,7 @@ def acting_routes(view: StationView, actions: StationActions) -> APIRouter:
 
 def _endpoint(view: StationView, word: str, act: Act) -> Callable[..., Awaitable[Done]]:
     async def endpoint(channel: str, body: ActRequest, request: Request) -> Done:
-        _must_exist(view, channel)
+        must_exist(view, channel)
         await act(channel, who(body.by, request))
         return Done(channel=channel, done=word)
 
@@ -93,6 +93,6 @@ def who(by: str, request: Request) -> str:
     return f"{said} ({where})" if said else where
 
 
-def _must_exist(view: StationView, channel: str) -> None:
+def must_exist(view: StationView, channel: str) -> None:
     if all(status.channel != channel for status in view.channels()):
         raise HTTPException(404, f"there is no channel {channel[:64]!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from cycler_ctl.channels.readiness import Outlook
 from cycler_ctl.running.start import Order
 
 
@@ -13,6 +14,10 @@ class StationActions(Protocol):
     RefusedError: not now (409). ConfigError: what was sent is wrong (422). InstrumentError: the instrument did not do
     it (502). ``by`` says who asked, for the record.
     """
+
+    def outlook(self, channel: str) -> Outlook:
+        """What a start would look at now, without a word to the instrument."""
+        ...
 
     async def begin(self, channel: str, order: Order) -> str:
         """Return the run's id once the run has begun. An order from the network holds all its texts."""

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_LIMIT = 16 * 1024
 START_BODY_LIMIT = 1024 * 1024  # a protocol file may be this long
+WITH_PROTOCOLS = ("/start", "/check", "/plan", "/queue", "/amend")
 DISCARD_LIMIT = 8 * 1024 * 1024
 BODY_TIME_S = 10.0
 ACTIONS_PER_S = 20.0
@@ -94,7 +95,7 @@ class Gate:
         return Refusal(429, f"more than {ACTIONS_PER_S:.0f} actions in a second: wait a moment")
 
     async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
-        limit = START_BODY_LIMIT if str(scope["path"]).endswith("/start") else BODY_LIMIT
+        limit = START_BODY_LIMIT if str(scope["path"]).endswith(WITH_PROTOCOLS) else BODY_LIMIT
         body = await _read_body(Headers(scope=scope), receive, limit)
         if isinstance(body, Refusal):
             await _refuse(send, body)

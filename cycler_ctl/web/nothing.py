@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cycler_ctl.channels.readiness import Outlook
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.live import ChannelStatus, InstrumentStatus
 from cycler_ctl.running.start import Order
@@ -24,6 +25,9 @@ class NoStation:
 
 class NoActions:
     """StationActions, all refused."""
+
+    def outlook(self, channel: str) -> Outlook:
+        raise _nothing(channel)
 
     async def begin(self, channel: str, order: Order) -> str:
         del order

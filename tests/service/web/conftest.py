@@ -15,9 +15,11 @@ import pytest
 from cycler_ctl.alarms.derive import derive
 from cycler_ctl.alarms.facts import Facts
 from cycler_ctl.alarms.model import Alarm
-from cycler_ctl.config import HttpSettings
+from cycler_ctl.channels.readiness import Outlook
+from cycler_ctl.config import ChannelSettings, HttpSettings, Limits
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus
+from cycler_ctl.ratings import Accuracy, Protection, Ratings
 from cycler_ctl.running.start import Order
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
@@ -31,6 +33,18 @@ TOKEN = "a-token-for-tests-" + "x" * 25
 STARTED_UTC_S = 1_795_000_000.0
 CURRENT_A = 0.3927e-3
 OPTIONS = WriterOptions(minimum_free_bytes=0)
+SETTINGS = ChannelSettings(
+    instrument="smu6", limits=Limits(voltage_V=(-0.5, 5.0), current_A=10e-3, step_charge_Ah=20e-3), temperature="oven1"
+)
+RATINGS = Ratings(
+    voltage_V=(-20.0, 20.0),
+    current_A=0.1,
+    ranges=(Accuracy(1e-3, 0.0, 0.0, 0.0, 0.0), Accuracy(0.1, 0.0, 0.0, 0.0, 0.0)),
+    fastest_sample_s=0.1,
+    protection=Protection.B,
+    protection_why="it holds the cell at the window's edge",
+    rest="the relay opens",
+)
 
 
 def half_cycle(first: Row | None, cycle: int, direction: int, full_Ah: float, points: int) -> list[Row]:
@@ -162,6 +176,11 @@ class FakeActions:
         self.station = station
         self.asked: list[tuple[object, ...]] = []
         self.refusal: Exception | None = None
+
+    def outlook(self, channel: str) -> Outlook:
+        state = self.station.statuses[channel].state
+        busy = () if state is ChannelState.IDLE else (f"channel {channel} is {state}: stop it first",)
+        return Outlook(SETTINGS, f"2400 ({SETTINGS.instrument})", RATINGS, busy)
 
     async def begin(self, channel: str, order: Order) -> str:
         self._ask("start", channel, order)
