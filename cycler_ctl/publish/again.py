@@ -19,7 +19,10 @@ WAITING = 256
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Rows ``first`` to ``last`` of the run's ``epoch``; ``end``: and what was said of the run at its end."""
+    """Rows ``first`` to ``last`` of the run's ``epoch``; ``end``: and what was said of the run at its end.
+
+    With another ``stream``: events or cycles of these numbers.
+    """
 
     run: str
     epoch: int
@@ -27,10 +30,11 @@ class Wanted:
     last: int
     client: str
     end: bool = False
+    stream: Stream = Stream.SAMPLES
 
     @property
     def lane(self) -> LaneKey:
-        return LaneKey(self.run, self.epoch, Stream.SAMPLES)
+        return LaneKey(self.run, self.epoch, self.stream)
 
 
 class Again:
@@ -71,13 +75,14 @@ class Again:
 
 
 def next_span(wanted: Wanted) -> Span:
-    return Span(wanted.first, min(wanted.first + BATCH_ROWS - 1, wanted.last))
+    size = BATCH_ROWS if wanted.stream is Stream.SAMPLES else 1
+    return Span(wanted.first, min(wanted.first + size - 1, wanted.last))
 
 
-def stretch_of(stretches: Sequence[Stretch], epoch: int, acknowledged: int) -> tuple[int, int]:
-    """The rows of this epoch that a broker has had; (1, 0) if there are none."""
+def stretch_of(stretches: Sequence[Stretch], lane: LaneKey, acknowledged: int) -> tuple[int, int]:
+    """Of this lane what a broker has had; (1, 0) if there is nothing."""
     for number, stretch in enumerate(stretches):
-        if stretch.epoch == epoch:
-            end = [following.before(Stream.SAMPLES) for following in stretches[number + 1 :]]
-            return stretch.before(Stream.SAMPLES) + 1, min([acknowledged, *end])
+        if stretch.epoch == lane.epoch:
+            end = [following.before(lane.stream) for following in stretches[number + 1 :]]
+            return stretch.before(lane.stream) + 1, min([acknowledged, *end])
     return 1, 0

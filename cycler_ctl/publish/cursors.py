@@ -35,6 +35,8 @@ CREATE TABLE IF NOT EXISTS sink (
 """
 
 CONFIRMED = 32
+LISTED = 200
+"""Runs a message at most."""
 
 
 class Stream(StrEnum):
@@ -84,6 +86,16 @@ class Confirmed:
     seq: int
     at: str
     of: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Up to which row a broker has had this epoch of a run; ``ended``: and everything else of the run."""
+
+    run: str
+    epoch: int
+    rows: int
+    ended: bool
 
 
 class Cursors:
@@ -158,6 +170,17 @@ class Cursors:
         with self._said():
             found = self._database.execute("SELECT epoch, rows, payload FROM manifest WHERE run = ?", (run,)).fetchone()
         return FinalManifest(*found) if found else None
+
+    def listed(self, after: str) -> tuple[Listed, ...]:
+        """The next runs after this one, the oldest first, each with all its epochs."""
+        question = (
+            "SELECT run, epoch, max(CASE stream WHEN 'samples' THEN acknowledged ELSE 0 END), "
+            "run IN (SELECT run FROM complete) FROM cursor WHERE run IN "
+            "(SELECT DISTINCT run FROM cursor WHERE run > ? ORDER BY run LIMIT ?) GROUP BY run, epoch ORDER BY run"
+        )
+        with self._said():
+            found = self._database.execute(question, (after, LISTED)).fetchall()
+        return tuple(Listed(run, epoch, rows, bool(ended)) for run, epoch, rows, ended in found)
 
     def confirm(self, said: Confirmed) -> None:
         """The newest of each sink and run; of a sink no more than ``CONFIRMED`` runs are kept, the newest."""

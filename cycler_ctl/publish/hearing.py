@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from cycler_ctl.publish.again import Wanted
 from cycler_ctl.publish.cursors import Confirmed
-from cycler_ctl.publish.models import Need, SinkReport
+from cycler_ctl.publish.models import Need, NeedRuns, SinkReport
 from cycler_ctl.publish.topics import Topics
 
 _BYTES = 4096
@@ -26,18 +26,31 @@ class OwnAlarm:
     topic: str
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A reader wants to know which runs there are after this one."""
+
+    after: str
+
+
+Heard = Wanted | Asked | Confirmed | OwnAlarm
+
+
 def subscriptions(topics: Topics) -> list[tuple[str, int]]:
     """Topic and quality of service."""
     return [(topics.need, 1), (f"{topics.base}/sink/+", 1), (f"{topics.base}/alarm/+", 0)]
 
 
-def heard(topics: Topics, topic: str, payload: bytes, *, retain: bool) -> Wanted | Confirmed | OwnAlarm | None:
+def heard(topics: Topics, topic: str, payload: bytes, *, retain: bool) -> Heard | None:
     """None: nothing to do, or not of the published shape."""
     if topic.startswith(f"{topics.base}/alarm/"):
         return OwnAlarm(topic) if payload else None
     if topic == topics.need:
         need = None if retain else _read(Need, payload)  # a kept question is an old one
-        return None if need is None else Wanted(need.run, need.epoch, need.from_seq, need.to_seq, need.client)
+        if need is None:
+            asked = None if retain else _read(NeedRuns, payload)
+            return None if asked is None else Asked(asked.after)
+        return Wanted(need.run, need.epoch, need.from_seq, need.to_seq, need.client)
     said = _read(SinkReport, payload)
     if said is None or topic != topics.sink(said.client):
         return None

@@ -238,7 +238,7 @@ class AlarmMessage(_Repeated):
 class Need(_Message):
     """A reader asks for rows it has not; they come again on ``samples``, after everything that is new.
 
-    With ``to_seq`` beyond the end of an ended run its manifest comes again too.
+    With ``to_seq`` beyond the end of an ended run its events, summaries and manifest come again too.
     """
 
     v: Literal[1]
@@ -247,6 +247,28 @@ class Need(_Message):
     from_seq: Count
     to_seq: Count
     client: Client
+
+
+class NeedRuns(_Message):
+    """A reader that may have missed whole runs asks which there are after this one; the answer comes on ``runs``."""
+
+    v: Literal[1]
+    after: str = Field(max_length=200, pattern=f"^({RUN_ID.pattern})?$")
+    client: Client
+
+
+class ListedRun(_Message):
+    """Rows up to ``rows`` of this epoch went out; ``ended``: and all else of the run."""
+
+    run: RunId
+    epoch: int
+    rows: int = Field(ge=0, lt=2**53)
+    ended: bool
+
+
+class Runs(_Message):
+    v: Literal[1]
+    runs: list[ListedRun]
 
 
 class SinkReport(_Message):

@@ -5,15 +5,16 @@ Only what the broker acknowledged moves a cursor. Belongs to one thread; no I/O 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import product
 
 from cycler_ctl.errors import StoreError
 from cycler_ctl.publish.again import Again, Wanted, next_span, stretch_of
 from cycler_ctl.publish.cursors import Confirmed, Cursors, LaneKey, Stream
 from cycler_ctl.publish.lane import Lane
 from cycler_ctl.publish.openfiles import OpenFiles
-from cycler_ctl.publish.outgoing import MESSAGE_BYTES, Outgoing, notice, recorded, samples
-from cycler_ctl.publish.source import RunFiles
+from cycler_ctl.publish.outgoing import MESSAGE_BYTES, Outgoing, listing, notice, recorded
+from cycler_ctl.publish.source import RunFiles, Stretch
 from cycler_ctl.publish.tracked import Tracked
 
 __all__ = ["MESSAGE_BYTES", "WINDOW", "Outbox", "Outgoing"]
@@ -31,6 +32,7 @@ class Outbox:
         self._turn = 0
         self._again = Again()
         self._flying_again = 0
+        self._list_after: str | None = None
         self.unreadable: dict[str, str] = {}
         """Runs that could not be read, and why; each is tried again when more of it is durable."""
         self.dead_letters = cursors.dead_letters()
@@ -103,6 +105,7 @@ class Outbox:
             self._window = 1
         self._flying_again = 0
         self._again.clear()
+        self._list_after = None
 
     def need(self, wanted: Wanted) -> bool:
         """A reader asks for rows that a broker had already; False: there are none, or it asks too often."""
@@ -110,6 +113,10 @@ class Outbox:
             return self._again.room_for(wanted.client) and self._ask(wanted)
         except StoreError:
             return False
+
+    def list_runs(self, after: str) -> None:
+        """A reader asks which runs there are."""
+        self._list_after = after if self._list_after is None else min(after, self._list_after)
 
     def confirm(self, said: Confirmed) -> None:
         """A sink says how far it keeps a run."""
@@ -219,14 +226,25 @@ class Outbox:
 
     def _ask(self, wanted: Wanted) -> bool:
         stretches = self._files.of(wanted.run).stretches()
-        first, last = stretch_of(stretches, wanted.epoch, self._cursors.acknowledged(wanted.lane))
+        first, last = stretch_of(stretches, wanted.lane, self._cursors.acknowledged(wanted.lane))
         final = self._cursors.manifest(wanted.run)
         end = final is not None and wanted.last > final.rows
+        if end:
+            self._ask_notes(wanted, stretches)
         clipped = Wanted(wanted.run, wanted.epoch, max(first, wanted.first), min(last, wanted.last), wanted.client, end)
         return self._again.ask(clipped)
 
+    def _ask_notes(self, wanted: Wanted, stretches: Sequence[Stretch]) -> None:
+        """A reader that has not heard of a run's end may have missed its events too; the manifest comes after them."""
+        for stretch, stream in product(stretches, (Stream.EVENTS, Stream.SUMMARIES)):
+            lane = LaneKey(wanted.run, stretch.epoch, stream)
+            first, last = stretch_of(stretches, lane, self._cursors.acknowledged(lane))
+            self._again.ask(Wanted(wanted.run, stretch.epoch, first, last, wanted.client, stream=stream))
+
     def _next_again(self) -> Outgoing | None:
         """What a reader asked for; where its file is gone meanwhile, it asks in vain."""
+        if (listed := self._next_listing()) is not None:
+            return listed
         while (wanted := self._again.first()) is not None:
             try:
                 outgoing = self._rows_again(wanted)
@@ -238,11 +256,19 @@ class Outbox:
             return outgoing
         return None
 
+    def _next_listing(self) -> Outgoing | None:
+        if self._list_after is None:
+            return None
+        found = self._cursors.listed(self._list_after)
+        self._list_after = found[-1].run if found else None
+        self._flying_again += bool(found)
+        return listing(found) if found else None
+
     def _rows_again(self, wanted: Wanted) -> Outgoing:
         channel = self._files.of(wanted.run).channel
         span = next_span(wanted)
         if span.first <= span.last:
-            return samples(self._files, wanted.lane, channel, span, again=True)
+            return recorded(self._files, wanted.lane, channel, span, again=True)
         final = self._cursors.manifest(wanted.run)
         payload = b"" if final is None else final.payload
         return Outgoing(wanted.lane, channel, span, Stream.MANIFESTS, payload, again=True)

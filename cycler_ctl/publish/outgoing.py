@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cycler_ctl.errors import StoreError
 from cycler_ctl.publish import payloads
-from cycler_ctl.publish.cursors import LaneKey, Stream
+from cycler_ctl.publish.cursors import LaneKey, Listed, Stream
 from cycler_ctl.publish.lane import Span
 from cycler_ctl.publish.openfiles import OpenFiles
 from protocols.record import Row
@@ -17,7 +17,7 @@ MESSAGE_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message of quality of service 1. ``leaf`` is the last level of the channel's topic.
+    """One message of quality of service 1. ``leaf`` is the last level of the channel's topic; no channel: the station's.
 
     ``again``: a reader asked for it; no cursor moves by it.
     """
@@ -25,14 +25,14 @@ class Outgoing:
     lane: LaneKey
     channel: str
     span: Span
-    leaf: Stream
+    leaf: str
     payload: bytes
     again: bool = False
 
     @property
     def retain(self) -> bool:
-        """Summaries stay with the broker; what must come once only does not."""
-        return self.leaf is Stream.SUMMARIES
+        """Summaries stay with the broker, the newest; what must come once only does not, and nothing that is old."""
+        return self.leaf == Stream.SUMMARIES and not self.again
 
 
 def notice(key: LaneKey, channel: str, span: Span, utc_s: float) -> Outgoing:
@@ -41,17 +41,23 @@ def notice(key: LaneKey, channel: str, span: Span, utc_s: float) -> Outgoing:
     return Outgoing(key, channel, span, Stream.EVENTS, payload)
 
 
-def recorded(files: OpenFiles, key: LaneKey, channel: str, span: Span) -> Outgoing:
+def recorded(files: OpenFiles, key: LaneKey, channel: str, span: Span, *, again: bool = False) -> Outgoing:
     """Rows, an event or a cycle, as they stand in the run file."""
     file = files.of(key.run)
     if key.stream is Stream.SAMPLES:
-        return samples(files, key, channel, span)
+        return samples(files, key, channel, span, again=again)
     if key.stream is Stream.EVENTS:
         payload = payloads.event(key.run, key.epoch, span.first, file.event(span.first))
     else:
         cycle = file.cycle(span.first)
         payload = payloads.summary(key.run, key.epoch, cycle, file.efficiency(cycle))
-    return Outgoing(key, channel, span, key.stream, payload)
+    return Outgoing(key, channel, span, key.stream, payload, again)
+
+
+def listing(listed: Sequence[Listed]) -> Outgoing:
+    """Which runs there are, for a reader that may know none of them."""
+    key, span = LaneKey(listed[-1].run, listed[-1].epoch, Stream.MANIFESTS), Span(1, 0)
+    return Outgoing(key, "", span, "runs", payloads.runs(listed), again=True)
 
 
 def samples(files: OpenFiles, key: LaneKey, channel: str, span: Span, *, again: bool = False) -> Outgoing:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from cycler_ctl.alarms.model import Alarm
 from cycler_ctl.live import ChannelStatus, InstrumentStatus, state_version
+from cycler_ctl.publish.cursors import Listed
 from protocols.record import JSON, CycleSummary, EventKind, EventRecord
 
 VERSION = 1
@@ -160,6 +161,10 @@ def manifest(run: str, count: int, sha256: str, stretches: Sequence[tuple[int, i
         {"epoch": epoch, "first": first, "last": last} for epoch, first, last in parts if first <= last
     ]
     return encode(said | {"stretches": found})
+
+
+def runs(listed: Sequence[Listed]) -> bytes:
+    return encode({"v": VERSION, "runs": [asdict(each) for each in listed]})
 
 
 def dead_letter(run: str, epoch: int, what: str, number: int, utc_s: float) -> bytes:

@@ -20,7 +20,7 @@ from cycler_ctl.publish.alarming import AlarmTopics
 from cycler_ctl.publish.backoff import Allowance, Pace, Timing
 from cycler_ctl.publish.cursors import Confirmed
 from cycler_ctl.publish.echo import publish_and_hear
-from cycler_ctl.publish.hearing import OwnAlarm, heard, subscriptions
+from cycler_ctl.publish.hearing import Asked, OwnAlarm, heard, subscriptions
 from cycler_ctl.publish.home_assistant import Discovery
 from cycler_ctl.publish.outbox import WINDOW, Outbox, Outgoing
 from cycler_ctl.publish.source import RunFiles
@@ -107,6 +107,9 @@ class Session:
         match heard(self._subject.topics, message.topic.value, bytes(message.payload), retain=message.retain):
             case Wanted() as wanted if self._outbox.need(wanted):
                 self._work.set()
+            case Asked(after):
+                self._outbox.list_runs(after)
+                self._work.set()
             case Confirmed() as said:
                 self._outbox.confirm(said)
             case OwnAlarm(topic):
@@ -131,7 +134,8 @@ class Session:
                 await real_sleep(0 if self._hurry else wait_s)  # 0: the socket and the other tasks have their turn
 
     async def _send(self, outgoing: Outgoing) -> None:
-        topic = self._subject.topics.channel(outgoing.channel, outgoing.leaf)
+        topics = self._subject.topics
+        topic = topics.channel(outgoing.channel, outgoing.leaf) if outgoing.channel else topics.runs
         try:
             await self._publish(topic, outgoing.payload, retain=outgoing.retain)
         except Refused as refused:

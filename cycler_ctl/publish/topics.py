@@ -30,6 +30,11 @@ class Topics:
         return f"{self.base}/status"
 
     @property
+    def runs(self) -> str:
+        """Which runs there are, when a reader asked."""
+        return f"{self.base}/runs"
+
+    @property
     def meta(self) -> str:
         return f"{self.base}/meta"
 
