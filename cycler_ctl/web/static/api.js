@@ -18,12 +18,16 @@ export async function get(address) {
   return answer(await fetch(address, { headers: headers(), cache: "no-store" }));
 }
 
-export async function act(channel, word) {
-  return answer(await fetch(`/api/v1/channels/${encodeURIComponent(channel)}/${word}`, {
+export async function post(address, body) {
+  return answer(await fetch(address, {
     method: "POST",
     headers: { ...headers(), "Content-Type": "application/json" },
-    body: JSON.stringify({ by: "page" }),
+    body: JSON.stringify(body),
   }));
+}
+
+export function act(channel, word, by) {
+  return post(`/api/v1/channels/${encodeURIComponent(channel)}/${word}`, { by });
 }
 
 async function answer(response) {

@@ -1,10 +1,16 @@
 // The overview: one tile a channel, kept up to date by one stream.
 
-import { act, get, headers, mayAct, takeToken } from "./api.js";
+import { perform } from "./acting.js";
+import { get, headers, mayAct, takeToken } from "./api.js";
+import { ask } from "./ask.js";
+import { Bar } from "./bar.js";
 import { Curves } from "./curves.js";
-import { Detail, ask } from "./detail.js";
+import { Detail } from "./detail.js";
 import { make, say } from "./dom.js";
 import { clock, duration, stateOf } from "./format.js";
+import { List } from "./list.js";
+import { Start } from "./start.js";
+import { urgency } from "./states.js";
 import { follow } from "./stream.js";
 import { Tile } from "./tile.js";
 
@@ -12,12 +18,17 @@ const CURVE_EVERY_MS = 5000;
 const NAME_EVERY_MS = 30000; // what the foot of the page says, MQTT among it
 const PATIENCE_MS = 10000; // a running channel that is silent for longer is stale, unless it is slow by choice
 
+const TOLD_MS = 20000; // then what has been done is read; that an output is not off stays
+
 const ON_TILES = new Set(["tripped", "faulted", "interrupted", "held_back"]); // their tile says it
 
 const at = (id) => document.getElementById(id);
 const channels = new Map(); // name -> { status, sample, tile, curves, came, interval, dirty, visible }
-const known = { lost: null, status: 0, alarms: [] };
+const known = { lost: null, status: 0, alarms: [], told: null };
 const detail = new Detail(at("detail"), { get, act: actOn });
+const list = new List(at("list"), { open: (channel) => detail.open(channel), stop, mayAct });
+const start = new Start(at("start"), { channels: () => shown(), started: (channel, run) => tell(`${channel}: started, run ${run}`) });
+const bar = new Bar(at("bar"), { changed: arrange, start: () => start.open("") });
 
 const seen = new IntersectionObserver((entries) => entries.forEach((entry) => {
   const channel = channels.get(entry.target.dataset.channel);
@@ -30,7 +41,7 @@ const sized = new ResizeObserver((entries) => entries.forEach((entry) => {
 }));
 
 function channelOf(name) {
-  if (!channels.has(name)) channels.set(name, { name, status: null, sample: null, tile: null, curves: null, came: null, interval: 1000, dirty: true, visible: false });
+  if (!channels.has(name)) channels.set(name, { name, status: null, sample: null, alarms: [], tile: null, curves: null, came: null, interval: 1000, dirty: true, visible: false });
   return channels.get(name);
 }
 
@@ -41,6 +52,7 @@ const on = {
     if (!channel.tile) addTile(channel);
     showChannel(channel);
     summarise();
+    arrange();
   },
   sample(sample) {
     const channel = channelOf(sample.channel);
@@ -49,12 +61,15 @@ const on = {
     Object.assign(channel, { sample, came: now, dirty: true });
     if (!channel.tile) return;
     channel.tile.showSample(sample);
+    list.showSample(channel);
     if (channel.visible) channel.tile.follow(channel.curves, sample);
     detail.sampled(channel);
   },
   alarms({ active }) {
     known.alarms = active;
     showAlarms();
+    for (const channel of shown()) list.show(alarmed(channel));
+    arrange();
   },
   durable({ run }) {
     for (const channel of channels.values()) if (runOf(channel) === run) channel.dirty = true;
@@ -69,7 +84,34 @@ function addTile(channel) {
   at("empty").hidden = true;
 }
 
+function shown() { return [...channels.values()].filter(({ tile }) => tile); }
+
+function alarmed(channel) {
+  channel.alarms = known.alarms.filter((alarm) => alarm.channel === channel.name);
+  return channel;
+}
+
+/** Tiles or lines, those that are looked for. */
+function arrange() {
+  const all = shown();
+  const view = bar.view(all.length);
+  const wanted = new Set(all.filter((channel) => bar.wants(channel)));
+  at("lines").hidden = view !== "list" || !all.length;
+  at("tiles").hidden = view !== "tiles";
+  for (const channel of all) channel.tile.element.hidden = !wanted.has(channel);
+  list.filter((channel) => wanted.has(channel));
+  list.arrange();
+  bar.show(view, wanted.size, all.length, mayAct());
+}
+
+function tell(words) {
+  say(at("happened"), words);
+  clearTimeout(known.told);
+  if (!words.includes("NOT")) known.told = setTimeout(() => say(at("happened"), ""), TOLD_MS);
+}
+
 function showChannel(channel) {
+  list.show(alarmed(channel));
   channel.tile.show(channel.status, channel.sample, mayAct());
   showAge(channel);
   detail.changed(channel);
@@ -124,8 +166,6 @@ function showList(element, alarms) {
   if (alarms.length && element.textContent !== lines.map((line) => line.textContent).join("")) element.replaceChildren(...lines);
 }
 
-function urgency(state) { return ["calm", "done", "running", "wait", "bad", "alarm"].indexOf(stateOf(state).tone); }
-
 function live() {
   if (known.lost !== null) Object.assign(known, { lost: null, status: 0 });
   showLink();
@@ -154,23 +194,18 @@ function lostText() {
 }
 
 async function stop(channel) {
-  const sure = await ask(at("confirm"), `Stop ${channel.name}?`,
-    "The output is switched off and the run ends. It cannot be taken up again.", `Stop ${channel.name}`, "Keep running");
-  if (!sure) return;
   channel.tile.part.stop.disabled = true;
   try {
-    await act(channel.name, "stop");
+    tell(await perform(at("confirm"), channel, "stop", tell));
   } catch (error) {
-    await ask(at("confirm"), `${channel.name} was not stopped`, `${error.message}`, "Understood", null);
+    tell("");
+    await ask(at("confirm"), { title: `${channel.name} was not stopped`, text: error.message, yes: "Understood", no: null });
   } finally {
     channel.tile.part.stop.disabled = false;
   }
 }
 
-async function actOn(channel, word) {
-  if (word === "stop") await stop(channel);
-  else await act(channel.name, word);
-}
+function actOn(channel, word, saying) { return perform(at("confirm"), channel, word, saying); }
 
 function everySecond() {
   if (known.lost !== null) showLink();
@@ -179,6 +214,7 @@ function everySecond() {
     showAge(channel);
     if (channel.visible) refreshCurves(channel);
   }
+  list.arrange();
   detail.everySecond();
 }
 
@@ -190,7 +226,7 @@ async function nameStation() {
     at("empty").hidden = station.channels.length > 0;
     const mqtt = station.mqtt && !station.mqtt.connected ? [`MQTT: not connected: ${station.mqtt.message}`] : [];
     const share = station.share && station.share.trouble ? [`Share: ${station.share.waiting} runs wait: ${station.share.trouble}`] : [];
-    say(at("rights"), [mayAct() ? "You may stop channels here" : "View only", ...mqtt, ...share, `cycler-ctl ${station.version}`].join(" \u00b7 "));
+    say(at("rights"), [mayAct() ? "You may act here" : "View only", ...mqtt, ...share, `cycler-ctl ${station.version}`].join(" \u00b7 "));
   } catch {
     // the stream tells the user that the station cannot be reached
   }
@@ -199,7 +235,8 @@ async function nameStation() {
 function takeTokenNow() {
   if (!takeToken()) return;
   nameStation();
-  for (const channel of channels.values()) if (channel.tile) showChannel(channel);
+  shown().forEach(showChannel);
+  arrange();
 }
 
 takeToken();

@@ -12,7 +12,7 @@ const CROSS = "M5 5L15 15M15 5L5 15";
 const VIEWS = [["curves", "Voltage\u2013capacity"], ["time", "Over time"]];
 const ACTS = [
   ["pause", "Pause", (status) => status.state === "running"],
-  ["resume", "Resume", (status) => status.state === "paused"],
+  ["resume", "Resume", (status) => status.state === "paused" || status.state === "interrupted"],
   ["skip", "Skip step", (status) => status.state === "running"],
   ["acknowledge", "Acknowledge", (status) => ["tripped", "faulted", "interrupted"].includes(status.state)],
   ["stop", "Stop", canStop],
@@ -82,7 +82,7 @@ export class Detail {
     said.className = "said";
     say(said, "");
     try {
-      await this.act(this.channel, word);
+      say(said, await this.act(this.channel, word, (words) => say(said, words)));
     } catch (error) {
       said.className = "said bad";
       say(said, error.message);
@@ -114,8 +114,10 @@ export class Detail {
     const text = JSON.stringify(facts);
     if (this.part.facts.dataset.text === text) return;
     this.part.facts.dataset.text = text;
-    this.part.facts.replaceChildren(...facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, String(value))]));
+    this.part.facts.replaceChildren(...facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, name === "Run" ? this.runLink(String(value)) : String(value))]));
   }
+
+  runLink(run) { return make("a", { href: `#/run/${run}`, onclick: () => this.dialog.close() }, run); }
 
   sampled(channel) {
     if (channel !== this.channel || !this.part) return;
@@ -215,18 +217,6 @@ export class Detail {
         make("thead", {}, make("tr", {}, ...["", "Lithiation", "Delithiation", "Efficiency / %"].map((words) => make("th", { scope: "col" }, words)))),
         make("tbody", {}, ...rows.reverse()))));
   }
-}
-
-/** Ask in the page; true when the person is sure. Escape means no. */
-export function ask(dialog, title, text, yes, no) {
-  return new Promise((resolve) => {
-    const answer = (sure) => () => { dialog.oncancel = null; dialog.close(); resolve(sure); };
-    dialog.oncancel = answer(false);
-    dialog.replaceChildren(make("h2", { id: "confirm-title" }, title), make("p", {}, text), make("div", { class: "acts" },
-      no ? make("button", { class: "act", type: "button", autofocus: true, onclick: answer(false) }, no) : null,
-      make("button", { class: no ? "act sure" : "act", type: "button", onclick: answer(true) }, yes)));
-    dialog.showModal();
-  });
 }
 
 function most(curves) { return curves.reduce((top, curve) => Math.max(top, curve.capacity.at(-1) ?? 0), 0) || 1; }

@@ -22,6 +22,7 @@ export function current(value) {
   if (value == null) return null;
   return Math.abs(value) < 5e-10 ? ["0.000", "mA"] : scaled(value, "A", 1e-6);
 }
+export function charge(value) { return value == null ? null : scaled(value, "Ah", 1e-6); }
 export function temperature(value) { return value == null ? null : [fixed(value, 1), "\u00b0C"]; }
 
 export function capacity(value) {

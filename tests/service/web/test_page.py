@@ -225,7 +225,7 @@ async def test_what_nobody_knows_is_never_called_off(lab: Any, browser: Browser)
         (ChannelState.FINISHED, []),
         (ChannelState.TRIPPED, ["Acknowledge"]),
         (ChannelState.FAULTED, ["Acknowledge"]),
-        (ChannelState.INTERRUPTED, ["Acknowledge"]),
+        (ChannelState.INTERRUPTED, ["Resume", "Acknowledge"]),
         (ChannelState.CANNOT_DEENERGISE, []),
     ],
 )
