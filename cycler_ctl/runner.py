@@ -15,14 +15,15 @@ from cycler_ctl.guarding.losses import Losses
 from cycler_ctl.guarding.watched import Watched
 from cycler_ctl.instrument import Reading
 from cycler_ctl.running.cellcheck import AtRest, LastSeen, last_seen, looked, not_begun, recounted
-from cycler_ctl.running.fittings import End, Fittings, ceilings_of
-from cycler_ctl.running.going_on import Remains
-from cycler_ctl.running.inbox import Inbox, Request, event_of
+from cycler_ctl.running.fittings import End, Fittings
+from cycler_ctl.running.going_on import UNTOLD, Remains
+from cycler_ctl.running.inbox import Inbox, Request, amended, event_of
 from cycler_ctl.running.noticing import Notices
 from cycler_ctl.running.output import Output, said
-from cycler_ctl.running.pacing import Ahead, Pace
+from cycler_ctl.running.pacing import Pace
 from cycler_ctl.running.paused import FOUND_ON, PausedLook
 from cycler_ctl.running.recording import hand_over, is_news, tell, unrecorded, wants_off
+from cycler_ctl.running.script import Amendment, Script
 from cycler_ctl.to_its_end import to_its_end
 from protocols import engine
 from protocols.events import Apply, Event, Faulted, Finish, Interrupted, Paused, Resumed, Sampled, Started
@@ -36,14 +37,13 @@ class Runner:
     """Drives one program on one channel from start to a confirmed off, or on from where it was interrupted."""
 
     def __init__(self, program: Program, fittings: Fittings, remains: Remains | None = None) -> None:
-        self._program = program
+        self.script = Script(program, fittings)
         self.fit = fittings
         self._remains = remains
         self._state = engine.begin(program) if remains is None else remains.state
         self._start_s = 0.0
         self._pace = Pace(fittings.sample_every_s)
         self._losses = Losses(fittings, self._missed)
-        self._ahead = Ahead(program, fittings.channel.ratings.fastest_sample_s)
         self._watched = Watched(fittings)
         self.end: Finish | None = None
         self.output = Output(fittings)
@@ -68,9 +68,9 @@ class Runner:
     def energised(self) -> bool:
         return not self.output.off_confirmed
 
-    def ask(self, action: str, by: str) -> asyncio.Future[None]:
+    def ask(self, action: str, by: str, amendment: Amendment | None = None) -> asyncio.Future[str]:
         """Hand in a request; it is carried out before the next sample. Done when it was, or when the run is over."""
-        return self._inbox.put(action, by)
+        return self._inbox.put(action, by, amendment)
 
     async def run(self) -> End:
         """Run to the end. Whatever happens, the output is off, or said not to be, when this returns or raises."""
@@ -140,16 +140,15 @@ class Runner:
         gap_s = max(0.0, self.fit.clock.utc() - remains.alive_utc_s)
         self._start_s = self.fit.clock.now() - remains.alive_s - gap_s
         await self._handle(Interrupted(*self._moment()))
-        untold_s = max(0.0, self.fit.clock.utc() - remains.told_utc_s)
-        self.tell(EventKind.GAP, reason="nobody went on with the interrupted run", gap_s=untold_s)
+        self.tell(EventKind.GAP, reason=UNTOLD, gap_s=remains.untold_s(self.fit.clock.utc()))
         if self.end is not None:
             return None  # off could not be confirmed
-        by, now = self.fit.started_by, progress(self._program, self._state)
-        found = await self._look(last_seen(self._program, self._state))
+        by, now = self.fit.started_by, progress(self.script.program, self._state)
+        found = await self._look(last_seen(self.script.program, self._state))
         if not isinstance(found, AtRest):
             await self._turn_off()
             return said(found)
-        self._watched.counts_from(recounted(found.guarded, self._state, ceilings_of(self.fit, now.path)), now.step_id)
+        self._watched.counts_from(recounted(found.guarded, self._state, self.script.ceilings(now.path)), now.step_id)
         await self._begin(found, Resumed(*self._moment(), by))
         return None
 
@@ -168,7 +167,7 @@ class Runner:
 
     async def _look(self, last: LastSeen | None = None) -> AtRest | Exception:
         """The one way to go on: at 0 A. The caller turns off what must not stay on, once: a second try is a late alarm."""
-        return await looked(self.fit, self.output, self._program, self._state, self._inbox.is_stopping, last=last)
+        return await looked(self.fit, self.output, self.script.program, self._state, self._inbox.is_stopping, last=last)
 
     async def _begin(self, found: AtRest, coming: Started | Resumed) -> None:
         self.tell(EventKind.NOTE, **found.told())
@@ -178,7 +177,11 @@ class Runner:
 
     async def _carry_out(self, request: Request) -> None:
         try:
-            if request.action == "resume" and self._state.phase is Phase.PAUSED:
+            if request.amendment is not None:
+                self._state, actions = amended(request, self.script, self._state, self._moment())
+                hand_over(self.fit.recorder, actions, self._state)
+                self.fit.changed()
+            elif request.action == "resume" and self._state.phase is Phase.PAUSED:
                 await self._resume(request.by)
             else:
                 await self._handle(event_of(request, *self._moment()))
@@ -214,7 +217,7 @@ class Runner:
             await self._handle(event)
         for kind, data in self._notices.of(before, self._state, reading, self.output.setpoint):
             self.tell(kind, **data)
-        self._pace.sooner(reading.at_s + self._ahead.soon_s(before, self._state))
+        self._pace.sooner(reading.at_s + self.script.soon_s(before, self._state))
         self.output.renew()
 
     async def _read_at_rest(self, wanted: ConstantCurrent, sample: Sampled) -> None:
@@ -227,7 +230,7 @@ class Runner:
             return  # that reading was enough for the step
         if back:
             await self._apply(wanted, goes_on=True)
-        elif not is_ending(self._program, self._state):
+        elif not is_ending(self.script.program, self._state):
             await self._handle(Faulted(*self._moment(), no_current(wanted, sample.voltage_V)))
 
     def _missed(self, error: InstrumentError) -> None:
@@ -241,7 +244,7 @@ class Runner:
     async def _handle(self, event: Event, *, tried_off: bool = False) -> None:
         resuming = isinstance(event, Resumed)
         self._see_pause(event)
-        self._state, actions = engine.advance(self._program, self._state, event)
+        self._state, actions = engine.advance(self.script.program, self._state, event)
         if wants_off(actions) and not tried_off:  # in vain: once more makes the alarm late
             await self._turn_off()
         hand_over(self.fit.recorder, actions, self._state)
@@ -259,18 +262,18 @@ class Runner:
 
     def _see_pause(self, event: Event) -> None:
         if isinstance(event, Paused):
-            self._before_pause = last_seen(self._program, self._state)
+            self._before_pause = last_seen(self.script.program, self._state)
         elif isinstance(event, Resumed):
             self.held_back = ""
 
     async def _apply(self, setpoint: Setpoint, *, goes_on: bool) -> None:
         """``goes_on``: within a step that has begun. A current whose window the cell is beyond waits, at 0 A."""
-        now, self._wanted = progress(self._program, self._state), None
+        now, self._wanted = progress(self.script.program, self._state), None
         try:
             allowed, self._wanted = let_through(self.fit, setpoint, self._watched.voltage_V)
             if self._wanted is not None:
                 self.tell(EventKind.NOTE, text=WAITS, voltage_V=self._watched.voltage_V)
-            ceilings = ceilings_of(self.fit, now.path)
+            ceilings = self.script.ceilings(now.path)
             async with self.fit.contact.patience():
                 opened_s = await self.output.apply(allowed)
         except (InstrumentError, RefusedError, StoreError, TimeoutError) as error:

@@ -10,11 +10,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from cycler_ctl.channels.amending import carried_out, looked
 from cycler_ctl.channels.auto_resume import by_itself
+from cycler_ctl.channels.fitting import fittings_of
 from cycler_ctl.channels.host import InstrumentHost, wiring_of
 from cycler_ctl.channels.idle import IdleLook
 from cycler_ctl.channels.left_on import confirm_left_over, nobodys, whose
-from cycler_ctl.channels.readiness import prove_it_answers, refuse_blind
+from cycler_ctl.channels.readiness import Outlook, outlook, prove_it_answers, refuse_blind
 from cycler_ctl.channels.sensing import Sensing
 from cycler_ctl.channels.slot import ACTIVE, Slot
 from cycler_ctl.clock import Clock, real_sleep
@@ -24,13 +26,12 @@ from cycler_ctl.instrument import Measurement
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus, Observer
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.runner import Runner
+from cycler_ctl.running.amending import Looked, Wanted
 from cycler_ctl.running.current import CurrentRun
-from cycler_ctl.running.fittings import Fittings
 from cycler_ctl.running.going_on import prepare_again, read_remains, reopen
 from cycler_ctl.running.opened import never_begun, not_gone_on, opened
 from cycler_ctl.running.recovery import LeftOpen, acknowledged, keep_fault, tell_left_on, waiting
 from cycler_ctl.running.start import Order, Prepared, Spot, begin_record, prepare, spot_of, versions
-from cycler_ctl.store.writer import RunWriter
 from cycler_ctl.watching.lease import Lease
 from protocols.record import JSON, Row
 
@@ -53,6 +54,7 @@ class Station:
         watching = {one.temperature for one in config.channels.values()}
         self._sensing = Sensing([name for name in self._hosts if name in watching], self._hosts, clock)
         keep = partial(keep_fault, config.station.data_dir, clock.utc)
+        self._fitted = partial(fittings_of, clock=clock, lease=lease, sensing=self._sensing)
         self._slots = {
             name: Slot(name, settings, self._hosts[settings.instrument], clock, lease, changed=self._tell, keep=keep)
             for name, settings in config.channels.items()
@@ -141,8 +143,8 @@ class Station:
                 slot.beginning.refuse_if_called_off()
                 slot.refuse_if_latched()
                 group = self._open_group()
-                runner = Runner(prepared.program, self._fittings(slot, prepared, writer))
-                slot.begin(CurrentRun(prepared.info.run, prepared.program, runner, writer), group)
+                runner = Runner(prepared.program, self._fitted(slot, prepared, writer))
+                slot.begin(CurrentRun(prepared.info.run, prepared.info, runner, writer), group)
         await real_sleep(0.0)  # one turn of the loop: the run is under way, and on a virtual clock has joined it
         return prepared.info.run
 
@@ -160,8 +162,8 @@ class Station:
                 slot.beginning.refuse_if_called_off()
                 slot.refuse_unless_interrupted()
                 group = self._open_group()
-                runner = Runner(prepared.program, self._fittings(slot, prepared, writer), remains)
-                slot.begin(CurrentRun(run, prepared.program, runner, writer), group)
+                runner = Runner(prepared.program, self._fitted(slot, prepared, writer), remains)
+                slot.begin(CurrentRun(run, prepared.info, runner, writer), group)
         await slot.going()
 
     def _spot(self, slot: Slot) -> Spot:
@@ -188,31 +190,6 @@ class Station:
             raise RefusedError("the station is starting or stopping: try again in a moment")
         return self._group
 
-    def _fittings(self, slot: Slot, prepared: Prepared, recorder: RunWriter) -> Fittings:
-        instrument = slot.host.connected()
-        sample_s = slot.settings.sample_every_s
-        sensing, sensor = self._sensing, slot.settings.temperature
-        return Fittings(
-            name=slot.name,
-            channel=instrument.channels[slot.settings.output],
-            instrument=instrument,
-            contact=slot.host.contact(),
-            clock=self._clock,
-            guard=prepared.guard,
-            ceilings=prepared.ceilings,
-            recorder=recorder,
-            temperature=lambda: sensing.newest(sensor),
-            limits_V=slot.settings.limits.voltage_V,
-            hold_limit_A=prepared.hold_limit_A,
-            sample_every_s=sample_s,
-            lease=self._lease,
-            safe_off=slot.host.safe_off_entry(),
-            changed=slot.changed,
-            started_by=prepared.by,
-            switches=slot.beginning.switches,
-            let_go=slot.host.drop,
-        )
-
     async def stop(self, channel: str, by: str) -> None:
         await self._slot(channel).stop(by)
 
@@ -230,6 +207,16 @@ class Station:
     async def skip(self, channel: str, by: str) -> None:
         await self._slot(channel).ask("skip", by)
 
+    async def amend(self, channel: str, wanted: Wanted, of: str | None) -> Looked:
+        """``of`` None: look only. Else what a look at that program has shown is done, between two samples."""
+        slot = self._slot(channel)
+        found = await looked(slot, wanted, self._spot(slot), self._clock.utc())
+        if of is not None:
+            if of != found.of:
+                raise RefusedError(f"channel {channel}: its program is another one than you looked at: look again")
+            await carried_out(slot, found)
+        return found
+
     async def acknowledge(self, channel: str, by: str) -> None:
         """The channel is free whatever the disk says; that tells who looked, and when, if it can."""
         run, data_dir, utc = self._slot(channel).acknowledge(by), self.config.station.data_dir, self._clock.utc
@@ -238,6 +225,10 @@ class Station:
     async def ended(self, channel: str) -> None:
         """Return when the channel's run, if any, has ended and its record is closed."""
         await self._slot(channel).ended()
+
+    def outlook(self, channel: str) -> Outlook:
+        """What a start there would look at; nothing is asked of the instrument."""
+        return outlook(self._slot(channel))
 
     def _slot(self, channel: str) -> Slot:
         if channel not in self._slots:

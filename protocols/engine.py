@@ -4,6 +4,7 @@ It never sleeps, reads a clock, logs or knows a driver: events carry their time,
 Actions come in the order they must be done: the output off first, then what is written, then a new setpoint.
 An event that makes no sense in the present phase changes nothing. ``at_s`` is one clock through a whole run: whoever
 goes on with a checkpoint after a restart goes on with its clock too, by ``Interrupted`` and then ``Resumed``.
+After ``Amended`` the program is that event's, where ``amended`` gives a state for it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from protocols.charge import throughput_Ah
 from protocols.conditions import due
 from protocols.events import (
     Action,
+    Amended,
     Apply,
     Event,
     Faulted,
@@ -34,6 +36,7 @@ from protocols.events import (
 )
 from protocols.model import Program, TimedStep
 from protocols.record import Mark
+from protocols.running.amending import amend, amended
 from protocols.running.ends import abort, end, trip
 from protocols.running.people import break_off, interrupt, pause, resume, skip
 from protocols.running.place import Doing, doing
@@ -46,6 +49,7 @@ from protocols.running.written import run_started
 
 __all__ = [
     "Action",
+    "Amended",
     "Apply",
     "Event",
     "Faulted",
@@ -67,6 +71,7 @@ __all__ = [
     "Tripped",
     "TurnOff",
     "advance",
+    "amended",
     "begin",
     "from_json",
     "live_row",
@@ -99,8 +104,8 @@ def advance(program: Program, state: State, event: Event) -> Result:
             return resume(program, state, event)
         case Interrupted() if state.phase is Phase.RUNNING:
             return interrupt(program, state)
-        case Skipped() if state.phase in (Phase.RUNNING, Phase.PAUSED):
-            return skip(program, state, event)
+        case Skipped() | Amended() if state.phase in (Phase.RUNNING, Phase.PAUSED):
+            return skip(program, state, event) if isinstance(event, Skipped) else amend(program, state, event)
         case Stopped() | Tripped() | Faulted() if state.phase is not Phase.ENDED:
             return break_off(program, state, event)
         case _:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from protocols.model import Setpoint
-from protocols.record import CycleSummary, EventRecord, Outcome, Row, StepSummary
+from protocols.model import Program, Setpoint
+from protocols.record import JSON, CycleSummary, EventRecord, Outcome, Row, StepSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,18 @@ class Faulted:
     reason: str
 
 
-Event = Started | Sampled | Paused | Resumed | Interrupted | Skipped | Stopped | Tripped | Faulted
+@dataclass(frozen=True, slots=True)
+class Amended:
+    """From here on the run has this program; ``data``: what its record says of it."""
+
+    at_s: float
+    utc_s: float
+    by: str
+    program: Program
+    data: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+
+
+Event = Started | Sampled | Paused | Resumed | Interrupted | Skipped | Stopped | Tripped | Faulted | Amended
 
 
 @dataclass(frozen=True, slots=True)

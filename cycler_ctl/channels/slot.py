@@ -222,7 +222,7 @@ class Slot:
             raise RefusedError(f"run {current.run} does not go on: {why_not}")
 
     async def ask(self, action: str, by: str) -> None:
-        runner = self._runner_for(action)
+        runner = self.running(action).runner
         if action == "resume" and (why := unrecorded(runner.fit.recorder)) is not None:
             raise RefusedError(f"channel {self.name}: {why}")
         asked = runner.ask(action, by)
@@ -238,7 +238,7 @@ class Slot:
                 f"channel {self.name}: {action} was not carried out within {ACT_S:.0f} s; see its status"
             )
 
-    def _runner_for(self, action: str) -> Runner:
+    def running(self, action: str) -> CurrentRun:
         current, state = self._current, self.status().state
         wanted = {"pause": {ChannelState.RUNNING}, "resume": {ChannelState.PAUSED}}.get(action, ACTIVE)
         if state is ChannelState.CANNOT_DEENERGISE:
@@ -247,14 +247,14 @@ class Slot:
             raise RefusedError(f"channel {self.name} is {state}: there is nothing to {action}")
         if action == "resume" and not current.runner.going.done():
             raise RefusedError(f"channel {self.name} is being resumed already")
-        return current.runner
+        return current
 
     async def stop(self, by: str, timeout_s: float = ACT_S) -> None:
         """Return when off was read back and the record is closed (a slow disk is not waited for); or say it was not."""
         if self.beginning.under_way and not (self.active or self.may_be_on()):
             self.beginning.call_off(by)
             return
-        self._runner_for("stop").ask("stop", by)
+        self.running("stop").runner.ask("stop", by)
         await self._over_and_off(timeout_s)
 
     async def _over_and_off(self, timeout_s: float) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.runner import Runner
 from cycler_ctl.running.doing import step_total, with_setpoint
+from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.writer import RunWriter
 from protocols.model import Program
 from protocols.record import Row
@@ -14,14 +15,19 @@ from protocols.running.state import Phase
 from protocols.running.view import live_row, progress
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CurrentRun:
     """What belongs to one run, from its begin until the next one of its channel."""
 
     run: str
-    program: Program
+    info: RunInfo
+    """An amendment gives it other texts."""
     runner: Runner
     writer: RunWriter
+
+    @property
+    def program(self) -> Program:
+        return self.runner.script.program
 
 
 def status_of(base: ChannelStatus, current: CurrentRun) -> ChannelStatus:

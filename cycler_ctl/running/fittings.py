@@ -80,14 +80,6 @@ class End:
     off_confirmed: bool
 
 
-def ceilings_of(fit: Fittings, path: str) -> Ceilings:
-    """RefusedError where the guard would have nothing to count against."""
-    found = fit.ceilings.get(path)
-    if found is None:
-        raise RefusedError(f"step {path} has no ceiling of charge and time")
-    return found
-
-
 def goes_on(before: str, step_id: str) -> bool:
     """Whether these are two parts of one execution of a step: n.cc and n.cv, or a train's n.1p, n.1r, n.2p ..."""
     (whole, _, was), (same, _, part) = before.rpartition("."), step_id.rpartition(".")

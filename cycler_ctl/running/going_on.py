@@ -13,19 +13,21 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from cycler_ctl.errors import RefusedError, StoreError
-from cycler_ctl.running.start import Order, Prepared, Spot, prepare, sha256
+from cycler_ctl.errors import StoreError
+from cycler_ctl.running.amending import newest_info
+from cycler_ctl.running.order import cannot, order_of, table_of
+from cycler_ctl.running.start import Prepared, Spot, prepare
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import RunReader, open_run
 from cycler_ctl.store.writer import RunWriter, reopen_run
 from protocols import engine
 from protocols.model import Program
-from protocols.reading.documents import Document
 from protocols.record import JSON, EventKind
 from protocols.running.place import step_at
 from protocols.running.state import Phase, State
 
 SAME_SETTINGS = ("instrument", "output", "sample_every_s", "debounce", "slope_window_s", "regulation", "temperature")
+UNTOLD = "nobody went on with the interrupted run"
 SAME_IDENTITY = ("maker", "model", "serial")
 
 
@@ -33,7 +35,7 @@ SAME_IDENTITY = ("maker", "model", "serial")
 class Remains:
     """What the run file says: the engine's newest state, and the run time and UTC of the last sign of life.
 
-    ``told_utc_s``: up to when a gap has been told already.
+    ``info`` has the newest texts; ``told_utc_s``: up to when a gap has been told already.
     """
 
     info: RunInfo
@@ -41,6 +43,9 @@ class Remains:
     alive_s: float
     alive_utc_s: float
     told_utc_s: float
+
+    def untold_s(self, utc_s: float) -> float:
+        return max(0.0, utc_s - self.told_utc_s)
 
 
 def read_remains(run_dir: Path) -> Remains:
@@ -50,11 +55,6 @@ def read_remains(run_dir: Path) -> Remains:
             return _remains(reader)
     except StoreError as error:
         raise cannot(run_dir.name, f"its record is damaged: {error}") from error
-
-
-def cannot(run: str, why: str) -> RefusedError:
-    advice = "it stays readable as it is, and 'cycler-ctl acknowledge' frees the channel"
-    return RefusedError(f"run {run} cannot go on: {why}; {advice}")
 
 
 def _remains(reader: RunReader) -> Remains:
@@ -69,9 +69,10 @@ def _remains(reader: RunReader) -> Remains:
         raise cannot(run, f"its checkpoint is that of row {recorded}, its last row is {reader.last_seq}")
     alive_s, alive_utc_s = reader.alive
     newest = state.live.sample
-    told = [event.utc_s for event in reader.events() if event.kind is EventKind.GAP]
+    events = list(reader.events())
+    told = [event.utc_s for event in events if event.kind is EventKind.GAP]
     return Remains(
-        reader.info,
+        newest_info(reader.info, events),
         state,
         max(alive_s, 0.0 if newest is None else newest.at_s),
         alive_utc_s,
@@ -97,13 +98,13 @@ def prepare_again(remains: Remains, spot: Spot, utc_s: float, by: str) -> Prepar
     differences = [*_other_settings(info, spot), *_other_instrument(info, spot)]
     if differences:
         raise cannot(info.run, " and ".join(differences))
-    prepared = prepare(_order(info, by), spot, utc_s, info.run)
+    prepared = prepare(order_of(info, by), spot, utc_s, info.run)
     _check_program(info, prepared, remains.state)
     return replace(prepared, info=info)
 
 
 def _other_settings(info: RunInfo, spot: Spot) -> Iterator[str]:
-    was, now = _table(info.settings.get("channel")), spot.settings.model_dump(mode="json")
+    was, now = table_of(info.settings.get("channel")), spot.settings.model_dump(mode="json")
     for name in SAME_SETTINGS:
         if name in was and was[name] != now[name]:
             yield f"the channel's {name} was {was[name]} and is {now[name]} in station.toml now"
@@ -121,7 +122,7 @@ def _other_instrument(info: RunInfo, spot: Spot) -> Iterator[str]:
 def _other_options(info: RunInfo, spot: Spot) -> Iterator[str]:
     """How the driver was told to set it up; an option nobody wrote has its default, then as now."""
     now = _options(spot, spot.config.instruments[spot.settings.instrument].options)
-    was = _options(spot, _table(info.instrument.get("options")))
+    was = _options(spot, table_of(info.instrument.get("options")))
     for name in sorted({*was, *now} - {"regulation"}):
         if was.get(name) != now.get(name):
             yield f"the instrument's {name} was {was.get(name)} and is {now.get(name)} in station.toml now"
@@ -133,28 +134,6 @@ def _options(spot: Spot, written: Mapping[str, object]) -> Mapping[str, object]:
         return spot.spec.options.model_validate(dict(written)).model_dump(mode="json")
     except ValidationError:
         return {**spot.spec.options().model_dump(mode="json"), **written}
-
-
-def _order(info: RunInfo, by: str) -> Order:
-    """What was asked for at the start, from the texts in the run file."""
-    documents = info.settings.get("documents")
-    texts: dict[str, str] = {}
-    for one in documents if isinstance(documents, list) else []:
-        document = _table(one)
-        texts[str(document.get("name"))] = text = str(document.get("text"))
-        if sha256(text) != document.get("sha256"):
-            raise cannot(info.run, f"the text of {document.get('name')} in its record was changed")
-    if sha256(info.protocol_text) != info.protocol_sha256:
-        raise cannot(info.run, "the protocol's text in its record was changed")
-    asked = _table(info.settings.get("order"))
-    cell = asked.get("cell")
-    return Order(
-        Document(str(asked.get("file", "protocol.yaml")), info.protocol_text),
-        None if cell is None else Document(str(cell), texts.pop(str(cell), "")),
-        {name: str(value) for name, value in _table(asked.get("overrides")).items()},
-        sent=texts,
-        by=by,
-    )
 
 
 def _check_program(info: RunInfo, prepared: Prepared, state: State) -> None:
@@ -179,7 +158,3 @@ def reopen(run_dir: Path, on_durable: Callable[[str], None], utc: Callable[[], f
         return reopen_run(run_dir, on_durable=on_durable, utc=utc, epoch=secrets.randbits(48))
     except StoreError as error:
         raise cannot(run_dir.name, str(error)) from error
-
-
-def _table(value: JSON) -> Mapping[str, JSON]:
-    return value if isinstance(value, Mapping) else {}
