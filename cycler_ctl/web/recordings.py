@@ -129,8 +129,8 @@ class StoreRecordings:
     def look(self, run: str) -> Look:
         with self._open(run) as reader:
             key, rows = (reader.info.run, reader.info.epoch), reader.last_seq
-            table = self._refreshed(key, reader)
-            if table.last_seq >= rows:
+            table, at_end = self._refreshed(key, reader)
+            if at_end:
                 self._glimpses.pop(key, None)
                 return Look(table.columns(), table.rows, table.rows)
             if key not in self._glimpses:
@@ -150,14 +150,15 @@ class StoreRecordings:
     def _open(self, run: str) -> RunReader:
         return open_run(self.folder(run))
 
-    def _refreshed(self, key: tuple[str, int], reader: RunReader) -> _Table:
+    def _refreshed(self, key: tuple[str, int], reader: RunReader) -> tuple[_Table, bool]:
+        """True: there is nothing more to read."""
         table = self._read.pop(key, None) or _Table()
-        enough = table.rows + READ_AT_ONCE_ROWS
-        while table.rows < enough and table.append(_kept(reader, table.last_seq, CHUNK_ROWS)) == CHUNK_ROWS:
-            pass
+        enough, at_end = table.rows + READ_AT_ONCE_ROWS, False
+        while not at_end and table.rows < enough:
+            at_end = table.append(_kept(reader, table.last_seq, CHUNK_ROWS)) < CHUNK_ROWS
         self._read[key] = table  # the run asked for last stands at the end
         self._forget_oldest()
-        return table
+        return table, at_end
 
     def _forget_oldest(self) -> None:
         """The run asked for last always stays."""

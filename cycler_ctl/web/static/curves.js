@@ -7,13 +7,15 @@ export class Curves {
     Object.assign(this, { get, run, points, cycles, basis: { unit: "mAh" }, curves: [], lastSeq: 0, busy: false, at: -Infinity });
   }
 
-  /** True when something new is there to draw. */
+  /** True when something new is there to draw. A long run is read by the station over several looks. */
   async refresh() {
     if (this.busy) return false;
     this.busy = true;
     this.at = performance.now();
     try {
-      return this.merge(await this.get(this.address()));
+      let news = await this.get(this.address());
+      while (news.whole === false) news = await this.get(this.address());
+      return this.merge(news);
     } finally {
       this.busy = false;
     }
