@@ -18,7 +18,7 @@ import psycopg
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.fleet.errors import SourceError
 from cycler_ctl.fleet.history import History
-from cycler_ctl.fleet.incoming import Delivery
+from cycler_ctl.fleet.said import Delivery
 from cycler_ctl.publish.backoff import Backoff, Timing
 
 log = logging.getLogger(__name__)

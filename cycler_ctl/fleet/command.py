@@ -104,7 +104,7 @@ async def gather(target: str, connect: Connect, settings: CollectSettings) -> No
             finally:
                 speaker.source = None
 
-    voice = Voice(settings.name, speaker.tell, speaker.report)
+    voice = Voice(settings.name, speaker.tell, speaker.report, settings.patience_s)
     async with database(target) as kept, asyncio.TaskGroup() as tasks:
         tasks.create_task(Collector(kept).run(connected), name="collector")
         tasks.create_task(keep_house(target, voice, SystemClock(), settings.check_every_s), name="housekeeping")

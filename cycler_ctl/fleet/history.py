@@ -17,21 +17,14 @@ from typing import LiteralString
 from psycopg import AsyncConnection, AsyncCursor, sql
 
 from cycler_ctl.fleet import tables
-from cycler_ctl.fleet.incoming import (
-    Delivery,
-    Event,
-    Manifest,
-    Samples,
-    Series,
-    State,
-    Summary,
-    UnreadableError,
-    understand,
-)
+from cycler_ctl.fleet.incoming import UnreadableError, understand
 from cycler_ctl.fleet.rows import NAMES, canonical, lines, ranges
+from cycler_ctl.fleet.said import Delivery, Event, Inventory, Manifest, Samples, Series, State, Summary
 
 log = logging.getLogger(__name__)
 _DEAD_BYTES = 65536
+REMEMBERED = 50_000
+"""Series whose number is in memory: those of some thousand lab PCs."""
 Key = tuple[str, str, str, int]
 _COLUMNS = sql.SQL(", ").join(map(sql.Identifier, ("series", "began", "seq", *NAMES, "raw")))
 _STAGING = sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS staging (LIKE sample) ON COMMIT DELETE ROWS")
@@ -68,6 +61,10 @@ _MANIFEST = """
     INSERT INTO manifest (series, first_seq, last_seq, sha256, final, stretches, heard_at)
     VALUES (%s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT DO NOTHING"""
+_TOLD = """
+    INSERT INTO told (site, station, run, epoch, rows, ended, heard_at) VALUES (%s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (site, station, run, epoch) DO UPDATE SET heard_at = greatest(told.heard_at, excluded.heard_at),
+           rows = greatest(told.rows, excluded.rows), ended = told.ended OR excluded.ended"""
 _STATE = """
     INSERT INTO state (site, station, topic, payload, heard_at) VALUES (%s, %s, %s, %s, %s)
     ON CONFLICT (site, station, topic) DO UPDATE SET payload = excluded.payload, heard_at = excluded.heard_at
@@ -89,6 +86,7 @@ class _Batch:
     states: dict[tuple[str, str, str], tuple[State, datetime]] = field(
         default_factory=dict[tuple[str, str, str], tuple[State, datetime]]
     )
+    inventories: list[Inventory] = field(default_factory=list[Inventory])
     dead: list[tuple[Delivery, str]] = field(default_factory=list[tuple[Delivery, str]])
 
     def series(self) -> set[Series]:
@@ -124,6 +122,7 @@ class History:
             await _many(
                 cursor, _STATE, [(*key, state.payload, at) for key, (state, at) in sorted(batch.states.items())]
             )
+            await _many(cursor, _TOLD, sorted(_told(batch)))
             await _many(cursor, _DEAD, [_dead(delivery, reason) for delivery, reason in batch.dead])
 
     async def bury(self, delivery: Delivery, reason: str) -> None:
@@ -132,6 +131,8 @@ class History:
 
     async def _learn(self, wanted: Iterable[Series]) -> None:
         """Before the transaction, each for itself: it harms nobody if no row ever follows."""
+        if len(self._ids) > REMEMBERED:
+            self._ids.clear()
         for series in sorted(wanted, key=lambda series: series.key):
             if series.key not in self._ids:
                 self._ids[series.key] = await self._id(series)
@@ -191,6 +192,14 @@ def _stretches(manifest: Manifest) -> str:
     return json.dumps([asdict(stretch) for stretch in manifest.stretches])
 
 
+def _told(batch: _Batch) -> set[tuple[object, ...]]:
+    return {
+        (said.site, said.station, run.run, run.epoch, run.rows, run.ended, batch.heard_at)
+        for said in batch.inventories
+        for run in said.runs
+    }
+
+
 async def _refuse(cursor: AsyncCursor) -> None:
     """Some rows were here already. Those that say something else are noted, as JSON, and not taken."""
     await cursor.execute(_DIFFERING)
@@ -226,6 +235,8 @@ def _sort(batch: _Batch, delivery: Delivery) -> None:
             batch.summaries.append(summary)
         case Manifest() as manifest:
             batch.manifests.append(manifest)
+        case Inventory() as inventory:
+            batch.inventories.append(inventory)
         case State() as state:
             batch.states[state.site, state.station, state.topic] = (state, delivery.heard_at)
         case None:

@@ -10,115 +10,34 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
 from typing import NoReturn, TypeGuard
 
+from cycler_ctl.fleet.said import (
+    Delivery,
+    Event,
+    Inventory,
+    Manifest,
+    Said,
+    Samples,
+    Series,
+    State,
+    Stretch,
+    Summary,
+    Told,
+)
 from cycler_ctl.publish.payloads import Value
 from protocols.record import JSON
 
 _LEVEL = re.compile(r"[a-z0-9_-]{1,128}")
 _NAME = re.compile(r"[A-Za-z0-9_]{1,128}")
 _RUN = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_MONTH = re.compile(r"(20\d\d)(0[1-9]|1[0-2])\d\d-")
 _PERHAPS_INFINITE = re.compile(rb"[eE]\+?\d{3}|\d{300}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST = 2**62
-UNDATED = date(1970, 1, 1)
-"""Month of a run whose id does not begin with a date."""
 
 
 class UnreadableError(ValueError):
     """The message is nothing a station sends; the text says what is wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One message as the broker handed it over. ``receipt`` is what the source needs to acknowledge it."""
-
-    topic: str
-    payload: bytes
-    heard_at: datetime
-    receipt: str | int
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """Whose rows: an epoch of a run. ``channel`` tells where it ran and is no part of what it is."""
-
-    site: str
-    station: str
-    channel: str
-    run: str
-    epoch: int
-
-    @property
-    def key(self) -> tuple[str, str, str, int]:
-        return self.site, self.station, self.run, self.epoch
-
-    @property
-    def began(self) -> date:
-        """First day of the month in the run's id."""
-        found = _MONTH.match(self.run)
-        return date(int(found[1]), int(found[2]), 1) if found else UNDATED
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    series: Series
-    first_seq: int
-    columns: tuple[str, ...]
-    rows: list[list[Value]]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    series: Series
-    key: str
-    kind: str
-    unix_time_second: float | None
-    payload: str
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    series: Series
-    cycle: int
-    payload: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Rows ``first`` to ``last``, both included, of one epoch."""
-
-    epoch: int
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """``first`` 1 and ``last`` 0: of a run without rows."""
-
-    series: Series
-    first: int
-    last: int
-    sha256: str
-    final: bool
-    stretches: tuple[Stretch, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """``topic``: what comes after the station's own levels."""
-
-    site: str
-    station: str
-    topic: str
-    payload: str
-
-
-Said = Samples | Event | Summary | Manifest | State
 
 
 def understand(delivery: Delivery) -> Said | None:
@@ -129,6 +48,8 @@ def understand(delivery: Delivery) -> Said | None:
     match levels[2:]:
         case [site, station, ("status" | "meta") as leaf]:
             return _state(site, station, leaf, delivery.payload)
+        case [site, station, "runs"]:
+            return _inventory(site, station, _object(delivery.payload))
         case [site, station, "alarm", name]:
             return _state(site, station, f"alarm/{name}", delivery.payload)
         case [site, station, "instrument", name, "status"]:
@@ -160,6 +81,17 @@ def _state(site: str, station: str, topic: str, payload: bytes) -> State:
     if payload:
         _object(payload)
     return State(site, station, topic, _text(payload))
+
+
+def _inventory(site: str, station: str, said: Mapping[str, JSON]) -> Inventory:
+    parts = said.get("runs")
+    return Inventory(site, station, tuple(map(_told, parts)) if isinstance(parts, list) else ())
+
+
+def _told(part: JSON) -> Told:
+    if not isinstance(part, dict):
+        raise UnreadableError("a run is not an object")
+    return Told(_run(part), _whole(part, "epoch", 0), _whole(part, "rows", 0), part.get("ended") is True)
 
 
 def _object(payload: bytes) -> Mapping[str, JSON]:
@@ -196,10 +128,14 @@ def _finite(value: JSON) -> None:
 
 
 def _series(place: tuple[str, str, str], said: Mapping[str, JSON]) -> Series:
+    return Series(*place, _run(said), _whole(said, "epoch", 0))
+
+
+def _run(said: Mapping[str, JSON]) -> str:
     run = said.get("run")
     if not isinstance(run, str) or not _RUN.fullmatch(run):
         raise UnreadableError("run is not a run's id")
-    return Series(*place, run, _whole(said, "epoch", 0))
+    return run
 
 
 def _samples(series: Series, said: Mapping[str, JSON]) -> Samples:

@@ -25,7 +25,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from cycler_ctl.clock import Clock
 from cycler_ctl.fleet.errors import SourceError
-from cycler_ctl.fleet.incoming import Delivery
+from cycler_ctl.fleet.said import Delivery
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _TOPICS = "cycler/v1/+/+/"
@@ -33,6 +33,7 @@ _TOPICS = "cycler/v1/+/+/"
 _LEAVES = (
     "status",
     "meta",
+    "runs",
     "alarm/+",
     "instrument/+/status",
     "channel/+/state",

@@ -28,7 +28,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StorageType,
 from nats.js.errors import BadRequestError, NotFoundError
 
 from cycler_ctl.fleet.errors import SourceError
-from cycler_ctl.fleet.incoming import Delivery
+from cycler_ctl.fleet.said import Delivery
 
 log = logging.getLogger(__name__)
 STREAM = "$MQTT_msgs"

@@ -46,12 +46,14 @@ class DatabaseSettings(_Section):
 class CollectSettings(_Section):
     """``name`` is shared by all collectors that share the work; ``instance`` tells them apart.
 
+    ``patience_s``: rows of several collectors overtake each other; a gap this old is asked for.
     ``redeliver_s``: what a dead collector had taken goes to another after so long (NATS).
     """
 
     name: Level = "historian"
     instance: Level = "a"
     check_every_s: float = Field(default=5.0, ge=0.1, le=3600)
+    patience_s: float = Field(default=30.0, ge=0.1, le=3600)
     redeliver_s: float = Field(default=60.0, ge=1, le=3600)
     batch: int = Field(default=1000, ge=1, le=10_000)
     broker: BrokerSettings = BrokerSettings()

@@ -257,12 +257,15 @@ class Outbox:
         return None
 
     def _next_listing(self) -> Outgoing | None:
-        if self._list_after is None:
-            return None
-        found = self._cursors.listed(self._list_after)
-        self._list_after = found[-1].run if found else None
-        self._flying_again += bool(found)
-        return listing(found) if found else None
+        """Only of runs whose files are there still."""
+        while self._list_after is not None:
+            found = self._cursors.listed(self._list_after)
+            self._list_after = found[-1].run if found else None
+            names = set(self._files.all.names())
+            if kept := [each for each in found if each.run in names]:
+                self._flying_again += 1
+                return listing(kept)
+        return None
 
     def _rows_again(self, wanted: Wanted) -> Outgoing:
         channel = self._files.of(wanted.run).channel

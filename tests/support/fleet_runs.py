@@ -14,7 +14,7 @@ from pathlib import Path
 from aiomqtt import Client, MqttError
 
 from cycler_ctl.clock import real_sleep
-from cycler_ctl.fleet.incoming import Delivery
+from cycler_ctl.fleet.said import Delivery
 from cycler_ctl.publish import payloads
 from cycler_ctl.publish.digest import Digest
 from cycler_ctl.publish.payloads import Value, encode

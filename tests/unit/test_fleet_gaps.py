@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
-from cycler_ctl.fleet.gaps import AGAIN_MOST_S, AGAIN_S, AT_ONCE, PATIENCE_S, Gap, Gaps, need
+from cycler_ctl.fleet.gaps import AGAIN_MOST_S, AT_ONCE, PATIENCE_S, Asking, Gap, need
 from cycler_ctl.publish.models import Need
 
 
@@ -14,7 +14,7 @@ def gap(first: int, last: int = 9) -> Gap:
 
 
 def test_a_young_gap_is_left_to_close_by_itself() -> None:
-    gaps = Gaps()
+    gaps = Asking[Gap]()
     assert gaps.due([gap(1)], 0.0) == []
     assert gaps.due([], PATIENCE_S) == []
     assert gaps.due([gap(1)], PATIENCE_S) == []
@@ -22,18 +22,18 @@ def test_a_young_gap_is_left_to_close_by_itself() -> None:
 
 
 def test_what_is_not_answered_is_asked_for_ever_more_seldom() -> None:
-    gaps, asked = Gaps(), list[float]()
+    gaps, asked = Asking[Gap](), list[float]()
     for second in range(40_000):
         if gaps.due([gap(1)], float(second)):
             asked.append(second)
     pauses = [after - before for before, after in pairwise(asked)]
-    assert pauses[0] == AGAIN_S
+    assert pauses[0] == 2 * PATIENCE_S
     assert pauses == sorted(pauses)
     assert pauses[-1] == AGAIN_MOST_S
 
 
 def test_a_thousand_gaps_are_not_asked_for_at_once() -> None:
-    gaps, many = Gaps(), [gap(first, first) for first in range(1, 2001, 2)]
+    gaps, many = Asking[Gap](), [gap(first, first) for first in range(1, 2001, 2)]
     gaps.due(many, 0.0)
     assert len(gaps.due(many, PATIENCE_S)) == AT_ONCE
     assert len(gaps.due(many, PATIENCE_S + 1)) == AT_ONCE

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cycler_ctl.cli import main
 from cycler_ctl.fleet import command
-from cycler_ctl.fleet.incoming import Delivery
 from cycler_ctl.fleet.nats_source import NatsSource
+from cycler_ctl.fleet.said import Delivery
 
 
 class Eager(NatsSource):

@@ -16,8 +16,8 @@ from psycopg import sql
 from cycler_ctl.fleet import completeness
 from cycler_ctl.fleet.collector import Collector, Database, database
 from cycler_ctl.fleet.housekeeping import Housekeeper, Voice
-from cycler_ctl.fleet.incoming import Delivery
 from cycler_ctl.fleet.rows import NAMES, canonical
+from cycler_ctl.fleet.said import Delivery
 from cycler_ctl.fleet.settings import DatabaseSettings, conninfo
 from cycler_ctl.fleet.status import read, table
 from cycler_ctl.publish.models import Need, SinkReport

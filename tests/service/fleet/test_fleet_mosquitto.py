@@ -16,8 +16,8 @@ from fleet_runs import StationRun, a_run, publish
 from cycler_ctl.broker import mqtt_answers
 from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.fleet.collector import Collector, database
-from cycler_ctl.fleet.incoming import Delivery
 from cycler_ctl.fleet.mqtt_source import MqttPlace, MqttSource
+from cycler_ctl.fleet.said import Delivery
 
 HOST = historians.HOST
 
