@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from chromium import Browser, driving, new_session
 
 from cycler_ctl.alarms.derive import derive
 from cycler_ctl.alarms.facts import Facts
@@ -350,3 +351,30 @@ def speak() -> Speak:
 async def client(lab: Lab) -> AsyncIterator[httpx.AsyncClient]:
     async with _speak(lab) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """(driver's address, session): one browser for all tests, because starting one takes longer than a test."""
+    connecting = httpx.HTTPTransport(retries=8)  # waits longer each time: the driver needs a moment
+    with (
+        driving() as address,
+        httpx.Client(base_url=address, trust_env=False, timeout=60, transport=connecting) as driver,
+    ):
+        session = new_session(driver, tmp_path_factory.mktemp("profile"))
+        yield address, session
+        driver.delete(f"/session/{session}")
+
+
+@pytest.fixture
+async def browser(chromium: tuple[str, str]) -> AsyncIterator[Browser]:
+    address, session = chromium
+    async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60) as driver:
+        found = Browser(driver, session)
+        await found.open("about:blank")
+        await found.log("browser")
+        await found.log("performance")
+        yield found
+        await found.emulate("Emulation.clearDeviceMetricsOverride")
+        await found.emulate("Emulation.setEmulatedMedia", features=[])
+        await found.open("about:blank")

@@ -3,132 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import shutil
-import socket
-import subprocess
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from chromium import Browser, needs_chromium
 
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.live import ChannelState
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
 TOKEN = "a-token-for-tests-" + "x" * 25
-QUIET = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed")
-
-
-class Browser:
-    """A WebDriver session."""
-
-    def __init__(self, driver: httpx.AsyncClient, session: str) -> None:
-        self._driver = driver
-        self._session = f"/session/{session}"
-
-    async def open(self, address: str) -> None:
-        await self._ask("url", url=address)
-
-    async def run(self, script: str, *values: object) -> Any:
-        return await self._ask("execute/sync", script=script, args=list(values))
-
-    async def emulate(self, command: str, **parameters: object) -> None:
-        await self._ask("goog/cdp/execute", cmd=command, params=parameters)
-
-    async def until(self, script: str, *values: object) -> Any:
-        """The first true answer of ``script``."""
-        async with asyncio.timeout(20):
-            while not (found := await self.run(script, *values)):
-                await real_sleep(0.05)
-            return found
-
-    async def log(self, kind: str) -> list[dict[str, Any]]:
-        entries: list[dict[str, Any]] = await self._ask("se/log", type=kind)
-        return entries
-
-    async def complaints(self) -> list[str]:
-        return [entry["message"] for entry in await self.log("browser")]
-
-    async def requested(self) -> set[str]:
-        """Every address asked for over the network since the last call."""
-        messages = [json.loads(entry["message"])["message"] for entry in await self.log("performance")]
-        sent = [each["params"]["request"]["url"] for each in messages if each["method"] == "Network.requestWillBeSent"]
-        return {url for url in sent if url.startswith(("http", "ws"))}
-
-    async def _ask(self, what: str, **body: object) -> Any:
-        answer = (await self._driver.post(f"{self._session}/{what}", json=body)).json()["value"]
-        assert not (isinstance(answer, dict) and "stacktrace" in answer), answer
-        return answer
-
-
-@contextlib.contextmanager
-def driving() -> Iterator[str]:
-    """A chromedriver of our own; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with subprocess.Popen([str(DRIVER), f"--port={port}"], stdout=subprocess.DEVNULL) as process:
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-
-
-def new_session(driver: httpx.Client, profile: Path) -> str:
-    options = {"binary": CHROMIUM, "args": [*QUIET, f"--user-data-dir={profile}"]}
-    wanted = {
-        "browserName": "chrome",
-        "goog:chromeOptions": options,
-        "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
-    }
-    answer = driver.post("/session", json={"capabilities": {"alwaysMatch": wanted}}).json()["value"]
-    assert "sessionId" in answer, answer
-    return str(answer["sessionId"])
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """(driver's address, session): one browser for all tests here, because starting one takes longer than a test."""
-    connecting = httpx.HTTPTransport(retries=8)  # waits longer each time: the driver needs a moment
-    with (
-        driving() as address,
-        httpx.Client(base_url=address, trust_env=False, timeout=60, transport=connecting) as driver,
-    ):
-        session = new_session(driver, tmp_path_factory.mktemp("profile"))
-        yield address, session
-        driver.delete(f"/session/{session}")
-
-
-@pytest.fixture
-async def browser(chromium: tuple[str, str]) -> AsyncIterator[Browser]:
-    address, session = chromium
-    async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60) as driver:
-        found = Browser(driver, session)
-        await found.open("about:blank")
-        await found.log("browser")
-        await found.log("performance")
-        yield found
-        await found.emulate("Emulation.clearDeviceMetricsOverride")
-        await found.emulate("Emulation.setEmulatedMedia", features=[])
-        await found.open("about:blank")
-
+pytestmark = needs_chromium
 
 TILE = "return document.querySelector(`[data-channel=${arguments[0]}]`)?.innerText.includes(arguments[1])"
 CLICK = "document.querySelector(arguments[0]).click(); return true"
