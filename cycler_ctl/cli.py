@@ -32,6 +32,7 @@ ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="station.toml (default: $CYCLER_CTL_CONFIG, ./station.toml)")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="do not ask, also in a terminal")]
 CellOption = Annotated[Path | None, typer.Option("--cell", help="cell file used in place of the protocol's cell:")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="name=quantity, in place of the protocol's variable")
@@ -117,18 +118,22 @@ def start(
     config: ConfigOption = None,
     cell: CellOption = None,
     overrides: SetOption = None,
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Start a protocol on a channel of the running service; prints the run's id."""
-    from cycler_ctl.terminal.remote import start_run
+    """Start a protocol on a channel of the running service; prints the run's id. In a terminal the plan is shown first."""
+    from cycler_ctl.terminal.asking import Asking
+    from cycler_ctl.terminal.remote import Start, start_run
 
-    raise typer.Exit(start_run(file, channel, config, cell, overrides or [], as_json=as_json))
+    wanted = Start(file, channel, cell, overrides or [])
+    raise typer.Exit(start_run(wanted, config, Asking(yes or as_json), as_json=as_json))
 
 
-def _act(action: str, channel: str, config: Path | None) -> None:
+def _act(action: str, channel: str, config: Path | None, *, yes: bool = False) -> None:
+    from cycler_ctl.terminal.asking import Asking
     from cycler_ctl.terminal.remote import act
 
-    raise typer.Exit(act(action, channel, config))
+    raise typer.Exit(act(action, channel, config, Asking(yes)))
 
 
 @app.command()
@@ -144,15 +149,15 @@ def pause(channel: ChannelArgument, *, config: ConfigOption = None) -> None:
 
 
 @app.command()
-def resume(channel: ChannelArgument, *, config: ConfigOption = None) -> None:
+def resume(channel: ChannelArgument, *, config: ConfigOption = None, yes: YesOption = False) -> None:
     """Go on with a paused or interrupted run, exactly where it was; the cell is looked at before current flows."""
-    _act("resume", channel, config)
+    _act("resume", channel, config, yes=yes)
 
 
 @app.command()
-def skip(channel: ChannelArgument, *, config: ConfigOption = None) -> None:
+def skip(channel: ChannelArgument, *, config: ConfigOption = None, yes: YesOption = False) -> None:
     """End the present step and go on with the next."""
-    _act("skip", channel, config)
+    _act("skip", channel, config, yes=yes)
 
 
 @app.command()

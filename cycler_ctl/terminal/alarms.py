@@ -9,9 +9,8 @@ from datetime import datetime
 from pathlib import Path
 
 from cycler_ctl.running.start import who
-from cycler_ctl.terminal.client import Answer
+from cycler_ctl.terminal.client import Answer, client_of
 from cycler_ctl.terminal.folding import columns, folded
-from cycler_ctl.terminal.remote import client_of
 
 
 def show_alarms(config: Path | None, *, as_json: bool) -> int:
@@ -24,6 +23,13 @@ def show_alarms(config: Path | None, *, as_json: bool) -> int:
     lines = [*alarm_lines(active, columns()), *(f"over: {one['what']}" for one in over)]
     sys.stdout.writelines(f"{line}\n" for line in lines or ["no alarm"])
     return 0
+
+
+def short_lines(alarms: Sequence[Answer], width: int | None) -> list[str]:
+    """One each for those that are not over; 'cycler-ctl alarms' tells what to do."""
+    active = [one for one in alarms if one["cleared_utc_s"] is None]
+    lines = [folded(f"{one['severity']}: {one['what']}", width) for one in active]
+    return [*lines, "what to do: 'cycler-ctl alarms'"] if active else []
 
 
 def acknowledge_alarm(name: str, config: Path | None) -> int:

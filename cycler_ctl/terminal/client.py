@@ -6,11 +6,14 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from cycler_ctl.config import Config
+from cycler_ctl.config import Config, find_config, load_config
 from cycler_ctl.errors import CyclerError, RefusedError
 from cycler_ctl.watching.latch import latched
 
@@ -19,6 +22,9 @@ ANSWER: TypeAdapter[Answer] = TypeAdapter(Mapping[str, object])
 ANSWERS: TypeAdapter[list[Answer]] = TypeAdapter(list[Mapping[str, object]])
 
 ANSWER_S = 15.0  # stop returns only when off is confirmed, which may take 10 s
+
+
+SILENT_S = 5.0  # of a stream that gives a sign of life every 2 s
 
 
 class UnreachableError(CyclerError):
@@ -59,18 +65,30 @@ class Client:
         except OSError:
             return {}
 
+    def lines(self, path: str, headers: Mapping[str, str]) -> Iterator[str]:
+        """The lines of an answer that goes on; UnreachableError when nothing more is heard."""
+        request = urllib.request.Request(self._base + path, headers={**self._headers(), **headers})  # noqa: S310 - always http(s)
+        with self._answer(request, SILENT_S) as answer:
+            for line in answer:
+                yield line.decode().rstrip("\r\n")
+
     def _call(self, path: str, body: bytes | None) -> object:
         headers = {**self._headers(), "Content-Type": "application/json"}
         request = urllib.request.Request(self._base + path, data=body, headers=headers)  # noqa: S310 - always http(s)
+        with self._answer(request, ANSWER_S) as answer:
+            return json.load(answer)
+
+    @contextmanager
+    def _answer(self, request: urllib.request.Request, timeout_s: float) -> Generator[HTTPResponse]:
         try:
-            with self._opener.open(request, timeout=ANSWER_S) as answer:
-                return json.load(answer)
+            with self._opener.open(request, timeout=timeout_s) as answer:
+                yield answer
         except urllib.error.HTTPError as error:
             detail = _detail(error)
             if error.code == 502:
                 raise NotOffError(detail) from error
             raise RefusedError(detail) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             raise UnreachableError(f"no service answers at {self._base} ({error}): {self._why()}") from error
 
     def _why(self) -> str:
@@ -78,6 +96,10 @@ class Client:
         if held is not None:
             return f"its station is not started again ({held}): find the cause, then 'cycler-ctl acknowledge'"
         return "is 'cycler-ctl serve' running with this station.toml?"
+
+
+def client_of(config: Path | None) -> Client:
+    return Client(load_config(find_config(config)))
 
 
 def _detail(error: urllib.error.HTTPError) -> str:

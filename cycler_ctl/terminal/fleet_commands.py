@@ -35,7 +35,7 @@ def status(
     """Show what every channel is doing."""
     if fleet:
         raise typer.Exit(_show_fleet(to, config, as_json=as_json))
-    from cycler_ctl.terminal.remote import show_status
+    from cycler_ctl.terminal.status import show_status
 
     raise typer.Exit(show_status(config, watch=watch, as_json=as_json))
 

@@ -21,7 +21,7 @@ from cycler_ctl.config import ChannelSettings, Config, InstrumentSettings, Limit
 from cycler_ctl.errors import ConfigError, InstrumentError, RefusedError, StoreError
 from cycler_ctl.instrument import Accuracy, Identity, Protection, Ratings, VoltageAccuracy
 from cycler_ctl.store.reader import open_run
-from cycler_ctl.terminal.remote import with_verified
+from cycler_ctl.terminal.status import on_disk
 from cycler_ctl.verify import measure
 from cycler_ctl.verify.judge import LEAST_V, Row, Seen, no_resistor, rows
 from cycler_ctl.verify.ledger import (
@@ -303,7 +303,7 @@ async def test_the_last_verification_stands_in_the_settings_of_each_run_and_in_s
         "date": "1970-01-01", "utc_s": 0.0, "passed": True, "resistor_ohm": 1e4, "worst_of_allowed": pytest.approx(0.5),
         "serial": identity.serial, "same_instrument": True,
     }  # fmt: skip
-    (status,) = with_verified([{"channel": "a1"}], tmp_path)
+    (status,) = on_disk([{"channel": "a1"}], tmp_path)
     assert status["verified"] == "1970-01-01"
 
 

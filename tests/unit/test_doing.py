@@ -12,7 +12,7 @@ from cycler_ctl.instrument import Protection
 from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.running.doing import doing, step_total, still, with_setpoint
 from cycler_ctl.running.fittings import goes_on, narrowed
-from cycler_ctl.terminal.remote import cell_text
+from cycler_ctl.terminal.channel_table import COLUMNS
 from protocols.model import (
     CccvStep,
     ConstantCurrent,
@@ -80,8 +80,8 @@ def test_a_status_has_the_numbers_too_and_the_command_line_shows_the_words() -> 
     assert (flows.setpoint_V, flows.current_limit_A, flows.setpoint_A) == (None, None, -1e-3)
     assert with_setpoint(STATUS, "rest", Rest(WINDOW_V)).setpoint_A == 0.0
     assert with_setpoint(STATUS, "rest", None).setpoint_A is None
-    assert cell_text({"step": "1.cv", "what": "charge", "doing": held.doing}, "step") == "1.cv hold 4.2 V, ≤ 1.6 mA"
-    assert cell_text({"step": "1", "what": "rest"}, "step") == "1 rest"
+    assert COLUMNS["does"]({"step": "1.cv", "what": "charge", "doing": held.doing}) == "hold 4.2 V, ≤ 1.6 mA"
+    assert COLUMNS["does"]({"step": "1", "what": "rest"}) == "rest"
 
 
 def test_steps_are_counted_as_the_record_has_them() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from cycler_ctl.terminal.channel_table import channel_lines
 from cycler_ctl.terminal.driver_facts import all_specs, lines
 from cycler_ctl.terminal.folding import folded
-from cycler_ctl.terminal.remote import channel_lines
 
 RUN = "20261122-101500-a1-7f3k"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cycler_ctl.config import check_config_text, load_config
 from cycler_ctl.doctor import findings
 from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.publish.backoff import Timing
@@ -18,13 +19,12 @@ from cycler_ctl.share import copying
 from cycler_ctl.share.copying import OtherFileError, copy_verified
 from cycler_ctl.share.ledger import FILE, FOLDER, read_ledger
 from cycler_ctl.share.sharer import Sharer, ShareStatus, export_apart
-from cycler_ctl.stationfile.check import check_config_text
 from cycler_ctl.store.export.bundle import verify_bundle
 from cycler_ctl.store.export.formats import export_run_as
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.writer import RunWriter, create_run
-from cycler_ctl.terminal.remote import say_share_trouble
+from cycler_ctl.terminal.status import share_trouble
 from cycler_ctl.testing.rows import START_UTC_S, Shape, cycling_rows
 from protocols.record import Outcome
 
@@ -233,21 +233,17 @@ def test_a_rule_that_cannot_be_meant_is_an_error(tmp_path: Path, said: str, expe
     assert expected in found[0].message
 
 
-def test_doctor_and_status_say_what_stands_in_the_way(
-    data: Path, share: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_doctor_and_status_say_what_stands_in_the_way(data: Path, share: Path, tmp_path: Path) -> None:
     config = tmp_path / "station.toml"
     config.write_text(STATION.format(data=data.as_posix(), share=f'folder = "{share.as_posix()}"'))
     assert sharer(data, share).share_all()
     told = {one.what: one for one in findings(config)}["share"]
     assert (told.ok, "1 runs were copied" in told.message) == (True, True)
-    say_share_trouble(config)
-    assert capsys.readouterr().err == ""
+    assert list(share_trouble(load_config(config))) == []
     ended(data, SECOND)
     (share / SECOND).write_text("in the way")
     assert not sharer(data, share).share_all()
     told = {one.what: one for one in findings(config)}["share"]
     assert (told.ok, "1 ended runs are not in" in told.message) == (False, True)
-    say_share_trouble(config)
-    assert SECOND in capsys.readouterr().err
+    assert SECOND in " ".join(share_trouble(load_config(config)))
     assert json.loads((data / FOLDER / FILE).read_text())["waiting"] == 1

@@ -14,7 +14,8 @@ from lab import Bench, Lab, end, make_lab, until
 from cycler_ctl.broker import Broker
 from cycler_ctl.config import MqttSettings
 from cycler_ctl.errors import ConfigError, RefusedError
-from cycler_ctl.terminal import arming, remote, sending
+from cycler_ctl.terminal import arming, remote, sending, status
+from cycler_ctl.terminal.asking import Asking
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ async def test_a_run_is_stopped_from_elsewhere_and_a_channel_armed_shown_and_dis
     await lab.serve()
     file, quick = lab.folder / "station.toml", lab.folder / "quick.yaml"
     order = arming.Wanted("a1", quick, None, (), "8 h")
-    assert remote.start_run(quick, "a1", file, None, (), as_json=True) == 0
+    assert remote.start_run(remote.Start(quick, "a1"), file, Asking(yes=True), as_json=True) == 0
     await until(lambda: lab.bench.truth()["output_on"])
     with pytest.raises(RefusedError, match="is running"):
         arming.arm_channel(order, file)
@@ -56,7 +57,7 @@ async def test_a_run_is_stopped_from_elsewhere_and_a_channel_armed_shown_and_dis
     assert arming.arm_channel(order, file) == 0
     digest = capsys.readouterr().out.strip()
     assert len(digest) == 64
-    assert remote.show_status(file, watch=False, as_json=False) == 0
+    assert status.show_status(file, watch=False, as_json=False) == 0
     assert "armed " in capsys.readouterr().out
     assert arming.disarm_channel("a1", file) == 0
     with pytest.raises(RefusedError, match="refused"):

@@ -15,7 +15,8 @@ import pytest
 from lab import Lab, until
 
 from cycler_ctl.clock import real_sleep
-from cycler_ctl.terminal.remote import act, start_run
+from cycler_ctl.terminal.asking import Asking
+from cycler_ctl.terminal.remote import Start, act, start_run
 
 LEASE_S, STALL_S = 3.0, 1.0
 KILLED_S, STOPPED_S = 1.0, LEASE_S + 0.5
@@ -40,8 +41,8 @@ async def flowing(lab: Lab) -> None:
     await until(lambda: lab.answers() and lab.ready())
     config = lab.folder / "station.toml"
     if lab.channel()["state"] == "interrupted":
-        act("acknowledge", "a1", config)
-    start_run(lab.folder / "quick.yaml", "a1", config, None, [], as_json=False)
+        act("acknowledge", "a1", config, Asking())
+    start_run(Start(lab.folder / "quick.yaml", "a1"), config, Asking(yes=True), as_json=False)
     await until(lambda: abs(lab.bench.truth()["current_A"]) > 1e-4)
     since_s = now_s(lab)
     await until(lambda: len(heard(lab, since_s)) >= 5)
