@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -83,7 +84,11 @@ class Link:
 
     def turn(self) -> None:
         """Read, write, and keep alive, for at most ``TURN_S``."""
-        if self._client.loop(TURN_S) != MQTTErrorCode.MQTT_ERR_SUCCESS:
+        try:
+            code = self._client.loop(TURN_S)
+        except ValueError as error:  # a topic that is no UTF-8
+            raise LinkLostError(f"it sent what is not MQTT ({error})") from error
+        if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
             if self._client.too_long:
                 raise LinkLostError(f"somebody sent a command of more than {LONGEST_PACKET} bytes: connection cut")
             raise LinkLostError(self._refused or "the connection was lost")
@@ -93,9 +98,10 @@ class Link:
 
     def close(self) -> None:
         """What was said last goes out first."""
-        self._client.loop(0.0)
-        self._client.disconnect()
-        self._client.loop(TURN_S)
+        with contextlib.suppress(ValueError):  # as above, and again: the library still holds what it could not read
+            self._client.loop(0.0)
+            self._client.disconnect()
+            self._client.loop(TURN_S)
         self._client.release()
 
     def _connect(self, protocol: Protocol) -> None:
