@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from aiomqtt import MqttError, ProtocolVersion, Will
-from aiomqtt.exceptions import MqttConnectError
+from aiomqtt.exceptions import MqttCodeError, MqttConnectError
 
 from cycler_ctl.errors import StoreError
 from cycler_ctl.publish import payloads
@@ -116,11 +116,14 @@ class Courier:
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         failure: BaseException | None = None
+        speaker = self._client(broker)
         try:
-            async with self._client(broker) as client:
+            async with speaker as client:
                 await self._serve(client, broker)
         except* (MqttError, NotHeard, StoreError, OSError) as errors:
             failure = _first(errors)
+        if isinstance(failure, MqttCodeError):  # "not connected", and why not was known before
+            failure = speaker.gone or failure
         if _too_new(failure) and broker.url not in self._old:
             self._old.add(broker.url)
             return await self._attempt(broker)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from aiomqtt import Message
+from aiomqtt import Message, MqttError
 
 from cycler_ctl.alarms.model import Alarm
 from cycler_ctl.clock import real_sleep
@@ -99,9 +99,12 @@ class Session:
 
     async def _watch(self) -> None:
         """Raises MqttError at once when the connection is gone."""
-        async for message in self._client.messages:
-            if self._listening.take(asyncio.get_running_loop().time()):
-                self._hear(message)
+        try:
+            async for message in self._client.messages:
+                if self._listening.take(asyncio.get_running_loop().time()):
+                    self._hear(message)
+        except MqttError as error:
+            raise self._client.gone or error from error
 
     def _hear(self, message: Message) -> None:
         match heard(self._subject.topics, message.topic.value, bytes(message.payload), retain=message.retain):

@@ -13,7 +13,7 @@ from typing import Any
 from aiomqtt import Client, MqttError, ProtocolVersion, Will
 from aiomqtt.exceptions import MqttCodeError
 from paho.mqtt.client import Client as Paho
-from paho.mqtt.client import DisconnectFlags
+from paho.mqtt.client import DisconnectFlags, MQTTMessage
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -28,8 +28,13 @@ _NOT_THE_MESSAGE = frozenset({0x87, 0x97})
 # The library gives neither its signature nor its attributes a type.
 _properties: Callable[[int], Any] = Properties
 LATEST_EXPIRES_S = 3600
-_HEARD_AT_MOST = 1000
+_HEARD_AT_MOST = 200
 """Messages of others that wait to be looked at; more are dropped by the library, and whoever sent them asks again."""
+_LONGEST_HEARD = 32 * 1024
+"""What is longer is for nobody here: MQTT 5 keeps it away, and from an older broker it is dropped as it comes."""
+_LONGEST_READ = 2 * 1024 * 1024
+"""Of an announced packet; the brokers that we ship take 1 MiB. The library would collect 256 MB before it looks."""
+_ENDED = "the connection was lost: the broker or the network failed, or a second station here has this site and name"
 
 
 class Refused(MqttError):  # noqa: N818 - what happened
@@ -72,12 +77,17 @@ class Speaker(Client):
             max_queued_incoming_messages=_HEARD_AT_MOST,
             max_inflight_messages=in_flight,
             tls_context=broker.tls,
+            properties=_own_limits() if version is ProtocolVersion.V5 else None,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
         self.pending_calls_threshold = in_flight
         self._version = version
         self._answers: dict[int, asyncio.Future[ReasonCode]] = {}
         self._puback_s = timing.puback_s
+        self.gone: MqttError | None = None
+        """Why the connection ended, in better words than the library's."""
+        receive: Callable[[int], bytes] = self._client._sock_recv  # noqa: SLF001 - the only place before it is read
+        vars(self._client)["_sock_recv"] = lambda size: receive(self._bearable(size))
 
     async def deliver(self, topic: str, payload: bytes, *, retain: bool) -> None:
         """Returns when the broker has acknowledged it. Refused, NotHeard: it has not taken it. MqttError: nobody knows."""
@@ -101,6 +111,15 @@ class Speaker(Client):
         """The newest of something, for whoever looks: it may be lost, and is forgotten after a while."""
         await self.publish(topic, payload, qos=0, retain=True, properties=self._about(topic, LATEST_EXPIRES_S))
 
+    def _bearable(self, size: int) -> int:
+        """How much the library wants to read at once: first of all the rest of a packet."""
+        if size > _LONGEST_READ:
+            self.gone = MqttError(
+                f"it announced a message of {size / 1e6:.0f} MB: it is not read, the connection was cut"
+            )
+            raise ConnectionAbortedError(str(self.gone))
+        return size
+
     def _about(self, topic: str, expires_s: int | None = None) -> Any:  # noqa: ANN401 - see above
         """None for MQTT 3.1.1."""
         if self._version is not ProtocolVersion.V5:
@@ -121,6 +140,10 @@ class Speaker(Client):
         elif not answer.done():
             answer.set_result(reason_code)
 
+    def _on_message(self, client: Paho, userdata: object, message: MQTTMessage) -> None:
+        if len(message.payload) <= _LONGEST_HEARD:
+            super()._on_message(client, userdata, message)
+
     def _on_disconnect(
         self,
         client: Paho,
@@ -130,13 +153,22 @@ class Speaker(Client):
         properties: Properties | None = None,
     ) -> None:
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
+        welcome = self._connected.done() and self._connected.exception() is None
+        if welcome and reason_code.is_failure and self.gone is None:
+            self.gone = MqttError(f"{_ENDED} ({reason_code})")
         if self._disconnected.done():
             self._disconnected.exception()  # looked at here: who leaves for another reason would leave it lying about
         if not self._connected.done():  # else the library would wait for the answer until its time is over
             self._connected.set_exception(HungUp("it closed the connection before it answered"))
         for answer in self._answers.values():
             if not answer.done():
-                answer.set_exception(MqttError(f"disconnected: {reason_code}"))
+                answer.set_exception(self.gone or MqttError(f"disconnected: {reason_code}"))
+
+
+def _own_limits() -> Any:  # noqa: ANN401 - see above
+    limits = _properties(PacketTypes.CONNECT)
+    limits.MaximumPacketSize = _LONGEST_HEARD
+    return limits
 
 
 def _leaf(topic: str) -> str:

@@ -280,12 +280,14 @@ class Wire:
     """A TCP proxy: refuses while ``down``; swallows what a client sends beyond ``swallow_after`` bytes, then cuts.
 
     The cut comes after ``cut_after`` swallowed bytes. While ``deaf`` whatever the broker answers is lost with the link.
+    A client that sends ``hangs_up_on`` is cut off at once.
     """
 
     def __init__(self, target: int) -> None:
         self.down = False
         self.swallow_after: int | None = None
         self.deaf = False
+        self.hangs_up_on: bytes | None = None
         self.accepted = 0
         self.swallowed = 0
         self.cut_after = 30_000
@@ -336,6 +338,8 @@ class Wire:
         with contextlib.suppress(OSError):
             while data := source.recv(4096):
                 passed += len(data)
+                if upward and self.hangs_up_on is not None and self.hangs_up_on in data:
+                    break
                 if upward and self.swallow_after is not None and passed > self.swallow_after:
                     self.swallowed += len(data)
                     if self.swallowed > self.cut_after:
