@@ -167,7 +167,7 @@ async def test_the_stream_is_followed_through_a_break_and_the_break_is_told(lab:
         news = follow(client_of(file))
         first = await asyncio.to_thread(lambda: next(news))
         assert isinstance(first, News)
-    heard = [first]
+    heard: list[News | Lost] = [first]
     while not isinstance(heard[-1], Lost):
         heard.append(await asyncio.to_thread(lambda: next(news)))
     assert isinstance(await asyncio.to_thread(lambda: next(news)), Lost)
