@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import historians
 import psycopg
-import pytest
 from fleet_runs import StationRun, a_run, publish
 
-from cycler_ctl.broker import mqtt_answers
 from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.fleet.collector import Collector, database
 from cycler_ctl.fleet.mqtt_source import MqttPlace, MqttSource
 from cycler_ctl.fleet.said import Delivery
 
 HOST = historians.HOST
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[int]:
-    program = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/opt/homebrew/sbin")
-    if program is None:
-        pytest.skip("mosquitto is not installed (apt install mosquitto)")
-    (port,) = historians.ports(1)
-    config = tmp_path / "mosquitto.conf"
-    config.write_text(f"listener {port} {HOST}\nallow_anonymous true\nmax_queued_messages 0\n", encoding="utf-8")
-    with subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL) as process:
-        while not mqtt_answers(port):
-            historians.pause()
-        yield port
-        process.terminate()
 
 
 async def complete(url: str) -> None:
