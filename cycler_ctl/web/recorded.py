@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import asdict, dataclass
+from math import inf
 from typing import Annotated
 
 import numpy as np
@@ -15,7 +16,7 @@ from cycler_ctl.web.curves import Columns, curves, samples
 from cycler_ctl.web.differential import METHOD, differentials
 from cycler_ctl.web.making import RECIPES, GoneError, Workshop
 from cycler_ctl.web.reading import Readers
-from cycler_ctl.web.recordings import Look, NoSuchRunError, Recordings
+from cycler_ctl.web.recordings import WHOLE_RUN, Look, NoSuchRunError, Recordings, Times
 
 RunId = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,80}$")]
 After = Annotated[int, Query(ge=0, le=2**53, description="only rows with a greater seq")]
@@ -26,20 +27,16 @@ CLIENT_GONE = 499
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Rows after seq ``after``; with times, those from the last before ``from_s`` to the first beyond ``to_s``."""
+    """Rows after seq ``after`` between ``times``, with the last one before and the first one beyond."""
 
     after: int = 0
-    from_s: float | None = None
-    to_s: float | None = None
+    times: Times = WHOLE_RUN
 
     def of(self, columns: Columns) -> Columns:
-        begin = int(np.searchsorted(columns["seq"], self.after, side="right"))
-        time_s = columns["time_s"]
-        end = len(time_s)
-        if self.from_s is not None:
-            begin = max(begin, int(np.searchsorted(time_s, self.from_s, side="left")) - 1)
-        if self.to_s is not None:
-            end = min(end, int(np.searchsorted(time_s, self.to_s, side="right")) + 1)
+        time_s, (from_s, to_s) = columns["time_s"], self.times
+        begin = int(np.searchsorted(time_s, from_s, side="left")) - 1
+        begin = max(0, begin, int(np.searchsorted(columns["seq"], self.after, side="right")))
+        end = int(np.searchsorted(time_s, to_s, side="right")) + 1
         return {name: values[begin : max(begin, end)] for name, values in columns.items()}
 
 
@@ -84,7 +81,7 @@ def _add_drawn(routes: APIRouter, readers: Readers) -> None:
 
         ``whole`` false: a long run is being read, this is a glimpse of it; ask again until ``read`` is all its rows.
         """
-        window = Window(after, from_s, to_s)
+        window = Window(after, (-inf if from_s is None else from_s, inf if to_s is None else to_s))
         return await readers.off_loop(lambda: _samples(recordings, run, window, points))
 
     async def run_curves(
@@ -106,7 +103,7 @@ def _add_drawn(routes: APIRouter, readers: Readers) -> None:
 
 
 def _samples(recordings: Recordings, run: str, window: Window, points: int) -> dict[str, object]:
-    look = recordings.look(run)
+    look = recordings.look(run, window.times)
     columns = window.of(look.columns)
     return {**_head(run, look, columns, window), "rows": len(columns["seq"]), "columns": samples(columns, points)}
 

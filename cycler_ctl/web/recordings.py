@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -21,13 +22,15 @@ CHUNK_ROWS = 4_000
 """Read at a time: turning rows into arrays holds the interpreter, and the control loop shares it (about 5 ms)."""
 CACHED_ROWS = 2_000_000
 """Of all runs together; about 160 MB, twice that with the room to grow, and only when somebody looks at runs that long."""
-READ_AT_ONCE_ROWS = 12_000
+READ_AT_ONCE_ROWS = 8_000
 """More of a run that nobody looked at before is read over several looks: none keeps the other readers waiting."""
 GLIMPSE_ROWS = 300
 """Evenly over a run that is not all read yet."""
 HELD = "held"
 """1 where the voltage is held, which is no column of the file."""
 KEPT = (*COLUMNS, HELD)
+Times: TypeAlias = tuple[float, float]
+WHOLE_RUN: Times = (-inf, inf)
 
 
 class NoSuchRunError(LookupError):
@@ -45,24 +48,21 @@ class Recordings(Protocol):
     def describe(self, run: str) -> Mapping[str, JSON]: ...
     def events(self, run: str) -> Mapping[str, JSON]: ...
     def basis(self, run: str) -> Basis: ...
-    def look(self, run: str) -> Look: ...
+    def look(self, run: str, times: Times = WHOLE_RUN) -> Look: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """``KEPT`` columns; NaN where nothing was measured.
 
-    Of a long run that was not looked at before they are a glimpse of every so many rows, until after a few more looks
-    ``read`` is all ``rows``.
+    A long run that was not looked at before takes a few more looks until ``read`` is all ``rows``. Until then the columns
+    are a glimpse, every so many rows; not ``whole``, unless all of the times asked for are few rows.
     """
 
     columns: Columns
     read: int
     rows: int
-
-    @property
-    def whole(self) -> bool:
-        return self.read >= self.rows
+    whole: bool = True
 
 
 class _Table:
@@ -126,7 +126,8 @@ class StoreRecordings:
         with self._open(run) as reader:
             return basis_of(reader.info.cell)
 
-    def look(self, run: str) -> Look:
+    def look(self, run: str, times: Times = WHOLE_RUN) -> Look:
+        """Columns of at least the rows between ``times``."""
         with self._open(run) as reader:
             key, rows = (reader.info.run, reader.info.epoch), reader.last_seq
             table, at_end = self._refreshed(key, reader)
@@ -134,8 +135,13 @@ class StoreRecordings:
                 self._glimpses.pop(key, None)
                 return Look(table.columns(), table.rows, table.rows)
             if key not in self._glimpses:
-                self._glimpses = {key: _glimpse(reader, rows)}
-            return Look(self._glimpses[key], table.rows, rows)
+                self._glimpses = {key: _glimpse(reader, 0, rows)}
+            if times == WHOLE_RUN:
+                return Look(self._glimpses[key], table.rows, rows, whole=False)
+            after, last = _numbers(self._glimpses[key], times)
+            few = last - after <= READ_AT_ONCE_ROWS
+            columns = _kept(reader, after, READ_AT_ONCE_ROWS) if few else _glimpse(reader, after, last)
+            return Look(columns, table.rows, rows, whole=few)
 
     def events(self, run: str) -> Mapping[str, JSON]:
         with self._open(run) as reader:
@@ -173,13 +179,21 @@ def _kept(reader: RunReader, after: int, most: int) -> Columns:
     return {name: table[:, place] for place, name in enumerate(KEPT)}
 
 
-def _glimpse(reader: RunReader, rows: int) -> Columns:
+def _glimpse(reader: RunReader, after: int, last: int) -> Columns:
     """Numbers are dense but for what a damaged disk took; there the next one is found, and found once."""
-    wanted = np.linspace(0, rows - 1, GLIMPSE_ROWS).astype(np.int64)
-    parts = [_kept(reader, int(after), 1) for after in wanted]
+    wanted = np.linspace(after, last - 1, GLIMPSE_ROWS).astype(np.int64)
+    parts = [_kept(reader, int(before), 1) for before in wanted]
     joined = {name: np.concatenate([part[name] for part in parts]) for name in KEPT}
     _, once = np.unique(joined["seq"], return_index=True)
     return {name: values[once] for name, values in joined.items()}
+
+
+def _numbers(glimpse: Columns, times: Times) -> tuple[int, int]:
+    """(after, last): of rows that surely hold all between ``times``."""
+    time_s, seq = glimpse["time_s"], glimpse["seq"]
+    begin = int(np.searchsorted(time_s, times[0], side="left")) - 2
+    end = int(np.searchsorted(time_s, times[1], side="right")) + 1
+    return int(seq[begin]) if begin >= 0 else 0, int(seq[min(end, len(seq) - 1)])
 
 
 def _newest(reader: RunReader) -> Mapping[str, JSON] | None:

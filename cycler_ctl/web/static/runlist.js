@@ -83,7 +83,7 @@ export class RunList {
   line(run) {
     const box = make("input", { type: "checkbox", "data-run": run.run, "aria-label": `Compare ${run.run}`, onchange: () => this.choose(run.run, box) });
     box.checked = this.chosen.has(run.run);
-    const cells = COLUMNS.map(([key, words, text]) => make("td", { class: key, "data-name": words }, key === "state" ? stateOfRun(run) : key === "started_utc_s" ? make("a", { href: `#/run/${run.run}`, title: run.run }, text(run)) : text(run)));
+    const cells = COLUMNS.map(([key, , text]) => make("td", { class: `of-${key}` }, key === "state" ? stateOfRun(run) : key === "started_utc_s" ? make("a", { href: `#/run/${run.run}`, title: run.run }, text(run)) : text(run)));
     return make("tr", {}, make("td", { class: "box" }, box), ...cells);
   }
 
