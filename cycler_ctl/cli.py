@@ -12,12 +12,12 @@ import typer
 
 from cycler_ctl.errors import CyclerError
 from cycler_ctl.terminal.alarm_commands import alarm_app
+from cycler_ctl.terminal.figure_commands import figure_app
 from cycler_ctl.terminal.fleet_commands import fleet_app
 from cycler_ctl.terminal.instrument_commands import instrument_app
 from cycler_ctl.terminal.mqtt_commands import mqtt_app
 from cycler_ctl.terminal.protocol_commands import ForceOption, protocol_app
 
-FIGURES = ("voltage-capacity", "voltage-time", "cycles", "dqdv")
 DONE, FAILED, USAGE, UNREACHABLE, NOT_OFF = 0, 1, 2, 3, 4
 
 app = typer.Typer(
@@ -234,24 +234,6 @@ def export(
 
 
 @app.command()
-def plot(
-    run_ids: Annotated[list[str], typer.Argument(help="run ids, folders or bundles (.zip)")],
-    *,
-    kind: Annotated[str, typer.Option("--kind", help="voltage-capacity, voltage-time, cycles or dqdv")] = FIGURES[0],
-    per: Annotated[str, typer.Option("--per", help="capacity per gram, cell or cm2 (default: gram if known)")] = "",
-    out: Annotated[Path | None, typer.Option("-o", "--output", help="x.png, x.svg, x.pdf or x.html")] = None,
-    force: ForceOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Draw runs for a paper (png, svg, pdf) or for a browser (html, in one file)."""
-    from cycler_ctl.terminal.commands import Output, overwriting_of, plot_figure
-
-    _one_of(kind, FIGURES, "--kind")
-    _one_of(per, ("", "gram", "cell", "cm2"), "--per")
-    raise typer.Exit(plot_figure(run_ids, kind, per or None, Output(out, overwriting_of(forced=force)), config))
-
-
-@app.command()
 def repair(run_id: RunArgument, *, config: ConfigOption = None) -> None:
     """Look through a run's files; make damaged ones anew of what they and the sealed days hold. The old ones are kept."""
     from cycler_ctl.records.repair import show_repair
@@ -268,6 +250,7 @@ def safe_off(*, config: ConfigOption = None) -> None:
     raise typer.Exit(safe_off_station(config))
 
 
+app.add_typer(figure_app)
 app.add_typer(protocol_app)
 app.add_typer(instrument_app)
 app.add_typer(alarm_app)

@@ -205,9 +205,11 @@ def _write_out(data_dir: Path, out: Path, overwriting: Overwriting) -> None:
 
         export_bdf_csv(run_dir, out, overwriting=overwriting)
     else:
-        from cycler_ctl.plot import plot_runs
+        from cycler_ctl.figures.kinds import Kind
+        from cycler_ctl.figures.wishes import Wish
+        from cycler_ctl.plot import draw
 
-        plot_runs([run_dir], out, SIMULATED)
+        draw([run_dir], Kind.VOLTAGE_CAPACITY, Wish(note=SIMULATED), out, overwriting)
     sys.stderr.write(f"{out}: {SIMULATED}\n")
 
 

@@ -15,7 +15,7 @@ MARKERS = {"down": "triangle-down", "up": "triangle-up", "dot": "circle"}
 DPI = 130
 
 
-def save(drawing: Drawing, out: Path, runs: str) -> None:
+def save(drawing: Drawing, out: Path, origin: str) -> None:
     graphs, subplots = _plotly("plotly.graph_objects"), _plotly("plotly.subplots")
     figure = subplots.make_subplots(
         rows=drawing.rows,
@@ -30,7 +30,7 @@ def save(drawing: Drawing, out: Path, runs: str) -> None:
         _draw(graphs, figure, panel, (place // drawing.columns + 1, place % drawing.columns + 1))
     if drawing.cycles is not None:
         figure.add_trace(_scale(graphs, drawing.cycles))
-    _lay_out(figure, drawing, runs)
+    _lay_out(figure, drawing, origin)
     page = figure.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False})
     with whole_file(out) as file:
         file.write(page.replace("<head>", f"<head><title>{markup(plain(drawing.title))}</title>", 1))
@@ -41,14 +41,23 @@ def _draw(graphs: ModuleType, figure: Any, panel: Panel, at: tuple[int, int]) ->
     for line in panel.lines:
         named = any(trace.name == line.label for trace in figure.data)
         figure.add_trace(_trace(graphs, line, shown=line.label is not None and not named), row=row, col=column)
-    low = {"x": panel.x_low, "y": panel.y_low}
-    modes = {axis: "normal" if value is None else "tozero" for axis, value in low.items()}
-    figure.update_xaxes(title_text=markup(panel.x_label), rangemode=modes["x"], row=row, col=column)
+    figure.update_xaxes(title_text=markup(panel.x_label), **_limits(panel.x_low, panel.x_high), row=row, col=column)
     if any(line.marker for line in panel.lines):
         figure.update_xaxes(tickformat=",d", nticks=_whole_ticks(panel), row=row, col=column)
     figure.update_yaxes(
-        title_text=markup(panel.y_label), exponentformat="none", rangemode=modes["y"], row=row, col=column
+        title_text=markup(panel.y_label),
+        exponentformat="none",
+        **_limits(panel.y_low, panel.y_high),
+        row=row,
+        col=column,
     )
+
+
+def _limits(low: float | None, high: float | None) -> dict[str, object]:
+    """A side that is None is where the lines end; plotly (6.0) takes a range with one open side, but none at 0 of itself."""
+    if low == 0 and high is None:
+        return {"rangemode": "tozero"}
+    return {} if low is None and high is None else {"range": [low, high]}
 
 
 def _whole_ticks(panel: Panel) -> int:
@@ -80,8 +89,8 @@ def _scale(graphs: ModuleType, cycles: tuple[int, int]) -> object:
     return graphs.Scatter(x=[None], y=[None], mode="markers", marker={**marker, "showscale": True}, showlegend=False)
 
 
-def _lay_out(figure: Any, drawing: Drawing, runs: str) -> None:  # noqa: ANN401
-    about = "<br>".join(markup(plain(text)) for text in (drawing.caption, f"cycler-ctl runs {runs}") if text)
+def _lay_out(figure: Any, drawing: Drawing, origin: str) -> None:  # noqa: ANN401
+    about = "<br>".join(markup(plain(text)) for text in (drawing.caption, origin) if text)
     note = {"text": about, "xref": "paper", "yref": "paper", "x": 0, "y": 0, "yshift": -85, "showarrow": False}
     figure.update_layout(
         template="simple_white",

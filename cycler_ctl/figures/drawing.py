@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, told apart with any colour vision (Nature Methods 8, 441 (2011))."""
-VIRIDIS = ("#440154", "#482878", "#3E4A89", "#31688E", "#26828E", "#1F9E89", "#35B779", "#6DCD59", "#B4DE2C")
-"""The colour map of that name up to the yellow that white paper swallows."""
+VIRIDIS = ("#440154", "#482878", "#3E4A89", "#31688E", "#26828E", "#1F9E89", "#35B779")
+"""The colour map of that name up to the light green and yellow that white paper swallows."""
 LONGEST_NAME = 48
 DASHES = ("solid", "dash", "dashdot", "dot")
 
@@ -41,7 +41,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """``x_low``, ``y_low``: where an axis begins, None: where the lines do."""
+    """``x_low`` … ``y_high``: where an axis begins and ends, None: where the lines do."""
 
     title: Words
     x_label: Words
@@ -49,6 +49,8 @@ class Panel:
     lines: tuple[Line, ...]
     x_low: float | None = None
     y_low: float | None = None
+    x_high: float | None = None
+    y_high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from cycler_ctl.errors import StoreError
 from cycler_ctl.figures.dqdv import METHOD, differential
 from cycler_ctl.figures.drawing import DASHES, NEW_LINE, PALETTE, Drawing, Line, Panel, Words, plain, shade, unit
 from cycler_ctl.figures.source import UNITS, Source
+from cycler_ctl.figures.wishes import MM_PER_IN, WIDTHS_MM, Wish, as_asked, chosen
 from cycler_ctl.web.decimate import keep
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ MOST_CYCLES = 60
 """Of more, so many are drawn: evenly spaced, the first and the last among them."""
 MOST_POINTS = 60_000
 """Of one panel: more cannot be seen, and would make a vector file slow."""
-ONE_COLUMN_IN, TWO_COLUMNS_IN = 3.5, 7.1
-"""What journals print: the width of a column and of a page."""
+ONE_COLUMN_IN, TWO_COLUMNS_IN = (WIDTHS_MM[name] / MM_PER_IN for name in ("single", "double"))
+AS_IT_IS = Wish()
 
 
 class Kind(StrEnum):
@@ -34,11 +35,13 @@ class Kind(StrEnum):
     DQDV = "dqdv"
 
 
-def drawing_of(kind: Kind, sources: Sequence[Source]) -> Drawing:
+def drawing_of(kind: Kind, sources: Sequence[Source], wish: Wish = AS_IT_IS) -> Drawing:
     """StoreError where runs cannot stand in one figure."""
+    if wish.cycles and kind is Kind.VOLTAGE_TIME:
+        raise StoreError("--cycles is not for voltage-time, whose time goes on between them: say --x 0:24")
     if len({source.per for source in sources}) > 1 and kind is not Kind.VOLTAGE_TIME:
         raise StoreError("these runs' capacities have different units: say --per cell, gram or cm2")
-    return _KINDS[kind](sources)
+    return as_asked(_KINDS[kind]([chosen(source, wish) for source in sources]), wish)
 
 
 def _voltage_capacity(sources: Sequence[Source]) -> Drawing:
@@ -107,12 +110,13 @@ def _capacities(source: Source, name: str, place: int) -> Iterator[Line]:
         marker = "down" if direction < 0 else "up"
         label = (name if direction < 0 else None) if name else source.word(direction)
         y = source.cycles[:, 1 + way]
-        yield Line(source.cycles[:, 0], y, colour, label, marker=marker, filled=not name or direction < 0)
+        dash = DASHES[place % len(DASHES)]
+        yield Line(source.cycles[:, 0], y, colour, label, dash, marker, filled=not name or direction < 0)
 
 
 def _efficiency(source: Source, name: str, place: int) -> Line:
     colour = PALETTE[place % len(PALETTE)] if name else PALETTE[2]
-    return Line(source.cycles[:, 0], source.cycles[:, 3], colour, marker="dot")
+    return Line(source.cycles[:, 0], source.cycles[:, 3], colour, dash=DASHES[place % len(DASHES)], marker="dot")
 
 
 def _names(sources: Sequence[Source]) -> list[str]:
@@ -152,13 +156,13 @@ Points = Callable[[Source, int, int, int], "tuple[NDArray[float64], NDArray[floa
 def _by_cycle(
     source: Source, points: Points, ends: tuple[int, int], labels: tuple[Words, Words], x_low: float | None
 ) -> Panel:
-    """One cycle has one colour in all panels: that of its place between the first and the last of all."""
+    """One cycle has one colour and one dash in all panels: those of its place between the first and the last of all."""
     cycles = drawn_cycles(source)
     few, most = len(cycles) <= FEW, max(100, MOST_POINTS // max(2 * len(cycles), 1))
     lines: list[Line] = []
-    for place, cycle in enumerate(cycles):
+    for cycle in cycles:
         colour = shade((cycle - ends[0]) / max(ends[1] - ends[0], 1))
-        dash = DASHES[place % len(DASHES)] if few else "solid"
+        dash = DASHES[(cycle - ends[0]) % len(DASHES)] if few else "solid"
         pair = (points(source, cycle, direction, most) for direction in (-1, 1))
         drawn = [Line(x, y, colour, dash=dash) for x, y in pair if len(x) > 1]
         lines += [replace(line, label=f"cycle {cycle}") if few else line for line in drawn[:1]] + drawn[1:]
@@ -185,8 +189,16 @@ def _beside(sources: Sequence[Source], panels: Sequence[Panel], title: str, capt
     size = (ONE_COLUMN_IN if columns == 1 else TWO_COLUMNS_IN), 0.5 + 2.3 * rows
     scale = _ends(sources) if many else None
     texts = [text for text in (caption, _drawn_from(sources)) if text]
-    return Drawing(
-        tuple(panels), columns, size, title, ". ".join(texts), scale, share_x=len(panels) > 1, share_y=len(panels) > 1
+    several = len(panels) > 1
+    named = _lettered(panels) if several else tuple(panels)
+    return Drawing(named, columns, size, title, ". ".join(texts), scale, share_x=several, share_y=several)
+
+
+def _lettered(panels: Sequence[Panel]) -> tuple[Panel, ...]:
+    """(a), (b) … as a paper's text speaks of them."""
+    letters = (f"({chr(ord('a') + place)}) " if place < 26 else f"({place + 1}) " for place in range(len(panels)))
+    return tuple(
+        replace(panel, title=((letter, ""), *panel.title)) for letter, panel in zip(letters, panels, strict=True)
     )
 
 

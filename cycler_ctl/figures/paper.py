@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from cycler_ctl.errors import StoreError
 from cycler_ctl.figures.drawing import VIRIDIS, Drawing, Line, Panel, mathtext
@@ -16,46 +18,71 @@ from cycler_ctl.figures.drawing import VIRIDIS, Drawing, Line, Panel, mathtext
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
 
 LETTERS_PER_IN = 22
 """Of a caption, whose letters have 6 pt."""
 ENDINGS = (".png", ".svg", ".pdf")
 DASHES = {"solid": "-", "dash": "--", "dashdot": "-.", "dot": ":"}
 MARKERS = {"": "", "down": "v", "up": "^", "dot": "o"}
+PAPER: Mapping[RcKeyType, object] = {
+    "font.size": 8.0,
+    "axes.titlesize": 8.0,
+    "legend.fontsize": 7.0,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.0,
+    "lines.markersize": 3.5,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "svg.fonttype": "path",
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "cycler-ctl",
+}
+"""8 pt is the least that journals take. No file needs a font of the reader's: a pdf has it inside, an svg outlines."""
+SLIDES: Mapping[RcKeyType, object] = {
+    **PAPER,
+    "font.size": 11.0,
+    "axes.titlesize": 11.0,
+    "legend.fontsize": 10.0,
+    "axes.linewidth": 1.0,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5.5,
+}
+STYLES = {"paper": PAPER, "slides": SLIDES}
 
 
-def save(drawing: Drawing, out: Path, runs: str) -> None:
-    """``runs`` and the caption are in the file's own metadata, so that a figure can be traced."""
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """``style``: one of ours, or the path of a style file that counts over ours."""
+
+    style: str = "paper"
+    dpi: int = 300
+
+
+def save(drawing: Drawing, out: Path, origin: str, ink: Ink) -> None:
+    """``origin`` and the caption are in the file's own metadata, so that a figure can be traced."""
     try:
-        style = _style()
+        style = _style(ink.style)
     except ImportError as error:
         raise StoreError("a figure needs matplotlib: pip install 'cycler-ctl[plot]'") from error
     with style:
         figure = _figure(drawing)
-        figure.savefig(out, dpi=300, metadata=_metadata(out.suffix, drawing, runs))
+        figure.savefig(out, dpi=ink.dpi, metadata=_metadata(out.suffix, drawing, origin))
 
 
-def _style() -> AbstractContextManager[None]:
-    """8 pt is the least that journals take; letters stay letters in vector files."""
+def _style(name: str) -> AbstractContextManager[None]:
     import matplotlib as mpl
 
-    return mpl.rc_context(
-        {
-            "font.size": 8.0,
-            "axes.titlesize": 8.0,
-            "legend.fontsize": 7.0,
-            "axes.linewidth": 0.6,
-            "lines.linewidth": 1.0,
-            "lines.markersize": 3.5,
-            "xtick.direction": "in",
-            "ytick.direction": "in",
-            "xtick.top": True,
-            "ytick.right": True,
-            "svg.fonttype": "none",
-            "pdf.fonttype": 42,
-            "svg.hashsalt": "cycler-ctl",
-        }
-    )
+    own = STYLES.get(name)
+    if own is not None:
+        return mpl.rc_context(dict(own))
+    try:
+        asked = mpl.rc_params_from_file(name, use_default_template=False)
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"{name} is not a style of matplotlib: {error}") from error
+    return mpl.rc_context({**PAPER, **asked})
 
 
 def _figure(drawing: Drawing) -> Figure:
@@ -76,16 +103,24 @@ def _figure(drawing: Drawing) -> Figure:
         .ravel()
         .tolist()
     )
-    for axes, panel in zip(grid, drawing.panels, strict=False):
-        _draw(axes, panel)
-        axes.tick_params(labelbottom=bool(panel.x_label[0][0]), labelleft=True)
+    _panels(grid, drawing)
     for axes in grid[len(drawing.panels) :]:
         axes.axis("off")
+    _legends(grid, drawing)
     if drawing.cycles is not None:
         _scale(figure, grid, drawing.cycles)
     caption = textwrap.fill(drawing.caption, int(drawing.size_in[0] * LETTERS_PER_IN))
     figure.supxlabel(caption, fontsize=6, style="italic")
     return figure
+
+
+def _panels(grid: Sequence[Axes], drawing: Drawing) -> None:
+    """Limits come after all lines: axes that are shared would else end where the first panel's lines do."""
+    for axes, panel in zip(grid, drawing.panels, strict=False):
+        _draw(axes, panel)
+    for place, (axes, panel) in enumerate(zip(grid, drawing.panels, strict=False)):
+        _limit(axes, panel)
+        _name_axes(axes, panel, drawing, place)
 
 
 def _draw(axes: Axes, panel: Panel) -> None:
@@ -94,19 +129,49 @@ def _draw(axes: Axes, panel: Panel) -> None:
     for line in panel.lines:
         _plot(axes, line)
     axes.set_title(mathtext(panel.title), loc="left")
-    axes.set_xlabel(mathtext(panel.x_label))
-    axes.set_ylabel(mathtext(panel.y_label))
-    axes.set_xlim(left=panel.x_low)
-    if panel.y_low is not None:
-        axes.set_ylim(panel.y_low, panel.y_low + 1.25 * (_highest(panel) - panel.y_low))
     if any(line.marker for line in panel.lines):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if any(line.label for line in panel.lines):
-        axes.legend(frameon=False, handlelength=1.8, labelspacing=0.3)
+
+
+def _limit(axes: Axes, panel: Panel) -> None:
+    axes.set_xlim(panel.x_low, panel.x_high)
+    high = panel.y_high
+    if high is None and panel.y_low is not None and any(line.label for line in panel.lines):
+        high = panel.y_low + 1.25 * (_highest(panel) - panel.y_low)  # room above for the legend
+    axes.set_ylim(panel.y_low, high)
+
+
+def _name_axes(axes: Axes, panel: Panel, drawing: Drawing, place: int) -> None:
+    """Panels that share both axes are named at the left and below, where no panel follows."""
+    shared = drawing.share_x and drawing.share_y
+    below = not shared or place + drawing.columns >= len(drawing.panels)
+    left = not shared or place % drawing.columns == 0
+    if below:
+        axes.set_xlabel(mathtext(panel.x_label))
+    if left:
+        axes.set_ylabel(mathtext(panel.y_label))
+    axes.tick_params(labelbottom=below and bool(panel.x_label[0][0]), labelleft=left)
+
+
+def _legends(grid: Sequence[Axes], drawing: Drawing) -> None:
+    """One for panels that share their axes, in a free place where there is one."""
+    drawn = grid[: len(drawing.panels)]
+    if not (drawing.share_x and drawing.share_y):
+        for axes in drawn:
+            _legend(axes, [axes], "best")
+    elif len(grid) > len(drawn):
+        _legend(grid[len(drawn)], drawn, "upper left")
+    else:
+        _legend(drawn[0], drawn, "best")
+
+
+def _legend(axes: Axes, of: Sequence[Axes], where: Literal["best", "upper left"]) -> None:
+    named = {label: handle for one in of for handle, label in zip(*one.get_legend_handles_labels(), strict=True)}
+    if named:
+        axes.legend(list(named.values()), list(named), loc=where, frameon=False, handlelength=2.4, labelspacing=0.3)
 
 
 def _highest(panel: Panel) -> float:
-    """With room above it for a legend."""
     return max((float(line.y.max()) for line in panel.lines if len(line.y)), default=1.0) or 1.0
 
 
@@ -125,18 +190,18 @@ def _plot(axes: Axes, line: Line) -> None:
     )
 
 
-def _scale(figure: Figure, grid: list[Axes], cycles: tuple[int, int]) -> None:
+def _scale(figure: Figure, grid: Sequence[Axes], cycles: tuple[int, int]) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize
     from matplotlib.ticker import MaxNLocator
 
     colours = LinearSegmentedColormap.from_list("cycles", VIRIDIS)
     mappable = ScalarMappable(Normalize(*cycles), colours)
-    figure.colorbar(mappable, ax=grid, label="Cycle", pad=0.02, aspect=30, ticks=MaxNLocator(6, integer=True))
+    figure.colorbar(mappable, ax=list(grid), label="Cycle", pad=0.02, aspect=30, ticks=MaxNLocator(6, integer=True))
 
 
-def _metadata(ending: str, drawing: Drawing, runs: str) -> dict[str, str | None]:
-    about = ". ".join(text for text in (drawing.caption, f"cycler-ctl runs {runs}") if text)
+def _metadata(ending: str, drawing: Drawing, origin: str) -> dict[str, str | None]:
+    about = ". ".join(text for text in (drawing.caption, origin) if text)
     match ending:
         case ".pdf":
             return {"Title": drawing.title, "Subject": about, "Creator": "cycler-ctl", "CreationDate": None}

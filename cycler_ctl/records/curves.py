@@ -1,32 +1,14 @@
-"""What a figure of a run shows, as numbers: curves of voltage over capacity, and the capacities of each cycle."""
+"""The capacities of each cycle, and the currents that flowed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import RunReader
 from protocols.model import Verb
 from protocols.record import JSON, Mode
-
-if TYPE_CHECKING:
-    from numpy import float64, intp
-    from numpy.typing import NDArray
-
-MOST_POINTS = 2_000
-"""Of one curve in a figure: more cannot be seen, and would make a vector file slow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """One direction of one cycle; ``capacity`` begins at 0 and is in ``unit_of``'s unit."""
-
-    cycle: int
-    direction: int
-    capacity: NDArray[float64]
-    voltage_V: NDArray[float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,39 +67,6 @@ def capacity_table(reader: RunReader) -> list[CycleCapacity]:
         efficiency = second_Ah / first_Ah if first_Ah > 0 else None
         table.append(CycleCapacity(cycle.cycle, into_Ah * scale, out_Ah * scale, mass_g is not None, efficiency))
     return table
-
-
-def curves(reader: RunReader) -> list[Curve]:
-    """Voltage over capacity, one curve for each cycle and direction, rests left out."""
-    import numpy as np
-
-    scale = 1000.0 / (active_mass_g(reader.info.cell) or 1.0)
-    data = reader.columns(("voltage_V", "cycle", "direction", "cycle_reduction_Ah", "cycle_oxidation_Ah"))
-    found: list[Curve] = []
-    for cycle in np.unique(data["cycle"]):
-        for direction, counter in ((-1, "cycle_reduction_Ah"), (1, "cycle_oxidation_Ah")):
-            chosen = np.flatnonzero((data["cycle"] == cycle) & (data["direction"] == direction))
-            if len(chosen) > 1:
-                seen = chosen[thinned(len(chosen))]
-                found.append(Curve(int(cycle), direction, data[counter][seen] * scale, data["voltage_V"][seen]))
-    return found
-
-
-def voltage_trace(reader: RunReader) -> tuple[NDArray[float64], NDArray[float64]]:
-    """Hours and volts, with the extremes of each stretch: every n-th point would show cut-offs that nobody set."""
-    from cycler_ctl.web.decimate import keep
-
-    data = reader.columns(("time_s", "voltage_V"))
-    seen = keep((data["voltage_V"],), MOST_POINTS)
-    return data["time_s"][seen] / 3600.0, data["voltage_V"][seen]
-
-
-def thinned(count: int) -> NDArray[intp]:
-    """Indices of at most ``MOST_POINTS`` of ``count`` points, evenly, the first and the last among them."""
-    import numpy as np
-
-    kept: NDArray[intp] = np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).round()).astype(np.intp)
-    return kept
 
 
 def currents_A(reader: RunReader) -> tuple[float, float] | None:

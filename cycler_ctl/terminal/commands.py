@@ -140,16 +140,3 @@ def report_run(run: str, output: Output, config: Path | None, *, html: bool, jso
 
     place = run_or_bundle(run, config)
     return show_report(place, output.out, html=html, json_wanted=json_wanted, overwriting=output.overwriting)
-
-
-def plot_figure(runs: Sequence[str], kind: str, per: str | None, output: Output, config: Path | None) -> int:
-    from cycler_ctl.figures.command import draw
-    from cycler_ctl.figures.kinds import Kind
-    from cycler_ctl.figures.source import Per
-    from cycler_ctl.figures.wishes import Wish
-
-    folders = [run_or_bundle(run, config) for run in runs]
-    out = output.out or Path(f"{kind}.png")
-    draw(folders, Kind(kind), Wish(None if per is None else Per(per)), out, output.overwriting)
-    sys.stdout.write(f"{out}\n")
-    return 0

@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cycler_ctl.plot import plot_fig_s3
+from cycler_ctl.figures.kinds import Kind
+from cycler_ctl.figures.wishes import Wish
+from cycler_ctl.plot import draw
 from cycler_ctl.records.curves import CycleCapacity, capacity_table
+from cycler_ctl.store.export.atomic import Overwriting
 from cycler_ctl.store.export.bdf_csv import export_bdf_csv
 from cycler_ctl.store.reader import find_run, open_run
 
@@ -33,8 +36,10 @@ def write_results(data_dir: Path, runs: Mapping[str, str]) -> list[Result]:
     folders = {cell: find_run(data_dir, run) for cell, run in runs.items()}
     for folder in folders.values():
         export_bdf_csv(folder, data_dir / "exports")
-    figures = data_dir / "figures"
-    plot_fig_s3(folders, [figures / "fig_s3.png", figures / "fig_s3.svg"], SIMULATED)
+    in_order = [folders[cell] for cell in sorted(folders)]
+    for ending in (".png", ".svg"):
+        out = data_dir / "figures" / f"fig_s3{ending}"
+        draw(in_order, Kind.VOLTAGE_CAPACITY, Wish(note=SIMULATED), out, Overwriting.FORCED)
     return [result_of(cell, folder) for cell, folder in folders.items()]
 
 

@@ -5,26 +5,29 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cycler_ctl.cli import FIGURES, app
+from cycler_ctl.cli import app
 from cycler_ctl.errors import StoreError
-from cycler_ctl.figures.command import draw
+from cycler_ctl.figures import paper
 from cycler_ctl.figures.dqdv import METHOD, differential
 from cycler_ctl.figures.drawing import Drawing, formula, markup, mathtext, plain, shade, unit
 from cycler_ctl.figures.kinds import FEW, MOST_CYCLES, Kind, drawing_of
 from cycler_ctl.figures.source import Per, read_source
+from cycler_ctl.figures.wishes import STYLES, Wish, cycles_of, size_of, span_of
+from cycler_ctl.plot import draw
 from cycler_ctl.store.export.bundle import export_bundle
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.store.writer import create_run
+from cycler_ctl.terminal.figure_commands import FIGURES
 from cycler_ctl.testing.rows import START_UTC_S, Shape, cycling_rows
 from protocols.model import Verb
 from protocols.record import CycleSummary, Outcome
@@ -170,12 +173,17 @@ def test_words_are_set_high_and_low_and_nothing_of_a_name_is_taken_for_markup() 
 def test_a_figure_on_paper_names_its_run_its_method_and_its_units(tmp_path: Path, kind: Kind) -> None:
     runs = [record(tmp_path / "a", 8), record(tmp_path / "b", cell={**CELL, "name": "$b^2_ {"})]
     out = tmp_path / "x.svg"
-    draw(runs, kind, None, out)
-    texts = " ".join(ET.parse(out).getroot().itertext())  # noqa: S314 - our own file
-    for expected in (INFO.run, METHOD.split(",")[0] if kind is Kind.DQDV else "/ "):
-        assert expected in " ".join(texts.split())
+    draw(runs, kind, Wish(), out)
+    text = " ".join(out.read_text("utf-8").split())
+    for expected in (
+        INFO.run,
+        f"cycler-ctl {version('cycler-ctl')}",
+        METHOD.split(",")[0] if kind is Kind.DQDV else "/ ",
+    ):
+        assert expected in text
+    assert "<text" not in text, "letters would be set in a font that the reader may not have"
     again = tmp_path / "y.svg"
-    draw(runs, kind, None, again)
+    draw(runs, kind, Wish(), again)
     assert again.read_bytes() == out.read_bytes()
     assert "matplotlib.pyplot" not in sys.modules
 
@@ -183,13 +191,18 @@ def test_a_figure_on_paper_names_its_run_its_method_and_its_units(tmp_path: Path
 @pytest.mark.parametrize(("ending", "begins"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
 def test_every_ending_gives_its_file_also_from_a_bundle(tmp_path: Path, ending: str, begins: bytes) -> None:
     out = tmp_path / "new folder" / f"x.{ending}"
-    draw([export_bundle(record(tmp_path))], Kind.CYCLES, None, out)
+    draw([export_bundle(record(tmp_path))], Kind.CYCLES, Wish(), out)
     assert out.read_bytes().startswith(begins)
 
 
 def test_a_figure_for_a_browser_is_one_file_that_loads_nothing(tmp_path: Path) -> None:
     out = tmp_path / "x.html"
-    draw([record(tmp_path, 8, {**CELL, "working_electrode": "<script>alert(1)</script>"})], Kind.DQDV, Per.CELL, out)
+    draw(
+        [record(tmp_path, 8, {**CELL, "working_electrode": "<script>alert(1)</script>"})],
+        Kind.DQDV,
+        Wish(Per.CELL),
+        out,
+    )
     html = out.read_text("utf-8")
     assert not re.search(r"<(script|link|img|iframe)[^>]*\b(src|href)=", html)
     assert "<script>alert" not in html
@@ -205,4 +218,101 @@ def test_the_command_takes_the_kinds_there_are_and_refuses_others(tmp_path: Path
     assert CliRunner().invoke(app, ["plot", run, "--kind", "pie"]).exit_code == 2
     assert CliRunner().invoke(app, ["plot", run, "--per", "kg"]).exit_code == 2
     with pytest.raises(StoreError, match=r"\.png, \.svg, \.pdf, \.html"):
-        draw([], Kind.CYCLES, None, tmp_path / "x.bmp")
+        draw([], Kind.CYCLES, Wish(), tmp_path / "x.bmp")
+
+
+def test_five_runs_are_panels_a_to_e_of_which_none_is_cut_off_by_another_s_axis(tmp_path: Path) -> None:
+    small = {**CELL, "active_mass_g": 2e-3}
+    runs = [record(tmp_path / letter, cell=CELL if letter == "d" else small) for letter in "abcde"]
+    found = drawing(runs, Kind.VOLTAGE_CAPACITY)
+    assert [mathtext(panel.title)[:4] for panel in found.panels] == [f"({letter}) " for letter in "abcde"]
+    axes = paper._figure(found).axes
+    widest = max(line.x.max() for panel in found.panels for line in panel.lines)
+    assert [one.get_xlim()[0] for one in axes[:5]] == [0] * 5
+    assert min(one.get_xlim()[1] for one in axes[:5]) > widest
+    assert [one.get_legend() is not None for one in axes] == [False] * 5 + [True]
+
+
+def test_a_cycle_looks_the_same_in_every_panel_also_without_colour(tmp_path: Path) -> None:
+    found = drawing([record(tmp_path / "a", 4), record(tmp_path / "b", 2)], Kind.VOLTAGE_CAPACITY)
+    looks = [{line.label: (line.colour, line.dash) for line in panel.lines if line.label} for panel in found.panels]
+    assert looks[1].items() <= looks[0].items()
+    assert len({dash for _, dash in looks[0].values()}) == 4
+    runs = drawing([record(tmp_path / "c"), record(tmp_path / "d", cell={**CELL, "name": "d"})], Kind.CYCLES)
+    assert len({line.dash for line in runs.panels[0].lines}) == 2
+
+
+def test_only_the_cycles_the_limits_and_the_size_asked_for_are_drawn(tmp_path: Path) -> None:
+    with open_run(record(tmp_path, 9)) as reader:
+        source = read_source(reader, None)
+    wish = Wish(
+        cycles=cycles_of("1-2,7"),
+        x=span_of("--x", "0:500"),
+        y=span_of("--y", "-0.1:"),
+        size_in=size_of("89x60"),
+        note="N",
+    )
+    found = drawing_of(Kind.VOLTAGE_CAPACITY, [source], wish)
+    assert [line.label for line in found.panels[0].lines if line.label] == ["cycle 1", "cycle 2", "cycle 7"]
+    assert found.size_in == pytest.approx((89 / 25.4, 60 / 25.4))
+    assert found.caption == "N"
+    (axes,) = paper._figure(found).axes
+    assert (axes.get_xlim(), axes.get_ylim()[0]) == ((0, 500), -0.1)
+    assert drawing_of(Kind.CYCLES, [source], wish).panels[0].lines[0].x.tolist() == [1, 2, 7]
+    with pytest.raises(StoreError, match="none of these cycles"):
+        drawing_of(Kind.DQDV, [source], Wish(cycles=((50, 60),)))
+    with pytest.raises(StoreError, match="not for voltage-time"):
+        drawing_of(Kind.VOLTAGE_TIME, [source], wish)
+
+
+@pytest.mark.parametrize("text", ["a", "3-1", "1,,2", "1-2-3", "-1"])
+def test_cycles_that_cannot_be_read_are_refused(text: str) -> None:
+    with pytest.raises(StoreError, match="write for example 1-3,10"):
+        cycles_of(text)
+
+
+@pytest.mark.parametrize("text", ["5", "1:0", "1:1", "a:b", "--1:2", "1:2:3"])
+def test_limits_that_cannot_be_read_are_refused(text: str) -> None:
+    with pytest.raises(StoreError, match=r"--x .*write for example 0:1500"):
+        span_of("--x", text)
+
+
+@pytest.mark.parametrize("text", ["wide", "0x5", "89x", "9999", "1.2.3"])
+def test_sizes_that_cannot_be_read_are_refused(text: str) -> None:
+    with pytest.raises(StoreError, match=f"--size {text}"):
+        size_of(text)
+
+
+def test_the_styles_are_those_named_and_a_file_of_matplotlib_counts_over_ours(tmp_path: Path) -> None:
+    assert tuple(paper.STYLES) == STYLES
+    mine = tmp_path / "mine.mplstyle"
+    mine.write_text("lines.linewidth: 7\n", encoding="utf-8")
+    with paper._style(Wish(style=str(mine)).style):
+        import matplotlib as mpl
+
+        assert (mpl.rcParams["lines.linewidth"], mpl.rcParams["font.size"]) == (7, 8)
+    for wrong in ("pretty", str(tmp_path / "missing.mplstyle")):
+        with pytest.raises(StoreError, match=r"paper, slides or a file \.mplstyle"):
+            Wish(style=wrong)
+    with pytest.raises(StoreError, match="--dpi 5"):
+        Wish(dpi=5)
+
+
+def test_a_pdf_carries_its_fonts(tmp_path: Path) -> None:
+    out = tmp_path / "x.pdf"
+    draw([record(tmp_path)], Kind.VOLTAGE_CAPACITY, Wish(), out)
+    content = out.read_bytes()
+    assert content.count(b"/FontFile2") >= 1
+    assert content.count(b"/Type /FontDescriptor") == content.count(b"/FontFile2")
+
+
+def test_a_run_without_mass_area_or_cycles_is_still_drawn(tmp_path: Path) -> None:
+    out = tmp_path / "x.pdf"
+    draw([record(tmp_path, 0, cell={"name": "50 $ cell"})], Kind.VOLTAGE_CAPACITY, Wish(), out)
+    assert out.read_bytes().startswith(b"%PDF")
+
+
+def test_a_title_says_composition_and_current_density(tmp_path: Path) -> None:
+    (panel,) = drawing([record(tmp_path)], Kind.VOLTAGE_CAPACITY).panels
+    assert mathtext(panel.title).startswith("MgH$_{2}$:AB = 70:30\n")
+    assert mathtext(panel.title).endswith(" mA cm$^{-2}$")
