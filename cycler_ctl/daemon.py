@@ -19,6 +19,7 @@ from cycler_ctl.computer.keep_awake import KeepAwake
 from cycler_ctl.computer.wakeful import refuse_sleepy
 from cycler_ctl.config import Config, load_config
 from cycler_ctl.errors import ConfigError, CyclerError, RefusedError, leaves
+from cycler_ctl.queueing.opening import open_queueing
 from cycler_ctl.reporting import open_reporting
 from cycler_ctl.running.start import Order, read_order, who
 from cycler_ctl.station import Station
@@ -75,7 +76,8 @@ async def serve(config: Config, pipe: int, foreground: Foreground | None) -> int
         station.observe(awake)
         if not config.station.may_sleep:
             station.before_start(refuse_sleepy)
-        reporting = await stack.enter_async_context(open_reporting(station, os.environ.get(BROKER_URL)))
+        queues = await stack.enter_async_context(open_queueing(station, SystemClock(), wanted=foreground is None))
+        reporting = await stack.enter_async_context(open_reporting(station, os.environ.get(BROKER_URL), queues))
         await stack.enter_async_context(open_commanding(station, os.environ.get(BROKER_URL)))
         if reporting.page is not None:
             log.info("page: %s", shown(reporting.page, config.station.data_dir))

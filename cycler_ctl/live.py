@@ -26,6 +26,19 @@ class ChannelState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class QueueStatus:
+    """What waits on a channel. ``next``: protocol and cell; ``ready``: a person said that this cell is in the channel.
+
+    ``held``: why nothing is taken until a person releases it.
+    """
+
+    length: int
+    next: str | None
+    ready: bool
+    held: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelStatus:
     """``energised`` is False only when off was read back, None when nobody can know."""
 
@@ -52,6 +65,8 @@ class ChannelStatus:
     setpoint_V: float | None = None
     current_limit_A: float | None = None
     """In a hold, the magnitude it may take at most."""
+    queue: QueueStatus | None = None
+    """None where the service keeps no queue: a run in the foreground."""
 
 
 def state_version(status: ChannelStatus) -> int:

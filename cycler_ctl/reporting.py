@@ -19,6 +19,7 @@ from cycler_ctl.notify.notifier import Notifier
 from cycler_ctl.publish.asyncapi import asyncapi
 from cycler_ctl.publish.publisher import Publisher
 from cycler_ctl.publish.runs import StoredRuns
+from cycler_ctl.queueing.keeper import QueueKeeper
 from cycler_ctl.records.sealing import Sealer
 from cycler_ctl.share.sharer import Sharer
 from cycler_ctl.station import Station
@@ -44,6 +45,7 @@ class _Others:
     publisher: Publisher | None
     sharer: Sharer | None
     notifier: Notifier
+    queues: QueueKeeper | None
 
     def broker(self) -> Broker | None:
         if self.publisher is None:
@@ -65,7 +67,9 @@ class _Others:
 
 
 @asynccontextmanager
-async def open_reporting(station: Station, default_url: str | None) -> AsyncGenerator[Reporting]:
+async def open_reporting(
+    station: Station, default_url: str | None, queues: QueueKeeper | None = None
+) -> AsyncGenerator[Reporting]:
     """Raises ConfigError for settings that cannot be; leaving drains MQTT and says offline before it disconnects."""
     config = station.config
     async with AsyncExitStack() as stack:
@@ -73,7 +77,7 @@ async def open_reporting(station: Station, default_url: str | None) -> AsyncGene
         publisher = _publisher(station, default_url, board)
         notifier = _open_notify(stack, station, board)
         sharer = _open_share(stack, station)
-        others = _Others(board, publisher, sharer, notifier)
+        others = _Others(board, publisher, sharer, notifier, queues)
         page = await _open_page(stack, station, others) if config.http.enabled else None
         if publisher is not None:
             publisher.start()
@@ -162,6 +166,8 @@ async def _open_page(stack: AsyncExitStack, station: Station, others: _Others) -
         share=others.share,
         notify=others.notify,
         alarms=others.board,
+        queues=others.queues,
+        amending=station,
     )
     address = await stack.enter_async_context(serve_http(app, config.http))
     station.observe(hub)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from cycler_ctl.channels.amending import carried_out, looked
+from cycler_ctl.channels.amending import amend
 from cycler_ctl.channels.auto_resume import by_itself
 from cycler_ctl.channels.fitting import fittings_of
 from cycler_ctl.channels.host import InstrumentHost, wiring_of
@@ -23,7 +23,7 @@ from cycler_ctl.clock import Clock, real_sleep
 from cycler_ctl.config import Config
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.instrument import Measurement
-from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus, Observer
+from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus, Observer, QueueStatus
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.runner import Runner
 from cycler_ctl.running.amending import Looked, Wanted
@@ -62,6 +62,7 @@ class Station:
         self._looks = {one.instrument: self._look(one.instrument) for one in config.channels.values()}
         self._closing = False
         self._waiting: Callable[[str], int] | None = None
+        self._queue: Callable[[str], QueueStatus | None] = lambda _channel: None
         self._before_start: Callable[[], None] | None = None
 
     def _host(self, name: str) -> InstrumentHost:
@@ -208,14 +209,9 @@ class Station:
         await self._slot(channel).ask("skip", by)
 
     async def amend(self, channel: str, wanted: Wanted, of: str | None) -> Looked:
-        """``of`` None: look only. Else what a look at that program has shown is done, between two samples."""
+        """``of`` None: look only."""
         slot = self._slot(channel)
-        found = await looked(slot, wanted, self._spot(slot), self._clock.utc())
-        if of is not None:
-            if of != found.of:
-                raise RefusedError(f"channel {channel}: its program is another one than you looked at: look again")
-            await carried_out(slot, found)
-        return found
+        return await amend(slot, wanted, of, self._spot(slot), self._clock.utc())
 
     async def acknowledge(self, channel: str, by: str) -> None:
         """The channel is free whatever the disk says; that tells who looked, and when, if it can."""
@@ -238,11 +234,24 @@ class Station:
     def channels(self) -> tuple[ChannelStatus, ...]:
         return tuple(self._with_waiting(slot.status()) for slot in self._slots.values())
 
+    async def look(self, channel: str, order: Order) -> Prepared:
+        """Checked and planned as for a start, with the same errors; nothing is begun."""
+        return await asyncio.to_thread(prepare, order, self._spot(self._slot(channel)), self._clock.utc())
+
+    def tell_queue(self, queue: Callable[[str], QueueStatus | None]) -> None:
+        """Who knows what waits on a channel; then all are told."""
+        self._queue = queue
+        self._instrument_changed()
+
+    def changed(self, channel: str) -> None:
+        self._slot(channel).changed()
+
     def count_waiting(self, waiting: Callable[[str], int]) -> None:
         """Who knows how many durable rows of a run no broker has yet."""
         self._waiting = waiting
 
     def _with_waiting(self, status: ChannelStatus) -> ChannelStatus:
+        status = replace(status, queue=self._queue(status.channel))
         if self._waiting is None or status.run is None:
             return status
         return replace(status, rows_waiting=self._waiting(status.run))
@@ -279,6 +288,7 @@ class Station:
 
     def _tell(self, status: ChannelStatus) -> None:
         """An observer's error is its own: it must not reach the run that told of itself."""
+        status = replace(status, queue=self._queue(status.channel))
         for observer in self._observers:
             try:
                 observer.channel_changed(status)

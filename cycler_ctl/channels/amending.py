@@ -12,6 +12,17 @@ from cycler_ctl.running.start import Spot
 from protocols import engine
 
 
+async def amend(slot: Slot, wanted: Wanted, of: str | None, spot: Spot, utc_s: float) -> Looked:
+    """``of`` None: look only. Else what a look at that program has shown is done, between two samples."""
+    found = await looked(slot, wanted, spot, utc_s)
+    if of is None:
+        return found
+    if of != found.of:
+        raise RefusedError(f"channel {slot.name}: its program is another one than you looked at: look again")
+    await carried_out(slot, found)
+    return found
+
+
 async def looked(slot: Slot, wanted: Wanted, spot: Spot, utc_s: float) -> Looked:
     """ConfigError or RefusedError say why it cannot be; a step that ends meanwhile may still change that."""
     current = slot.running("amend")

@@ -72,6 +72,15 @@ class InstrumentMessage(_Repeated):
     last_good_unix_s: Unix | None
 
 
+class QueueMessage(_Message):
+    """What waits on a channel; it begins when a person has marked its cell ready."""
+
+    length: int = Field(ge=0)
+    next: str | None = Field(description="protocol and cell of the first one")
+    ready: bool = Field(description="a person said that the cell of the first one is in the channel")
+    held: str | None = Field(description="why nothing is taken until a person releases it")
+
+
 class ChannelMessage(_Repeated):
     """Retained. Read it together with the station's status. ``energised`` null: nobody can know."""
 
@@ -97,6 +106,7 @@ class ChannelMessage(_Repeated):
     setpoint_A: float | None = Field(default=None, description="+ oxidises the working electrode; null in a hold")
     setpoint_V: float | None = Field(default=None, description="the voltage held; null where none is")
     current_limit_A: float | None = Field(default=None, description="the most a hold may take, a magnitude")
+    queue: QueueMessage | None = None
 
 
 class Samples(_Message):

@@ -24,6 +24,9 @@ _SAID_SHORTER = {"end_reason": "reason", "crossing_s": "t_cross_s", "crossing_ch
 """Names of an ended step's facts in the record, and in messages."""
 
 
+_LONG = frozenset({"protocol_text", "replaced_text", "documents", "plan"})
+
+
 @dataclass(frozen=True, slots=True)
 class Efficiency:
     """Of one cycle, as everywhere: charge given back over charge put in before; energy of discharge over charge."""
@@ -128,9 +131,18 @@ def event(run: str, epoch: int, number: int, record: EventRecord) -> bytes:
             "at": iso(record.utc_s),
             "unix_time_second": record.utc_s,
             "test_time_second": record.time_s,
-            "data": _step_ended(record.data) if record.kind is EventKind.STEP_ENDED else record.data,
+            "data": _said(record),
         }
     )
+
+
+def _said(record: EventRecord) -> Mapping[str, JSON]:
+    """An amendment's texts may be long: they are in the run file, their hashes say which."""
+    if record.kind is EventKind.STEP_ENDED:
+        return _step_ended(record.data)
+    if record.data.get("action") != "amend":
+        return record.data
+    return {name: value for name, value in record.data.items() if name not in _LONG}
 
 
 def _step_ended(data: Mapping[str, JSON]) -> Mapping[str, JSON]:

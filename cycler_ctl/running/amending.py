@@ -16,8 +16,6 @@ from protocols.reading.documents import Document
 from protocols.record import JSON, EventKind, EventRecord
 
 ACTION = "amend"
-TEXTS = ("protocol_text", "replaced_text", "documents", "plan")
-"""What of an amendment's event is in the run file only: too long for messages."""
 ASKED = ("documents", "order", "program_sha256", "variables")
 
 

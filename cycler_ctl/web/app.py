@@ -16,6 +16,7 @@ from cycler_ctl.alarms.board import AlarmBoard
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import ConfigError, CyclerError, InstrumentError, RefusedError, StoreError
 from cycler_ctl.live import StationView
+from cycler_ctl.queueing.keeper import QueueKeeper
 from cycler_ctl.web.access import SHORTEST
 from cycler_ctl.web.acting import acting_routes
 from cycler_ctl.web.actions import StationActions
@@ -25,6 +26,7 @@ from cycler_ctl.web.gate import Gate, Rules
 from cycler_ctl.web.hub import Hub
 from cycler_ctl.web.pages import page_routes
 from cycler_ctl.web.planning import Desk, planning_routes
+from cycler_ctl.web.queueing import Amending, amend_routes, queue_routes
 from cycler_ctl.web.reading import Readers, Said, StationName, reading_routes
 from cycler_ctl.web.recorded import recorded_routes
 from cycler_ctl.web.recordings import Recordings, StoreRecordings
@@ -58,6 +60,8 @@ def create_app(
     share: Callable[[], dict[str, object] | None] = lambda: None,
     notify: Callable[[], list[dict[str, object]]] = list,
     alarms: AlarmBoard | None = None,
+    queues: QueueKeeper | None = None,
+    amending: Amending | None = None,
 ) -> FastAPI:
     """``hub`` is an Observer: give the station the one given here, so that pages hear of durable rows at once.
 
@@ -74,6 +78,8 @@ def create_app(
     app.include_router(recorded_routes(readers))
     app.include_router(acting_routes(view, actions))
     app.include_router(planning_routes(view, actions, Desk(owned.checker, owned.checking)))
+    app.include_router(queue_routes(queues))
+    app.include_router(amend_routes(amending))
     app.include_router(alarm_routes(alarms or AlarmBoard(SystemClock().utc)))
     app.include_router(page_routes())
     _say_errors_plainly(app)

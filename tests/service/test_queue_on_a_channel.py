@@ -1,0 +1,230 @@
+"""A queue on a channel of a real station, over HTTP: what begins, what waits, and what a restart leaves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from virtual import CELL, Virtual, open_virtual
+
+from cycler_ctl.clock import real_sleep
+from cycler_ctl.config import HttpSettings
+from cycler_ctl.errors import RefusedError
+from cycler_ctl.live import ChannelState
+from cycler_ctl.queueing.keeper import QueueKeeper
+from cycler_ctl.queueing.opening import open_queueing
+from cycler_ctl.queueing.shelf import path_of
+from cycler_ctl.web.app import create_app
+from cycler_ctl.web.server import allowed_hosts_of, serve_http
+from protocols.record import EventKind
+
+TOKEN = "a-token-for-tests-" + "x" * 25
+HTTP = HttpSettings(listen="127.0.0.1:0")
+SHORT = "  - charge: {at: 1 mA, for: 5 min}\n"
+
+
+def text(steps: str = SHORT, cell: str = "GN-7") -> str:
+    return f"{CELL.replace('GN-7', cell)}steps:\n{steps}"
+
+
+@dataclass
+class Desk:
+    """A person at the HTTP API of channel a1."""
+
+    lab: Virtual
+    keeper: QueueKeeper
+    http: httpx.AsyncClient
+
+    async def ask(self, method: str, path: str, status: int = 200, **body: object) -> dict[str, Any]:
+        doing = self.http.request(method, f"/api/v1/channels/a1/{path}", json=None if method == "GET" else body)
+        answer = await self.lab.acting(doing)
+        assert answer.status_code == status, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def add(self, steps: str = SHORT, cell: str = "GN-7") -> str:
+        return str((await self.ask("POST", "queue", 201, protocol=text(steps, cell), by="K. Abe"))["id"])
+
+    async def ready(self, entry: str, status: int = 200) -> dict[str, Any]:
+        return await self.ask("POST", f"queue/{entry}/ready", status, by="M. Ito")
+
+    async def queue(self) -> dict[str, Any]:
+        return await self.ask("GET", "queue")
+
+    async def until(self, holds: Callable[[], bool], limit_s: float = 3000.0) -> None:
+        ends_s = self.lab.clock.now() + limit_s
+        while not holds():
+            assert self.lab.clock.now() < ends_s, self.lab.status()
+            await self.lab.clock.sleep_until(self.lab.clock.now() + 2.0)
+            await real_sleep(0.001)
+
+    async def until_state(self, state: ChannelState) -> None:
+        await self.until(lambda: self.lab.status().state is state)
+
+
+@asynccontextmanager
+async def open_desk(lab: Virtual) -> AsyncGenerator[Desk]:
+    async with open_queueing(lab.station, lab.clock) as keeper:
+        assert keeper is not None
+        app = create_app(
+            lab.station,
+            lab.station,
+            data_dir=lab.data,
+            token=TOKEN,
+            allowed_hosts=allowed_hosts_of(HTTP),
+            queues=keeper,
+            amending=lab.station,
+        )
+        async with (
+            serve_http(app, HTTP) as address,
+            httpx.AsyncClient(base_url=address, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=20) as http,
+        ):
+            yield Desk(lab, keeper, http)
+
+
+async def test_the_next_one_begins_after_a_person_marked_its_cell_ready_and_only_that_one(tmp_path: Path) -> None:
+    async with open_virtual(tmp_path / "data") as lab, open_desk(lab) as desk:
+        first, second = await desk.add(), await desk.add(cell="GN-8")
+        assert lab.status().state is ChannelState.IDLE
+        assert (await desk.ready(second, 409))["detail"].endswith(f"or mark {first}")
+        await desk.ready(first)
+        await desk.until_state(ChannelState.RUNNING)
+        lab.run = str(lab.status().run)
+        assert (await desk.ready(second, 409))["detail"].endswith("mark it when you have put it in")
+        await desk.until_state(ChannelState.FINISHED)
+        told = lab.status().queue
+        assert told is not None
+        assert (told.length, told.next, told.ready, told.held) == (1, "Trial on GN-8", False, None)
+        await lab.clock.sleep_until(lab.clock.now() + 600.0)
+        assert lab.status().run == lab.run  # nobody has said that the other cell is in
+        (start,) = [one for one in lab.events(EventKind.OPERATOR) if one.data["action"] == "start"]
+        assert start.data["by"] == (
+            "M. Ito (http 127.0.0.1), who marked its cell ready; queued by K. Abe (http 127.0.0.1)"
+        )
+        await desk.ready(second)
+        await desk.until(lambda: lab.status().run != lab.run)
+        await desk.until_state(ChannelState.FINISHED)
+        assert (await desk.queue())["entries"] == []
+
+
+async def test_the_same_cell_may_be_ready_for_what_follows_while_it_runs(tmp_path: Path) -> None:
+    async with open_virtual(tmp_path / "data") as lab, open_desk(lab) as desk:
+        await desk.ready(await desk.add())
+        await desk.until_state(ChannelState.RUNNING)
+        before = lab.status().run
+        await desk.ready(await desk.add())
+        await desk.until(lambda: lab.status().run != before and lab.status().state is ChannelState.RUNNING)
+        await desk.until_state(ChannelState.FINISHED)
+
+
+async def test_anything_but_a_normal_end_holds_what_waits_until_a_person_releases_it(tmp_path: Path) -> None:
+    async with open_virtual(tmp_path / "data") as lab, open_desk(lab) as desk:
+        await desk.ready(await desk.add())
+        following = await desk.add()
+        await desk.until_state(ChannelState.RUNNING)
+        await desk.ready(following)
+        await desk.ask("POST", "stop", by="K. Abe")
+        await desk.until_state(ChannelState.STOPPED)
+        found = await desk.queue()
+        assert found["held"].startswith("stopped: stopped by K. Abe")
+        assert found["ready"] is None
+        assert "release it first" in (await desk.ready(following, 409))["detail"]
+        await desk.ask("POST", "queue/release", by="K. Abe")
+        await desk.ready(following)
+        await desk.until_state(ChannelState.FINISHED)
+
+
+async def test_what_a_start_would_refuse_is_refused_when_it_is_queued_in_the_same_words(tmp_path: Path) -> None:
+    async with open_virtual(tmp_path / "data") as lab, open_desk(lab) as desk:
+        for steps, status in (("  - charge: {at: 1 V}\n", 422), ("  - charge: {at: 30 mA, for: 1 h}\n", 422)):
+            refused = await desk.ask("POST", "queue", status, protocol=text(steps))
+            assert refused == await desk.ask("POST", "start", status, protocol=text(steps))
+        assert (await desk.queue())["entries"] == []
+
+
+async def test_what_is_refused_when_it_begins_holds_the_queue_and_says_why(tmp_path: Path) -> None:
+    async with open_virtual(tmp_path / "data") as lab, open_desk(lab) as desk:
+        entry = await desk.add()
+        lab.station.before_start(refuse)
+        await desk.ready(entry)
+        await desk.until(lambda: "held" in repr(desk.keeper.of("a1")["waits"]))
+        found = await desk.queue()
+        assert found["held"] == "Trial on GN-7 did not begin: the computer would sleep"
+        assert [one["id"] for one in found["entries"]] == [entry]
+        assert lab.is_off()
+
+
+def refuse() -> None:
+    raise RefusedError("the computer would sleep")
+
+
+async def test_after_a_restart_the_queue_is_there_its_mark_is_not_and_nothing_begins_by_itself(tmp_path: Path) -> None:
+    async with open_virtual(tmp_path / "data") as lab:
+        async with open_desk(lab) as desk:
+            first, second = await desk.add("  - charge: {at: 1 mA, for: 30 min}\n"), await desk.add()
+            await desk.ready(first)
+            await desk.until_state(ChannelState.RUNNING)
+            await desk.ready(second)
+            lab.run = str(lab.status().run)
+            await lab.clock.sleep_until(lab.clock.now() + 120.0)
+        await lab.dies(60.0)
+        async with open_desk(lab) as desk:
+            found = await desk.queue()
+            assert [one["id"] for one in found["entries"]] == [second]
+            assert found["ready"] is None
+            assert found["held"].startswith("interrupted: ")
+            await lab.clock.sleep_until(lab.clock.now() + 300.0)
+            assert lab.is_off()
+            await lab.acting(lab.station.resume("a1", "K. Abe"))
+            await desk.until_state(ChannelState.FINISHED)
+            assert lab.status().run == lab.run
+            await lab.clock.sleep_until(lab.clock.now() + 300.0)
+            assert lab.is_off()
+
+
+async def test_a_queue_that_nobody_can_read_takes_nothing_and_is_not_written_over(tmp_path: Path) -> None:
+    path = path_of(tmp_path / "data", "a1")
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    async with open_virtual(tmp_path / "data") as lab, open_desk(lab) as desk:
+        assert "cannot be read" in (await desk.queue())["held"]
+        assert "cannot be read" in (await desk.ask("POST", "queue", 409, protocol=text()))["detail"]
+        assert path.read_text() == "{"
+
+
+async def test_entries_are_moved_removed_and_held_by_their_ids(tmp_path: Path) -> None:
+    async with open_virtual(tmp_path / "data") as lab, open_desk(lab) as desk:
+        one, two, three = await desk.add(), await desk.add(), await desk.add()
+        moved = await desk.ask("POST", f"queue/{three}/move", to=1)
+        assert [entry["id"] for entry in moved["entries"]] == [three, one, two]
+        left = await desk.ask("DELETE", f"queue/{one}")
+        assert [entry["id"] for entry in left["entries"]] == [three, two]
+        held = await desk.ask("POST", "queue/hold", why="the oven is being mended", by="K. Abe")
+        assert held["held"] == "the oven is being mended, K. Abe (http 127.0.0.1)"
+        assert (await desk.ask("POST", "queue/abc/ready", 409))["detail"].startswith("channel a1: nothing with the id")
+
+
+async def test_acting_on_a_queue_takes_the_token(tmp_path: Path) -> None:
+    async with open_virtual(tmp_path / "data") as lab, open_desk(lab) as desk:
+        desk.http.headers.pop("Authorization")
+        for path in ("queue", "queue/release", "queue/abc/ready", "amend"):
+            await desk.ask("POST", path, 401)
+        await desk.ask("DELETE", "queue/abc", 401)
+
+
+async def test_a_running_protocol_is_amended_over_http_after_a_look(tmp_path: Path) -> None:
+    async with open_virtual(tmp_path / "data") as lab, open_desk(lab) as desk:
+        await lab.start(SHORT + "  - rest: 5 min\n")
+        await lab.at(60.0)
+        other = {"protocol": text(SHORT + "  - rest: 1 min\n"), "by": "K. Abe"}
+        looked = await desk.ask("POST", "amend", **other)
+        assert (looked["done"], looked["changes"]) == (False, ["step 2: ends at time >= 5 min -> time >= 1 min"])
+        assert (await desk.ask("POST", "amend", of=looked["of"], **other))["done"]
+        third = {"protocol": text(SHORT + "  - rest: 2 min\n"), "of": looked["of"]}
+        assert "another one than you looked at" in (await desk.ask("POST", "amend", 409, **third))["detail"]
+        await lab.ends()
+        assert [step.end_reason for step in lab.steps()] == ["time >= 5 min", "time >= 1 min"]
