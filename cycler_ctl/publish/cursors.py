@@ -35,6 +35,8 @@ CREATE TABLE IF NOT EXISTS sink (
 """
 
 CONFIRMED = 32
+SINKS = 16
+"""Whose reports are kept; a stranger may make up any number of names."""
 LISTED = 200
 """Runs a message at most."""
 
@@ -183,7 +185,7 @@ class Cursors:
         return tuple(Listed(run, epoch, rows, bool(ended)) for run, epoch, rows, ended in found)
 
     def confirm(self, said: Confirmed) -> None:
-        """The newest of each sink and run; of a sink no more than ``CONFIRMED`` runs are kept, the newest."""
+        """The newest of each sink and run; of a sink the newest ``CONFIRMED`` runs, of sinks those heard of last."""
         with self._said():
             self._database.execute(
                 "INSERT OR REPLACE INTO sink VALUES (?, ?, ?, ?, ?)",
@@ -193,6 +195,11 @@ class Cursors:
                 "DELETE FROM sink WHERE client = ?1 AND run <= "
                 "(SELECT run FROM sink WHERE client = ?1 ORDER BY run DESC LIMIT 1 OFFSET ?2)",
                 (said.client, CONFIRMED),
+            )
+            self._database.execute(
+                "DELETE FROM sink WHERE client != ?1 AND client NOT IN "
+                "(SELECT client FROM sink WHERE client != ?1 GROUP BY client ORDER BY max(at) DESC LIMIT ?2)",
+                (said.client, SINKS - 1),
             )
 
     def confirmed(self) -> tuple[Confirmed, ...]:

@@ -5,6 +5,7 @@ Only what the broker acknowledged moves a cursor. Belongs to one thread; no I/O 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from itertools import product
 
@@ -119,13 +120,14 @@ class Outbox:
         self._list_after = after if self._list_after is None else min(after, self._list_after)
 
     def confirm(self, said: Confirmed) -> None:
-        """A sink says how far it keeps a run."""
-        self._cursors.confirm(said)
-        self.confirmed = self._cursors.confirmed()
+        """A sink says how far it keeps a run; what the disk does not take, it says again."""
+        with contextlib.suppress(StoreError):
+            self._cursors.confirm(said)
+            self.confirmed = self._cursors.confirmed()
 
     def new_day(self, utc_s: float) -> bool:
-        """Of runs that go on over midnight (UTC) a manifest is due; True: now there is more to do."""
-        return sum(tracked.new_day(utc_s) for tracked in self._runs.values() if tracked.live) > 0
+        """Of runs that are not over, and over which a midnight (UTC) went, a manifest is due; True: there is more to do."""
+        return sum(tracked.new_day(utc_s) for tracked in self._runs.values()) > 0
 
     def digest_some(self) -> bool:
         """A little work on a manifest; False if there is none to do."""

@@ -46,6 +46,7 @@ class Tracked:
     final: bool = False
     """The last manifest is, or was, the one of the run's end."""
     day: int | None = None
+    """Of the newest row when it was first looked at, then of the last look: nobody was here for a manifest in between."""
 
     def lane(self, stream: Stream) -> Lane:
         """Of the newest epoch."""
@@ -92,6 +93,9 @@ class Tracked:
                 continue
             lane.durable = file.last(key.stream, lane.durable)
             _check_cursor(key, lane)
+        rows = self.lane(Stream.SAMPLES).durable
+        if self.day is None and rows and not self.ended:
+            self.day = int(file.rows(rows - 1, 1)[0].utc_s // _DAY_S)
         if self.ended and not self.final and not (self.due is not None and self.due.final):
             self.due = Due(self.lane(Stream.SAMPLES).durable, final=True)
 

@@ -14,7 +14,7 @@ from cycler_ctl.alarms.model import Alarm, Severity
 from cycler_ctl.publish.again import WAITING_OF_ONE, Wanted
 from cycler_ctl.publish.alarming import AlarmTopics
 from cycler_ctl.publish.backoff import Allowance
-from cycler_ctl.publish.cursors import CONFIRMED, Confirmed, Stream
+from cycler_ctl.publish.cursors import CONFIRMED, SINKS, Confirmed, Stream
 from cycler_ctl.publish.hearing import OwnAlarm, heard
 from cycler_ctl.publish.topics import Topics
 
@@ -23,6 +23,8 @@ RUN = "20261122-101500-a1-0000"
 NEED = {"v": 1, "run": RUN, "epoch": 42, "from_seq": 5, "to_seq": 9, "client": "historian"}
 SINK = {"v": 1, "client": "historian", "run": RUN, "epoch": 42, "seq": 7, "at": "2026-11-22T10:15:00.000Z"}
 DAY_S = 86_400.0
+FIRST_DAY = int(1e9 // DAY_S)
+"""Of the rows here."""
 
 
 def wanted(first: int, last: int, client: str = "c", epoch: int = EPOCH) -> Wanted:
@@ -131,7 +133,7 @@ def test_a_run_that_goes_on_over_midnight_says_each_day_which_rows_it_has(tmp_pa
         for day in range(4):
             said.append([])
             for hour in (1, 12, 23):
-                outbox.new_day(DAY_S * day + 3600 * hour)
+                outbox.new_day(DAY_S * (FIRST_DAY + day) + 3600 * hour)
                 said[-1] += [json.loads(each.payload) for each in drain(outbox) if each.leaf == "manifest"]
                 run.counts[Stream.SAMPLES] += 10
                 outbox.durable("r")
@@ -142,6 +144,34 @@ def test_a_run_that_goes_on_over_midnight_says_each_day_which_rows_it_has(tmp_pa
         (final,) = [json.loads(each.payload) for each in drain(outbox) if each.leaf == "manifest"]
         assert (final["count"], final["final"]) == (220, True)
         assert outbox.idle()
+
+
+def test_the_manifest_that_fell_due_while_the_station_was_down_is_sent_at_its_start(tmp_path: Path) -> None:
+    runs = MemoryRuns(r=MemoryRun(rows=100))
+    with closing(opened(tmp_path, runs)) as outbox:
+        outbox.durable("r")
+        assert not outbox.new_day(DAY_S * FIRST_DAY + 3600)
+        drain(outbox)
+    for hours, counts in ((2, []), (27, [100])):
+        with closing(opened(tmp_path, runs)) as outbox:
+            outbox.new_day(DAY_S * FIRST_DAY + 3600 * hours)
+            manifests = [json.loads(each.payload) for each in drain(outbox) if each.leaf == "manifest"]
+            assert [(each["count"], each["final"]) for each in manifests] == [(count, False) for count in counts]
+
+
+def test_sinks_of_any_number_of_names_fill_no_disk_and_the_last_ones_heard_of_stay(tmp_path: Path) -> None:
+    with closing(opened(tmp_path, MemoryRuns(r=MemoryRun(rows=9)))) as outbox:
+        for number in range(3 * SINKS):
+            outbox.confirm(Confirmed(f"sink-{number:03d}", "r", EPOCH, 5, f"2026-11-22T10:00:{number:02d}.000Z"))
+        assert [each.client for each in outbox.confirmed] == [f"sink-{n:03d}" for n in range(2 * SINKS, 3 * SINKS)]
+
+
+def test_a_disk_that_does_not_take_a_sink_s_report_ends_no_connection(tmp_path: Path) -> None:
+    with closing(opened(tmp_path, MemoryRuns(r=MemoryRun(rows=9)))) as outbox:
+        outbox._cursors._database.execute("PRAGMA query_only = 1")
+        outbox.confirm(Confirmed("h", "r", EPOCH, 5, "now"))
+        assert outbox.confirmed == ()
+        outbox._cursors._database.execute("PRAGMA query_only = 0")
 
 
 def test_how_far_a_sink_has_a_run_is_kept_and_compared_with_how_many_rows_it_had_in_the_end(tmp_path: Path) -> None:
