@@ -77,8 +77,10 @@ async def serve(config: Config, pipe: int, foreground: Foreground | None) -> int
         if not config.station.may_sleep:
             station.before_start(refuse_sleepy)
         queues = await stack.enter_async_context(open_queueing(station, SystemClock(), wanted=foreground is None))
-        reporting = await stack.enter_async_context(open_reporting(station, os.environ.get(BROKER_URL), queues))
-        await stack.enter_async_context(open_commanding(station, os.environ.get(BROKER_URL)))
+        commander = await stack.enter_async_context(open_commanding(station, os.environ.get(BROKER_URL)))
+        reporting = await stack.enter_async_context(
+            open_reporting(station, os.environ.get(BROKER_URL), queues, commander)
+        )
         if reporting.page is not None:
             log.info("page: %s", shown(reporting.page, config.station.data_dir))
         broker = ", ".join(config.mqtt.url) or os.environ.get(BROKER_URL) or "no broker"

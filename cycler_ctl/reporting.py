@@ -13,6 +13,7 @@ from cycler_ctl.alarms.board import AlarmBoard
 from cycler_ctl.alarms.facts import Broker
 from cycler_ctl.alarms.watch import AlarmWatch, Beside
 from cycler_ctl.clock import SystemClock
+from cycler_ctl.commanding.commander import Commander
 from cycler_ctl.config import Config
 from cycler_ctl.notify.lane import Sight
 from cycler_ctl.notify.notifier import Notifier
@@ -46,6 +47,10 @@ class _Others:
     sharer: Sharer | None
     notifier: Notifier
     queues: QueueKeeper | None
+    commander: Commander | None
+
+    def commands_trouble(self) -> str | None:
+        return None if self.commander is None else self.commander.message or None
 
     def broker(self) -> Broker | None:
         if self.publisher is None:
@@ -57,7 +62,9 @@ class _Others:
         return None if self.sharer is None else self.sharer.status().trouble
 
     def mqtt(self) -> dict[str, object] | None:
-        return None if self.publisher is None else asdict(self.publisher.status())
+        """``commands``: why none can be taken, empty where they are; None where they are off."""
+        commands = {"commands": None if self.commander is None else self.commander.message}
+        return None if self.publisher is None else asdict(self.publisher.status()) | commands
 
     def share(self) -> dict[str, object] | None:
         return None if self.sharer is None else asdict(self.sharer.status())
@@ -68,7 +75,10 @@ class _Others:
 
 @asynccontextmanager
 async def open_reporting(
-    station: Station, default_url: str | None, queues: QueueKeeper | None = None
+    station: Station,
+    default_url: str | None,
+    queues: QueueKeeper | None = None,
+    commander: Commander | None = None,
 ) -> AsyncGenerator[Reporting]:
     """Raises ConfigError for settings that cannot be; leaving drains MQTT and says offline before it disconnects."""
     config = station.config
@@ -77,7 +87,7 @@ async def open_reporting(
         publisher = _publisher(station, default_url, board)
         notifier = _open_notify(stack, station, board)
         sharer = _open_share(stack, station)
-        others = _Others(board, publisher, sharer, notifier, queues)
+        others = _Others(board, publisher, sharer, notifier, queues, commander)
         page = await _open_page(stack, station, others) if config.http.enabled else None
         if publisher is not None:
             publisher.start()
@@ -94,7 +104,7 @@ async def open_reporting(
 
 def _open_alarms(stack: AsyncExitStack, station: Station, others: _Others) -> None:
     """The last to begin and the first to end: it looks at all the others."""
-    beside = Beside(others.broker, others.share_trouble, others.notifier.troubles)
+    beside = Beside(others.broker, others.share_trouble, others.notifier.troubles, others.commands_trouble)
     watch = AlarmWatch(station.config, station, others.board, SystemClock(), beside)
     watch.start()
     stack.push_async_callback(asyncio.to_thread, watch.stop, DRAIN_S)

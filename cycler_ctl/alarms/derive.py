@@ -12,6 +12,7 @@ from cycler_ctl.alarms.model import LOUDEST_FIRST, Alarm
 
 HOLD_S: Mapping[str, float] = {
     "broker_unreachable": 60.0,
+    "commands": 60.0,
     "instrument_absent": 10.0,
     "instrument_lost": 10.0,
     "sensor_lost": 10.0,

@@ -66,3 +66,5 @@ class Facts:
     clock_step: ClockStep | None = None
     share_trouble: str | None = None
     notify: Mapping[str, str] | None = None
+    commands_trouble: str | None = None
+    """Why no command can come over MQTT, where commands are on."""

@@ -105,6 +105,10 @@ def of_services(facts: Facts) -> Iterator[Alarm]:
     if facts.share_trouble is not None:
         what, action = "ended runs are not copied to the group's folder", "Is the share connected? It is tried again."
         yield Alarm("share", Severity.WARNING, "share", what, action, facts.utc_s, facts.share_trouble)
+    if facts.commands_trouble:
+        what = "no command can come over MQTT: nobody can stop a channel that way"
+        action = "The page, 'cycler-ctl stop' and the instrument's own button do not need it. It is tried again."
+        yield Alarm("commands", Severity.WARNING, "commands", what, action, facts.utc_s, facts.commands_trouble)
     for rule, why in (facts.notify or {}).items():
         what = f"notifications of rule {rule} do not arrive"
         action = f"'cycler-ctl notify test --rule {rule}' says what each service answers."

@@ -42,6 +42,7 @@ class Beside:
     broker: Callable[[], Broker | None] = lambda: None
     share: Callable[[], str | None] = lambda: None
     notify: Callable[[], Mapping[str, str]] = dict
+    commands: Callable[[], str | None] = lambda: None
 
 
 class AlarmWatch:
@@ -104,6 +105,7 @@ class AlarmWatch:
             self._step,
             self._beside.share(),
             self._beside.notify(),
+            self._beside.commands(),
         )
 
     def _look_at_clock(self, now_s: float, utc_s: float) -> None:

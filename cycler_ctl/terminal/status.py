@@ -7,11 +7,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from cycler_ctl.config import Config, find_config, load_config
+from cycler_ctl.publish.cursors import Confirmed
 from cycler_ctl.terminal.alarms import short_lines
 from cycler_ctl.terminal.channel_table import channel_lines
 from cycler_ctl.terminal.client import ANSWER, Answer, Client
 from cycler_ctl.terminal.folding import columns, folded
+
+CONFIRMED = TypeAdapter(tuple[Confirmed, ...])
 
 
 def show_status(config_path: Path | None, *, watch: bool, as_json: bool) -> int:
@@ -53,6 +58,17 @@ def mqtt_trouble(station: Answer) -> Iterator[str]:
         yield f"MQTT: not connected: {mqtt['message']}"
     elif mqtt["message"]:
         yield f"MQTT: {mqtt['message']}"
+    if mqtt.get("commands"):
+        yield f"MQTT: no command can come: {mqtt['commands']}"
+    yield from sink_lines(CONFIRMED.validate_python(mqtt.get("confirmed", ())))
+
+
+def sink_lines(confirmed: Sequence[Confirmed]) -> Iterator[str]:
+    """How far each reader that keeps rows has the newest run of which it told, by its own word."""
+    newest = {one.client: one for one in reversed(confirmed)}
+    for one in newest.values():
+        of = "" if one.of is None else f" of {one.of}"
+        yield f"MQTT: {one.client} keeps {one.run} to row {one.seq}{of}, it said at {one.at}"
 
 
 def share_trouble(config: Config) -> Iterator[str]:

@@ -117,6 +117,16 @@ def test_what_is_beside_the_station_is_looked_at(tmp_path: Path) -> None:
     assert kinds(board) == {"dead_letters", "notify"}
 
 
+def test_commands_that_cannot_come_are_told_once_that_has_lasted_a_minute(tmp_path: Path) -> None:
+    clock = SteppedClock()
+    beside = Beside(commands=lambda: "mqtt://127.0.0.1:1883: the connection was lost")
+    watch, board = watched(tmp_path, Station(Measurement(23.0, 0.0)), clock, beside)
+    for now_s, expected in ((0.0, set[str]()), (30.0, set[str]()), (61.0, {"commands"})):
+        clock.now_s = now_s
+        watch.look()
+        assert kinds(board) - {"sensor_lost"} == expected
+
+
 def test_a_folder_that_is_not_there_is_a_disk_that_fails(tmp_path: Path) -> None:
     assert disk_of(tmp_path).free_bytes
     assert disk_of(tmp_path / "gone").trouble
