@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from threading import Event
 
@@ -28,7 +28,7 @@ class Lost:
     why: str
 
 
-def follow(client: Client) -> Iterator[News | Lost]:
+def follow(client: Client) -> Generator[News | Lost]:
     """Without an end; UnreachableError only if there is no service at first."""
     last, reached = "", False
     while True:
