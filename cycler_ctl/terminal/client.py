@@ -59,6 +59,9 @@ class Client:
     def post(self, path: str, body: Answer) -> Answer:
         return ANSWER.validate_python(self._call(path, json.dumps(body).encode()))
 
+    def delete(self, path: str, body: Answer) -> Answer:
+        return ANSWER.validate_python(self._call(path, json.dumps(body).encode(), "DELETE"))
+
     def _headers(self) -> dict[str, str]:
         try:
             return {"Authorization": f"Bearer {self._token_file.read_text(encoding='ascii').strip()}"}
@@ -72,9 +75,9 @@ class Client:
             for line in answer:
                 yield line.decode().rstrip("\r\n")
 
-    def _call(self, path: str, body: bytes | None) -> object:
+    def _call(self, path: str, body: bytes | None, method: str | None = None) -> object:
         headers = {**self._headers(), "Content-Type": "application/json"}
-        request = urllib.request.Request(self._base + path, data=body, headers=headers)  # noqa: S310 - always http(s)
+        request = urllib.request.Request(self._base + path, data=body, headers=headers, method=method)  # noqa: S310 - always http(s)
         with self._answer(request, ANSWER_S) as answer:
             return json.load(answer)
 

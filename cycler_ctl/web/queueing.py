@@ -93,7 +93,7 @@ def amend_routes(station: Amending | None) -> APIRouter:
         document = Document(body.file_name, body.protocol)
         wanted = Wanted(document, body.include, body.set, who(body.by, request))
         found = await station.amend(channel, wanted, body.of)
-        plan = dict(found.prepared.info.plan)
+        plan: dict[str, object] = {**found.prepared.info.plan}
         return Amended(channel=channel, done=body.of is not None, of=found.of, changes=list(found.changes), plan=plan)
 
     routes.add_api_route("/amend", amend, methods=["POST"])
