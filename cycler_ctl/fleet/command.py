@@ -8,7 +8,7 @@ import itertools
 import logging
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,11 +16,13 @@ from urllib.parse import urlsplit
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from cycler_ctl.clock import SystemClock
+from cycler_ctl.errors import ConfigError
 from cycler_ctl.fleet.collector import Collector, Source, database
 from cycler_ctl.fleet.housekeeping import Voice, keep_house
 from cycler_ctl.fleet.mqtt_source import MqttPlace, MqttSource
 from cycler_ctl.fleet.nats_source import NatsPlace, NatsSource
 from cycler_ctl.fleet.settings import NATS, CollectSettings, Login, brokers, conninfo, load, login
+from cycler_ctl.settings import HttpSettings
 
 log = logging.getLogger(__name__)
 Connect = Callable[[], AbstractAsyncContextManager[Source]]
@@ -43,17 +45,25 @@ class _Speaker:
             await self.tell(topic, payload)
 
 
-def collect(to: str, origin: str, config: Path | None) -> int:
+def collect(to: str, origin: str, config: Path | None, listen: str | None = None) -> int:
     """Returns when asked to end. Raises ConfigError for whatever is wrong in what it was told."""
-    settings = load(config)
-    target = conninfo(to, settings.database)
+    settings = with_page(load(config), listen)
+    target, looking = conninfo(to, settings.database), conninfo(to, settings.database, "any")
     urls = brokers(origin)
     connect = source_of(urls, settings, login(settings.broker, urls))
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # Neither client of a broker nor of a database works on Windows' own loop.
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        runner.run(_until_asked(target, connect, settings))
+        try:
+            runner.run(_until_asked(gather(target, connect, settings), page(looking, settings.http)))
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
     return 0
+
+
+def _first(error: BaseException) -> BaseException:
+    """What went wrong, out of the groups of the tasks it went wrong in."""
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 def source_of(urls: Sequence[str], settings: CollectSettings, known: Login) -> Connect:
@@ -79,16 +89,38 @@ def source_of(urls: Sequence[str], settings: CollectSettings, known: Login) -> C
     return next_one
 
 
-async def _until_asked(target: str, connect: Connect, settings: CollectSettings) -> None:
+async def _until_asked(*work: Coroutine[None, None, None]) -> None:
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C is a KeyboardInterrupt there
             loop.add_signal_handler(number, asked.set)
     async with asyncio.TaskGroup() as tasks:
-        work = tasks.create_task(gather(target, connect, settings), name="collect")
+        started = [tasks.create_task(each) for each in work]
         await asked.wait()
-        work.cancel()
+        for each in started:
+            each.cancel()
+
+
+async def page(looking: str, settings: HttpSettings | None) -> None:
+    """For ever, if it is wanted. ``looking``: where the database may be a standby."""
+    if settings is None:
+        return
+    try:
+        from cycler_ctl.fleet.page import serving
+    except ModuleNotFoundError as error:
+        raise ConfigError("the page is not installed: pip install 'cycler-ctl[web]'") from error
+
+    async with serving(looking, settings, Path.cwd()) as address:
+        log.info("fleet page: %s", address)
+        await asyncio.Event().wait()
+
+
+def with_page(settings: CollectSettings, listen: str | None) -> CollectSettings:
+    if listen is None:
+        return settings
+    http = settings.http or HttpSettings()
+    return settings.model_copy(update={"http": http.model_copy(update={"listen": listen})})
 
 
 async def gather(target: str, connect: Connect, settings: CollectSettings) -> None:

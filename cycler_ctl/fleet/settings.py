@@ -15,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cycler_ctl.errors import ConfigError
+from cycler_ctl.settings import HttpSettings
 
 NATS, MQTT = frozenset({"nats", "tls"}), frozenset({"mqtt", "mqtts"})
 Level = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
@@ -46,6 +47,7 @@ class DatabaseSettings(_Section):
 class CollectSettings(_Section):
     """``name`` is shared by all collectors that share the work; ``instance`` tells them apart.
 
+    ``http``: also serve the fleet's page; its keys are those of station.toml.
     ``patience_s``: rows of several collectors overtake each other; a gap this old is asked for.
     ``redeliver_s``: what a dead collector had taken goes to another after so long (NATS).
     """
@@ -58,6 +60,7 @@ class CollectSettings(_Section):
     batch: int = Field(default=1000, ge=1, le=10_000)
     broker: BrokerSettings = BrokerSettings()
     database: DatabaseSettings = DatabaseSettings()
+    http: HttpSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,9 @@ def collect(
         str, typer.Option("--from", help="nats://host:port,... (a cluster with MQTT gateway) or mqtts://host:port,...")
     ] = "nats://127.0.0.1:4222",
     config: Annotated[Path | None, typer.Option("--config", help="collector.toml: name, certificates, files")] = None,
+    listen: Annotated[
+        str | None, typer.Option("--listen", help="HOST:PORT: also serve a page of all stations, e.g. 127.0.0.1:8790")
+    ] = None,
 ) -> None:
     """Write what all stations publish into PostgreSQL, and say which runs are there completely."""
     try:
@@ -55,7 +58,7 @@ def collect(
     except ModuleNotFoundError as error:
         raise ConfigError(INSTALL) from error
 
-    raise typer.Exit(run_collector(to, origin, config))
+    raise typer.Exit(run_collector(to, origin, config, listen))
 
 
 def _show_fleet(to: str, config: Path | None, *, as_json: bool) -> int:

@@ -7,7 +7,7 @@ import contextlib
 import ipaddress
 import socket
 import sys
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
 
 import uvicorn
@@ -57,13 +57,15 @@ def split_address(listen: str) -> tuple[str, int]:
 
 
 @contextlib.asynccontextmanager
-async def serve_http(app: FastAPI, settings: HttpSettings) -> AsyncGenerator[str]:
-    """Yield the address, such as ``http://127.0.0.1:8787``; on leaving, streams end and the port is free again."""
+async def serve_http(
+    app: FastAPI, settings: HttpSettings, close: Callable[[FastAPI], None] = close_app
+) -> AsyncGenerator[str]:
+    """Yield the address, such as ``http://127.0.0.1:8787``; on leaving, ``close`` ends streams and the port is free again."""
     check_exposure(settings)
     host, port = split_address(settings.listen)
     config = _config(app, settings)
     with _listen(host, port, settings.listen) as listener:
-        async with _running(_Server(config), app, listener):
+        async with _running(_Server(config), listener, lambda: close(app)):
             shown = f"[{host}]" if ":" in host else host
             yield f"{'https' if config.is_ssl else 'http'}://{shown}:{listener.getsockname()[1]}"
 
@@ -99,7 +101,7 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _running(server: _Server, app: FastAPI, listener: socket.socket) -> AsyncGenerator[None]:
+async def _running(server: _Server, listener: socket.socket, close: Callable[[], None]) -> AsyncGenerator[None]:
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
     ready = asyncio.create_task(server.ready.wait(), name="http ready")
     try:
@@ -109,7 +111,7 @@ async def _running(server: _Server, app: FastAPI, listener: socket.socket) -> As
         yield
     finally:
         ready.cancel()
-        close_app(app)
+        close()
         server.should_exit = True
         await _finish(serving)
 
