@@ -139,9 +139,12 @@ def disarm(data_dir: Path, channel: str) -> bool:
 
 
 def disarm_all(data_dir: Path) -> None:
-    """A station that begins knows nothing of what happened meanwhile: somebody must look again."""
-    for path in (data_dir / FOLDER).glob("*.json"):
-        path.unlink(missing_ok=True)
+    """A station that begins knows nothing of what happened meanwhile: somebody must look again. ConfigError: it cannot."""
+    try:
+        for path in (data_dir / FOLDER).glob("*.json"):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"what was armed before cannot be taken back, so commands cannot be on: {error}") from error
 
 
 def settings_digest(config: Config, channel: str) -> str:

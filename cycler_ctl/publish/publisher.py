@@ -123,7 +123,6 @@ class Publisher:
         if outbox is None:
             return
         try:
-            outbox.discover()
             self._look(outbox)
             await self._work(outbox)
         finally:
@@ -147,11 +146,20 @@ class Publisher:
         """Without a place for its cursors the publisher waits: sending everything again and again helps nobody."""
         while not self._mailbox.stopping():
             try:
-                return Outbox(Cursors(self._outbox_path), self._subject.files)
-            except StoreError as error:
+                return self._discovered()
+            except (StoreError, OSError) as error:
                 self._note(Report(connected=False, url=None, message=str(error)))
                 await real_sleep(self._subject.timing.first_s)
         return None
+
+    def _discovered(self) -> Outbox:
+        with contextlib.ExitStack() as opened:
+            cursors = Cursors(self._outbox_path)
+            opened.callback(cursors.close)
+            outbox = Outbox(cursors, self._subject.files)
+            outbox.discover()
+            opened.pop_all()
+            return outbox
 
     async def _keep(self, outbox: Outbox, courier: Courier) -> None:
         """Acknowledged is durable at most ``commit_s`` later."""

@@ -423,6 +423,13 @@ async def test_no_bytes_of_a_broker_end_the_taking_of_commands_for_good(tmp_path
             await asyncio.to_thread(commander.stop)
 
 
+async def test_what_was_armed_before_and_cannot_be_taken_back_lets_no_commands_be_on(tmp_path: Path) -> None:
+    config = config_of(tmp_path, 1883)
+    (config.station.data_dir / "armed" / "a1.json").mkdir(parents=True)  # which no unlink removes
+    with pytest.raises(ConfigError, match="cannot be taken back"):
+        Commander(config, Station(), Station(), None)
+
+
 def test_settings_that_cannot_be_are_refused(tmp_path: Path) -> None:
     config = config_of(tmp_path, 1883)
     assert set(commanding.command_secrets(config.mqtt)) == {"operate", "start"}

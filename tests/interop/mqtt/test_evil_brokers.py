@@ -4,11 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import paho.mqtt.client as paho
+import pytest
 from evil_broker import NONSENSE, WELCOME, Evil
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cycler_ctl.broker import Broker
+from cycler_ctl.errors import StoreError
 from cycler_ctl.publish.backoff import Timing
+from cycler_ctl.publish.cursors import Cursors
 
 TIMING = Timing(first_s=0.01, most_s=0.02, connack_s=1.0, puback_s=3.0)
 Until = Callable[[Callable[[], object]], None]
@@ -42,6 +45,23 @@ def test_a_broker_that_hangs_up_on_mqtt_5_without_an_answer_is_spoken_to_in_3_1_
     wire.hangs_up_on = b"MQTT\x05"
     publisher = lab.publish(wire.url, timing=TIMING)
     until(lambda: publisher.status().connected)
+
+
+def test_a_disk_that_fails_while_old_runs_are_looked_for_is_tried_again(
+    lab: Any, bundled: Broker, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [StoreError("outbox.sqlite: disk I/O error"), OSError(5, "Input/output error")]
+    complete = Cursors.complete
+
+    def failing(cursors: Cursors) -> frozenset[str]:
+        if failures:
+            raise failures.pop()
+        return complete(cursors)
+
+    monkeypatch.setattr(Cursors, "complete", failing)
+    publisher = lab.publish(bundled.url)
+    until(lambda: publisher.status().connected)
+    assert failures == []
 
 
 def test_a_station_whose_name_another_one_took_is_told_what_it_may_be(lab: Any, mosquitto: Any, until: Until) -> None:
