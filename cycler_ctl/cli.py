@@ -18,7 +18,6 @@ from cycler_ctl.terminal.instrument_commands import instrument_app
 from cycler_ctl.terminal.mqtt_commands import mqtt_app
 from cycler_ctl.terminal.protocol_commands import ForceOption, protocol_app
 from cycler_ctl.terminal.queue_commands import queue_app
-from cycler_ctl.terminal.queue_commands import queue_app
 from cycler_ctl.terminal.service_commands import service_app
 
 DONE, FAILED, USAGE, UNREACHABLE, NOT_OFF = 0, 1, 2, 3, 4
@@ -259,7 +258,6 @@ app.add_typer(instrument_app)
 app.add_typer(alarm_app)
 app.add_typer(mqtt_app)
 app.add_typer(fleet_app)
-app.add_typer(queue_app)
 app.add_typer(queue_app)
 app.add_typer(service_app, name="service")
 
