@@ -54,6 +54,7 @@ class Smu:
         self.settings = Settings()
         self._now = now
         self.welded = False
+        self.woke_on = False  # with a welded relay, after a power failure: no host has armed it so
         self._oven_K = oven_K
         self._warmed_K = 0.0
         self._status_words: dict[tuple[bool, bool], int] = {}
@@ -70,11 +71,14 @@ class Smu:
         self._booted_s = self.at_s
         self.abuse.forgive()
         self._connect()
+        self.woke_on = self.settings.output
 
     def rewire(self) -> None:
         """Put the settings on the terminals; called after every change of one by the host."""
         self._connect()
-        self.abuse.look(self.settings, self.terminals)
+        self.woke_on = self.woke_on and self.settings.output
+        if not self.woke_on:
+            self.abuse.look(self.settings, self.terminals)
 
     def _connect(self) -> None:
         settings = self.settings

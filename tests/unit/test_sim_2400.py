@@ -6,10 +6,12 @@ import math
 import re
 
 import pytest
+from judged import Provokes
 
 from sim_hardware.cell import make_cell
 from sim_hardware.circuit import CurrentSource, Operating, VoltageSource, advance, operate
 from sim_hardware.keithley2400 import Keithley2400
+from sim_hardware.keithley2400_abuse import NOT_APART, TWO_WIRES
 from sim_hardware.loads import Battery, Load, resistor
 
 pytestmark = pytest.mark.not_our_driver
@@ -563,6 +565,22 @@ def test_a_welded_output_cannot_be_switched_off_and_says_so(bench: Bench) -> Non
     assert bench.ask(":OUTP?") == "1"
     bench.smu.set_fault("welded", value=False)
     assert bench.ask(":OUTP OFF;:OUTP?") == "0"
+
+
+def test_a_welded_output_that_comes_back_from_a_power_failure_is_no_act_of_the_hosts(
+    bench: Bench, provokes: Provokes
+) -> None:
+    bench.current_source("1e-3")
+    bench.smu.set_fault("welded", value=True)
+    bench.smu.power_cycle()
+    bench.send(":OUTP OFF", ":SYST:RSEN OFF")
+    assert bench.smu.truth()["abuse"] == ()
+    bench.smu.set_fault("welded", value=False)
+    bench.send(":OUTP OFF")
+    assert bench.smu.truth()["abuse"] == ()
+    bench.send(":OUTP ON")
+    assert TWO_WIRES in str(bench.smu.truth()["abuse"])
+    provokes(TWO_WIRES, NOT_APART)
 
 
 @pytest.mark.parametrize("looks", [1, 4])

@@ -91,7 +91,7 @@ class Judge:
 
     def _as_armed(self, seat: Seat) -> None:
         """Of the instrument's own settings: what it carries current with."""
-        for wrong in unarmed(seat.smu.settings):
+        for wrong in () if seat.smu.woke_on else unarmed(seat.smu.settings):
             self.broke("c", f"{seat.channel} carries {seat.flowing_A:.3g} A and {wrong}")
         wide = too_wide(seat.smu.settings)
         if not wide or seat.hindered_s > self._now_s() - 1.0:
