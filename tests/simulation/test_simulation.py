@@ -16,6 +16,10 @@ from simulated.faults import KINDS, by_number
 SEEDS, HOURS = "0-39", 1.25
 CAMPAIGN_SEEDS = "0-9999"
 EACH_FAULT = 500
+HARD_SEEDS = (
+    485,
+    810,
+)  # a run that its window ends while all is healed; a welded output whose instrument loses its power
 JOBS = int(os.environ.get("SIMULATION_JOBS", os.cpu_count() or 1))
 BUG_SEEDS, BUG_HOURS = 5, 0.5
 pytestmark = [pytest.mark.timeout(36_000), pytest.mark.not_our_driver]
@@ -49,6 +53,11 @@ def test_the_same_seed_gives_the_same_trace_to_the_last_byte(tmp_path: Path) -> 
         traces.append(file.read_bytes())
     assert traces[0].count(b"\n") > 500
     assert traces[0] == traces[1]
+
+
+@pytest.mark.parametrize("seed", HARD_SEEDS)
+def test_a_seed_that_was_wrongly_called_broken_is_not(seed: int) -> None:
+    assert simulate.worker(str(seed), simulate.HOURS, "")[0]["broken"] == []
 
 
 @pytest.mark.parametrize("bug", BUGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cycler_ctl.clock import real_sleep
-from cycler_ctl.live import ChannelState
+from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.watching import latch
 from sim_hardware.nmc import NmcCell
 from simulated.people import BY, LATCHED
@@ -71,8 +71,16 @@ class Healing:
     def _judge_healed(self, seat: Seat) -> None:
         judge = self._world.judge
         status = None if seat.slot is None else seat.slot.status()
+        if status is not None and self._at_its_end(seat, status):
+            return
         if status is None or status.state not in CALM or status.energised is None:
             said = "no station" if status is None else f"{status.state}, energised={status.energised}: {status.reason}"
             judge.broke("liveness", f"{HEALED_S:.0f} s after all was healed {seat.channel} is still {said}")
         elif bool(status.energised) != bool(seat.smu.settings.output):
             judge.broke("d", f"{seat.channel} says energised={status.energised}")
+
+    def _at_its_end(self, seat: Seat, status: ChannelStatus) -> bool:
+        """A run that was never stopped may come to an edge of its window now, and is rightly ended there."""
+        voltage_V = self._world.cells[seat.channel].voltage(0.0)
+        off = status.energised is False and not seat.smu.settings.output
+        return off and status.state is ChannelState.TRIPPED and not HEALTHY_V[0] < voltage_V < HEALTHY_V[1]
