@@ -24,7 +24,7 @@ from cycler_ctl.store.codec import (
 )
 from cycler_ctl.store.fetch import NEWEST, fetch, query, run_row
 from cycler_ctl.store.info import RunInfo, info_from
-from cycler_ctl.store.segment import APPLICATION_ID, open_for_reading, schema_version, segment_paths
+from cycler_ctl.store.segment import APPLICATION_ID, open_for_reading, schema_version, segment_path, segment_paths
 from protocols.record import CycleSummary, EventRecord, Outcome, Row, StepSummary
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class RunReader:
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
         self._segments: list[_Segment] = []
+        self._next = segment_path(run_dir, 1)
         try:
             self._look_for_segments()
             self.info: RunInfo = _understood(info_from, run_row(self._segments[0].connection))
@@ -187,11 +188,12 @@ class RunReader:
         return [*(min(starts[place:]) for place in range(len(starts))), 2**62]
 
     def _look_for_segments(self) -> None:
-        paths = segment_paths(self.run_dir)
-        if not paths:
+        """Whether there is one more than are open; asked before every read, so it is one look at the folder."""
+        while self._next.is_file():
+            self._segments.append(_open_segment(self._next))
+            self._next = segment_path(self.run_dir, len(self._segments) + 1)
+        if not self._segments:
             raise StoreError(f"{self.run_dir} holds no run.sqlite: give the folder of a run")
-        for path in paths[len(self._segments) :]:
-            self._segments.append(_open_segment(path))
 
 
 def open_run(path: Path) -> RunReader:
