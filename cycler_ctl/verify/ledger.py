@@ -75,7 +75,8 @@ def last_verification(data_dir: Path, channel: str) -> Verification | None:
     """None: never verified here. StoreError: nobody can read it."""
     path = path_of(data_dir, channel)
     try:
-        return TypeAdapter(Verification).validate_json(path.read_bytes())
+        written = path.read_bytes()
+        return TypeAdapter(Verification).validate_json(written)  # made only where there is one: that takes a while
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
