@@ -29,7 +29,7 @@ class VirtualProcess:
         self.name = name
         self.alive = True
         self.stopped = False
-        self.deferred: list[asyncio.Handle] = []
+        self.deferred: list[Handle] = []
         self.on_death: list[Callable[[], None]] = []
         self.died: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -51,30 +51,52 @@ PROCESS: ContextVar[VirtualProcess | None] = ContextVar("process", default=None)
 GRAVES: list[object] = []
 
 
-class _Numbered:
-    """Iterating over a set of them must not depend on where they are in memory."""
-
-    _numbers = count(1)
+NUMBERS = count(1)
 
 
-class Task(asyncio.Task[Any], _Numbered):
+class Task(asyncio.Task[Any]):
     def __init__(self, *arguments: Any, **more: Any) -> None:
-        self._number = next(self._numbers)
+        self._number = next(NUMBERS)
         context: Context | None = more.get("context")
         self.process = PROCESS.get() if context is None else context.get(PROCESS)
         super().__init__(*arguments, **more)
 
     def __hash__(self) -> int:
+        """Iterating over a set of them must not depend on where they are in memory."""
         return self._number
 
 
-class Future(asyncio.Future[Any], _Numbered):
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._number = next(self._numbers)
-        super().__init__(loop=loop)
+class Future(asyncio.Future[Any]):
+    _number = 0
 
     def __hash__(self) -> int:
+        """As a task's; most futures are never asked."""
+        self._number = self._number or next(NUMBERS)
         return self._number
+
+
+class Handle:
+    """What an ``asyncio.TimerHandle`` is to those who use one, and less work."""
+
+    __slots__ = ("arguments", "at_s", "callback", "context", "dropped")
+
+    def __init__(
+        self, at_s: float, callback: Callable[..., object], arguments: tuple[Any, ...], context: Context
+    ) -> None:
+        self.at_s = at_s
+        self.callback = callback
+        self.arguments = arguments
+        self.context = context
+        self.dropped = False
+
+    def cancel(self) -> None:
+        self.dropped = True
+
+    def cancelled(self) -> bool:
+        return self.dropped
+
+    def when(self) -> float:
+        return self.at_s
 
 
 class Network(Protocol):
@@ -88,15 +110,19 @@ class DeadlockError(Exception):
 class SimLoop(BaseEventLoop):
     """``network`` and ``fresh_thread`` are what its processes see of the world."""
 
-    _ready: deque[asyncio.Handle]
-    _scheduled: list[asyncio.TimerHandle]
     _stopping: bool
 
     def __init__(self) -> None:
         super().__init__()
         self._at_s = START_S
+        self._soon: deque[Handle] = deque()
+        self._later: list[tuple[float, int, Handle]] = []
+        self._timers = 0
+        self._tasks: list[Task] = []
         self.network: Network | None = None
         self.handled = 0
+
+    get_debug = staticmethod(bool)  # asked for each future: no, without a call of ours
 
     def time(self) -> float:
         return self._at_s
@@ -104,43 +130,75 @@ class SimLoop(BaseEventLoop):
     def create_task(  # type: ignore[override]  # a task of ours is made of any coroutine, and of nothing else
         self, coro: Coroutine[Any, Any, Answer], *, name: object = None, context: Context | None = None
     ) -> asyncio.Task[Answer]:
-        return Task(coro, loop=self, name=name, context=context)
+        task = Task(coro, loop=self, name=name, context=context)
+        self._tasks.append(task)
+        return task
 
     def create_future(self) -> asyncio.Future[Any]:
-        return Future(self)
+        return Future(loop=self)
+
+    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
+        handle = Handle(self._at_s, callback, args, copy_context() if context is None else context)
+        self._soon.append(handle)
+        return handle
+
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]  # there is one thread at a time
+
+    def call_later(self, delay: float, callback: Any, *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
+        return self.call_at(self._at_s + delay, callback, *args, context=context)
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
+        """Of those for the same moment the first is the first."""
+        handle = Handle(when, callback, args, copy_context() if context is None else context)
+        self._timers += 1
+        heapq.heappush(self._later, (when, self._timers, handle))
+        return handle
+
+    def living_tasks(self) -> int:
+        """Those of dead processes are never over."""
+        self._tasks = [task for task in self._tasks if not task.done()]
+        return sum(task.process is None or task.process.alive for task in self._tasks)
 
     def _write_to_self(self) -> None:
         """There is no other thread that could be asleep."""
 
     def _run_once(self) -> None:
-        ready, scheduled = self._ready, self._scheduled
-        while scheduled and scheduled[0]._cancelled:
-            heapq.heappop(scheduled)._scheduled = False  # type: ignore[attr-defined]
-        if not ready and not self._stopping:
-            if not scheduled:
-                raise DeadlockError
-            self._at_s = max(self._at_s, scheduled[0].when()) + TICK_S
-        while scheduled and scheduled[0].when() <= self._at_s:
-            handle = heapq.heappop(scheduled)
-            handle._scheduled = False  # type: ignore[attr-defined]
-            ready.append(handle)
-        for _ in range(len(ready)):
-            self._handle(ready.popleft())
+        """Again and again, until it is stopped."""
+        soon, later = self._soon, self._later
+        while not self._stopping:
+            while later and later[0][2].dropped:
+                heapq.heappop(later)
+            if not soon:
+                if not later:
+                    raise DeadlockError
+                self._at_s = max(self._at_s, later[0][0]) + TICK_S
+            while later and later[0][0] <= self._at_s:
+                soon.append(heapq.heappop(later)[2])
+            for _ in range(len(soon)):
+                handle = soon.popleft()
+                if not handle.dropped:
+                    self._handle(handle)
 
-    def _handle(self, handle: asyncio.Handle) -> None:
-        process: VirtualProcess | None = handle._context.get(PROCESS)  # type: ignore[attr-defined]
-        if handle.cancelled() or (process is not None and not process.alive):
-            return
-        if process is not None and process.stopped:
-            process.deferred.append(handle)
-            return
+    def _handle(self, handle: Handle) -> None:
+        process = handle.context.get(PROCESS)
+        if process is not None:
+            if not process.alive:
+                return
+            if process.stopped:
+                process.deferred.append(handle)
+                return
         self.handled += 1
-        handle._run()
+        try:
+            handle.context.run(handle.callback, *handle.arguments)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - as every loop does
+            self.call_exception_handler({"message": f"in {handle.callback}", "exception": error})
 
     def proceed(self, process: VirtualProcess) -> None:
         """A stopped process goes on with all that has come for it meanwhile."""
         process.stopped = False
-        self._ready.extend(process.deferred)
+        self._soon.extend(process.deferred)
         process.deferred.clear()
 
     async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:
@@ -173,12 +231,6 @@ def _succeed(future: asyncio.Future[Any], result: object) -> None:
 def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
     if not future.done():
         future.set_exception(error)
-
-
-def living_tasks(loop: SimLoop) -> int:
-    """Those of dead processes are never over."""
-    tasks = [task for task in asyncio.all_tasks(loop) if isinstance(task, Task)]
-    return sum(task.process is None or task.process.alive for task in tasks)
 
 
 class Cothread:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from functools import cache, partial
+from math import inf
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -76,6 +77,11 @@ def put(module: Any, **names: Any) -> None:
 
 def on_time(elapsed_s: Any, utc_s: Any) -> None:
     put(clock, _elapsed_s=elapsed_s, time=SimpleNamespace(time=utc_s, monotonic=elapsed_s))
+
+
+def never_suspended() -> None:
+    """Sleep in one piece: to look each second whether the computer slept is a fifth of all that is done."""
+    put(clock, AWAKE_S=inf)
 
 
 def on_disk(disk: Disk, locks: Locks) -> None:

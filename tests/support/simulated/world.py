@@ -24,7 +24,7 @@ from simulated.disk import Disk
 from simulated.faults import KINDS, rates
 from simulated.healing import Healing
 from simulated.judge import Judge
-from simulated.loop import START_S, DeadlockError, SimLoop, living_tasks
+from simulated.loop import START_S, DeadlockError, SimLoop
 from simulated.people import People
 from simulated.records import Records
 from simulated.seats import Seat
@@ -192,6 +192,8 @@ class World:
         return Result(self.seed, self.judge.broken, hits, virtual_s, self._digest.hexdigest(), counts)
 
     async def _live(self, duration_s: float) -> None:
+        if "suspend" not in self.rates:
+            patched.never_suspended()
         tasks = [
             asyncio.ensure_future(work)
             for work in (self.service.keep(), self.people.live(), self._looking(), *map(self._striking, self.rates))
@@ -230,7 +232,7 @@ class World:
     def _count(self) -> None:
         """(h): nothing grows without bound."""
         count = self.judge.count
-        count("tasks", living_tasks(self.loop), MOST_TASKS)
+        count("tasks", self.loop.living_tasks(), MOST_TASKS)
         for seat in self.judge.seats.values():
             if seat.runner is not None:
                 writer = seat.slot._current.writer
