@@ -12,7 +12,14 @@ from protocols.record import EventKind, EventRecord
 
 MOST_LINES = 20
 """Of one kind; more are counted, and are all in the run file."""
-ACTIONS = {"start": "started", "pause": "paused", "resume": "resumed", "skip": "skipped a step", "stop": "stopped"}
+ACTIONS = {
+    "start": "started",
+    "pause": "paused",
+    "resume": "resumed",
+    "skip": "skipped a step",
+    "stop": "stopped",
+    "amend": "protocol amended",
+}
 Teller = Callable[[EventRecord], str]
 
 
@@ -91,7 +98,17 @@ def _gap(event: EventRecord) -> str:
 def _action(event: EventRecord) -> str:
     action, paused_s = str(event.data.get("action")), event.data.get("paused_s")
     after = f" after {format_duration(paused_s)}" if isinstance(paused_s, int | float) else ""
-    return f"{at_text(event)}: {ACTIONS.get(action, action)} by {event.data.get('by') or 'a person'}{after}"
+    done = f"{ACTIONS.get(action, action)} by {event.data.get('by') or 'a person'}"
+    return f"{at_text(event)}: {done}{after}{_amended(event)}"
+
+
+def _amended(event: EventRecord) -> str:
+    """What was changed, and which texts: the run file holds both."""
+    changes = event.data.get("changes")
+    if not isinstance(changes, list):
+        return ""
+    before, now = (str(event.data.get(name))[:12] for name in ("replaced_sha256", "protocol_sha256"))
+    return f" (sha256 {before} -> {now}): {'; '.join(map(str, changes))}"
 
 
 def _told(event: EventRecord) -> str:
