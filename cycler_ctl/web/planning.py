@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -80,10 +80,12 @@ def _asked(body: StartRequest, on: On | None) -> Asked:
     )
 
 
-def _library() -> Callable[[], list[Shipped]]:
-    def library() -> list[Shipped]:
+def _library() -> Callable[[], Awaitable[list[Shipped]]]:
+    files = (path for path in library_files() if path.suffix == ".yaml")
+    shipped = [Shipped(name=path.name, text=path.read_text(encoding="utf-8")) for path in files]
+
+    async def library() -> list[Shipped]:
         """The protocols that ship with the program, and the cells they include."""
-        files = (path for path in library_files() if path.suffix == ".yaml")
-        return [Shipped(name=path.name, text=path.read_text(encoding="utf-8")) for path in files]
+        return shipped
 
     return library
