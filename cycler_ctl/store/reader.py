@@ -104,7 +104,8 @@ class RunReader:
     @property
     def state(self) -> RunState:
         self._look_for_segments()
-        return _understood(_state_from, run_row(self._segments[-1].connection))
+        found = fetch(self._segments[-1].connection, "SELECT state, outcome, reason, ended_utc_s FROM run", ())
+        return _understood(_state_from, found[0] if found else ())
 
     @property
     def epochs(self) -> tuple[Epoch, ...]:
@@ -265,9 +266,9 @@ def _decoded(decode: Callable[[Sequence[Any]], Record], found: Sequence[Sequence
     return _understood(lambda stored: [decode(values) for values in stored], found)
 
 
-def _state_from(values: Mapping[str, Any]) -> RunState:
-    outcome = None if values["outcome"] is None else Outcome(values["outcome"])
-    return RunState(values["state"], outcome, values["reason"], values["ended_utc_s"])
+def _state_from(values: tuple[Any, ...]) -> RunState:
+    state, outcome, reason, ended_utc_s = values
+    return RunState(state, None if outcome is None else Outcome(outcome), reason, ended_utc_s)
 
 
 def _first_numbers(connection: sqlite3.Connection, path: Path) -> tuple[dict[str, int], int]:
