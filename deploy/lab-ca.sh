@@ -2,6 +2,7 @@
 # A certificate authority for one lab, with openssl 3: certificates of brokers, stations, people and programs.
 #   lab-ca.sh ca                                    once: ca.pem (give it to everybody), ca.key (keep it off the network)
 #   lab-ca.sh server broker DNS:broker.lab          a broker: every name and address it is reached by, with commas between
+#   lab-ca.sh node nats-1 DNS:nats-1.lab            one server of a cluster, which also speaks to the others
 #   lab-ca.sh client lab-3                          a station, a person or a program; the name is its user name
 # Files are made in the present folder, keys with mode 0600. DAYS is how long a certificate holds; 398 unless set.
 set -eu
@@ -27,11 +28,14 @@ ca)
 server)
     sign "$2" "$2" "subjectAltName=$3" serverAuth
     ;;
+node)
+    sign "$2" "$2" "subjectAltName=$3" serverAuth,clientAuth
+    ;;
 client)
     sign "$2" "$2" "basicConstraints=CA:FALSE" clientAuth
     ;;
 *)
-    sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

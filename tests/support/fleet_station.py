@@ -38,6 +38,7 @@ class Station:
 
     name: str
     data_dir: Path
+    site: str = "lab"
 
     def channels(self) -> tuple[ChannelStatus, ...]:
         return (ChannelStatus("a1", "smu1", ChannelState.FINISHED, "", START_UTC_S, energised=False),)
@@ -52,7 +53,22 @@ class Station:
         """Recorded and ended; its id."""
         run = new_run_id("a1", START_UTC_S, tail)
         info = RunInfo(
-            run, 99, "a1", self.name, "lab", START_UTC_S, "p", "", "0" * 64, {}, {}, {}, {}, {}, Verb.DELITHIATE, 1.0
+            run,
+            99,
+            "a1",
+            self.name,
+            self.site,
+            START_UTC_S,
+            "p",
+            "",
+            "0" * 64,
+            {},
+            {},
+            {},
+            {},
+            {},
+            Verb.DELITHIATE,
+            1.0,
         )
         writer = create_run(self.data_dir, info, on_durable=lambda _: None)
         writer.append(rows=list(islice(cycling_rows(Shape(points=rows)), rows)))
@@ -72,10 +88,10 @@ class Station:
             file.close()
 
     @contextlib.asynccontextmanager
-    async def publishing(self, *ports: int) -> AsyncIterator[Publisher]:
+    async def publishing(self, *ports: int, settings: MqttSettings | None = None) -> AsyncIterator[Publisher]:
         publisher = Publisher(
-            MqttSettings(url=tuple(f"mqtt://127.0.0.1:{port}" for port in ports)),
-            site="lab",
+            settings or MqttSettings(url=tuple(f"mqtt://127.0.0.1:{port}" for port in ports)),
+            site=self.site,
             station=self.name,
             data_dir=self.data_dir,
             view=self,
@@ -105,10 +121,8 @@ class Station:
 
 
 @contextlib.asynccontextmanager
-async def collecting(url: str, origin: str, name: str) -> AsyncIterator[None]:
-    settings = CollectSettings(
-        name=name, check_every_s=0.2, patience_s=0.5, redeliver_s=2.0, broker=BrokerSettings(replicas=3)
-    )
+async def collecting(url: str, origin: str, name: str, broker: BrokerSettings | None = None) -> AsyncIterator[None]:
+    settings = CollectSettings(name=name, check_every_s=0.2, patience_s=0.5, redeliver_s=2.0, broker=broker)
     urls = tuple(origin.split(","))
     target = conninfo(url, DatabaseSettings())
     work = asyncio.create_task(gather(target, source_of(urls, settings, login(settings.broker, urls)), settings))
