@@ -1,4 +1,4 @@
-"""All of them, or those named: ``python -m benchmarks link store``."""
+"""All of them, or those named: ``python -m benchmarks link store``; ``fleet`` has options of its own (``fleet --help``)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import platform
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 
-from benchmarks import engine, link, mqtt, outage, path, store
+from benchmarks import engine, fleet, link, mqtt, outage, path, store
 
 ALL: Mapping[str, Callable[[], Awaitable[None]]] = {
     "link": link.bench,
@@ -17,9 +17,10 @@ ALL: Mapping[str, Callable[[], Awaitable[None]]] = {
     "mqtt": mqtt.bench,
     "path": path.bench,
     "outage": outage.bench,
+    "fleet": fleet.bench,
 }
-SHORT = [name for name in ALL if name != "outage"]
-"""That one takes minutes: only where it is named."""
+SHORT = [name for name in ALL if name not in {"outage", "fleet"}]
+"""Those take minutes: only where they are named."""
 
 
 async def main(names: list[str]) -> None:
@@ -28,6 +29,9 @@ async def main(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["fleet"]:
+        asyncio.run(fleet.bench(fleet.wanted_of(sys.argv[2:])))
+        sys.exit()
     wanted = sys.argv[1:] or SHORT
     if not set(wanted) <= ALL.keys():
         sys.exit(f"there are {', '.join(ALL)}")

@@ -1,18 +1,20 @@
 """What one row costs the historian: N lab PCs of 64 channels at 1 row/s, a NATS cluster of three, PostgreSQL.
 
 The PCs' messages are those of the publisher's own payloads and go by MQTT, QoS 1, one connection a PC; the collectors
-are processes of the real command. Run alone: ``python -m benchmarks fleet [PCs ...]``; ``FLEET_SECONDS`` is for how long.
+are processes of the real command. What the servers use while nobody publishes is measured first and subtracted from the
+cost of a row. Run on a machine with nothing else to do: ``python -m benchmarks fleet --pcs 100 --minutes 10``.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
-import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,9 +33,28 @@ from tests.support import historians
 
 CHANNELS = 64
 SIZES = (1, 10, 100)
-SECONDS = float(os.environ.get("FLEET_SECONDS", "20"))
 COLLECTORS = 1
-ROWS_A_MESSAGE = int(os.environ.get("FLEET_ROWS", "1"))
+IDLE_S = 10.0
+CATCH_UP_S = 120.0
+Servers = tuple[historians.Cluster, historians.Postgres]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    sizes: tuple[int, ...] = SIZES
+    seconds: float = 20.0
+    rows: int = 1
+    """A message holds so many rows, and each channel sends one every so many seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Which processes are looked at, and the seconds of processor each group has used."""
+
+    groups: tuple[list[psutil.Process], ...]
+
+    def used(self) -> list[float]:
+        return [cpu_s(each) for each in self.groups]
 
 
 def some_values() -> list[tuple[Value, ...]]:
@@ -41,24 +62,24 @@ def some_values() -> list[tuple[Value, ...]]:
 
 
 async def station(
-    number: int, port: int, until_s: float, values: list[tuple[Value, ...]], columns: tuple[str, ...]
+    number: int, port: int, until_s: float, every: int, values: list[tuple[Value, ...]], columns: tuple[str, ...]
 ) -> int:
     """One lab PC; how many rows the broker took."""
     loop = asyncio.get_running_loop()
     sent = 0
     async with Client("127.0.0.1", port, identifier=f"pc{number}", timeout=30, max_inflight_messages=200) as client:
         client.pending_calls_threshold = 1000
-        due_s = loop.time() + number % 97 / 97
+        due_s = loop.time() + every * (number % 97) / 97
         while due_s < until_s:
             await real_sleep(max(0.0, due_s - loop.time()))
-            rows = [values[(sent + n) % len(values)] for n in range(ROWS_A_MESSAGE)]
+            rows = [values[(sent + n) % len(values)] for n in range(every)]
             async with asyncio.TaskGroup() as tasks:
                 for channel in range(CHANNELS):
                     said = payloads.samples(f"20260101-000000-c{channel}-bnch", number, sent + 1, columns, rows)
                     topic = f"cycler/v1/lab/pc{number}/channel/c{channel}/samples"
                     tasks.create_task(client.publish(topic, said, qos=1, timeout=60))
-            sent += ROWS_A_MESSAGE
-            due_s += ROWS_A_MESSAGE
+            sent += every
+            due_s += every
     return sent * CHANNELS
 
 
@@ -101,36 +122,62 @@ def count(url: str) -> int:
     return int(row[0]) if row else 0
 
 
-async def one_size(size: int, servers: tuple[historians.Cluster, historians.Postgres], folder: Path) -> None:
+async def one_size(size: int, wanted: Wanted, servers: Servers, folder: Path) -> None:
     cluster, postgres = servers
     url = postgres.new_database(f"bench_{size}")
-    values, columns = some_values(), StoredRuns(folder).columns
-    loop = asyncio.get_running_loop()
     log = folder / "collectors.log"
     seen = log.read_text().count("connected to the broker") if log.exists() else 0
     with collectors(url, cluster.url, folder) as historian:
         while log.read_text().count("connected to the broker") < seen + COLLECTORS:
             await real_sleep(0.1)
         nats = [psutil.Process(node.process.pid) for node in cluster.nodes if node.process]
-        database = [psutil.Process(postgres.process.pid)] if postgres.process else []
-        before = [cpu_s(each) for each in (historian, nats, database)]
-        started_s, own_s = loop.time(), _own_s()
-        until_s = started_s + SECONDS
-        async with asyncio.TaskGroup() as tasks:
-            sends = [
-                tasks.create_task(station(number, cluster.mqtt_ports[number % 3], until_s, values, columns))
-                for number in range(size)
-            ]
-        sent, took_s, own_s = sum(each.result() for each in sends), loop.time() - started_s, _own_s() - own_s
-        while (here := count(url)) < sent and loop.time() < until_s + 120:
-            await real_sleep(0.2)
-        lag_s = loop.time() - started_s - took_s
-        parts = [cpu_s(each) - start for each, start in zip((historian, nats, database), before, strict=True)]
+        load = Load((historian, nats, [psutil.Process(postgres.process.pid)] if postgres.process else []))
+        idle = await _idle(load)
+        started_s, before, own_s = _now_s(), load.used(), _own_s()
+        sent = await _publish(size, wanted, cluster, folder)
+        took_s, own_s = _now_s() - started_s, _own_s() - own_s
+        here = await _arrived(url, sent)
+        all_s = _now_s() - started_s
+        gross = [used - start for used, start in zip(load.used(), before, strict=True)]
         memory = max(each.memory_info().rss for each in historian) / 1e6
-    cells = "  ".join(f"{1e6 * part / max(here, 1):7.1f}" for part in (*parts, own_s))
+    net = [each - all_s * rest for each, rest in zip(gross, idle, strict=True)]
+    cells = "  ".join(f"{1e6 * part / max(here, 1):7.1f}" for part in (*net, own_s))
     print(
-        f"  {size:4} PCs  {sent / took_s:8.0f} rows/s  {sent:8} sent  {here:8} here  {cells}   {lag_s:5.1f} s  {memory:4.0f} MB"
+        f"  {size:4} PCs  {sent / took_s:6.0f} rows/s  {sent:8} sent  {here:8} here  {sent - here:6} lost  {cells}"
+        f"   {1e6 * sum(net) / max(here, 1):7.1f}  {all_s - took_s:6.1f} s  {memory:4.0f} MB",
+        flush=True,
     )
+
+
+async def _idle(load: Load) -> list[float]:
+    """Processor seconds a second that each group uses while nobody publishes."""
+    await real_sleep(2.0)
+    before, since_s = load.used(), _now_s()
+    await real_sleep(IDLE_S)
+    return [(now - start) / (_now_s() - since_s) for now, start in zip(load.used(), before, strict=True)]
+
+
+async def _publish(size: int, wanted: Wanted, cluster: historians.Cluster, folder: Path) -> int:
+    values, columns = some_values(), StoredRuns(folder).columns
+    until_s = _now_s() + wanted.seconds
+    async with asyncio.TaskGroup() as tasks:
+        sends = [
+            tasks.create_task(station(number, cluster.mqtt_ports[number % 3], until_s, wanted.rows, values, columns))
+            for number in range(size)
+        ]
+    return sum(each.result() for each in sends)
+
+
+async def _arrived(url: str, sent: int) -> int:
+    """Rows in the database, once they are all there or nobody waits for them any longer."""
+    until_s = _now_s() + CATCH_UP_S
+    while (here := await asyncio.to_thread(count, url)) < sent and _now_s() < until_s:
+        await real_sleep(0.2)
+    return here
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _own_s() -> float:
@@ -138,19 +185,22 @@ def _own_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-async def bench() -> None:
-    sizes = tuple(int(word) for word in os.environ.get("FLEET_PCS", "").split()) or SIZES
+def wanted_of(words: Sequence[str]) -> Wanted:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks fleet")
+    parser.add_argument("--pcs", type=int, nargs="+", default=SIZES, help="lab PCs, one size after the other")
+    parser.add_argument("--minutes", type=float, default=1 / 3, help="for how long each size")
+    parser.add_argument("--rows", type=int, default=1, help="rows a message")
+    found = parser.parse_args(words)
+    return Wanted(tuple(found.pcs), 60 * found.minutes, found.rows)
+
+
+async def bench(wanted: Wanted = Wanted()) -> None:
     print(
-        f"historian, {CHANNELS} channels a PC, {ROWS_A_MESSAGE} row(s) a message, each size for {SECONDS:.0f} s; CPU in µs a row of"
+        f"historian, {CHANNELS} channels a PC at 1 row/s, {wanted.rows} row(s) a message, {wanted.seconds:.0f} s a size; "
+        "CPU in µs a row of"
     )
-    print(
-        "                                                         collector   cluster  PostgreSQL  the PCs    lag    memory"
-    )
+    print(f"{'collector   cluster  PostgreSQL  the PCs  without PCs  lag     memory':>142}")
     with TemporaryDirectory() as name, historians.cluster(Path(name)) as cluster, historians.postgres() as postgres:
         await asyncio.to_thread(cluster.wait)
-        for size in sizes:
-            await one_size(size, (cluster, postgres), Path(name))
-
-
-if __name__ == "__main__":
-    asyncio.run(bench())
+        for size in wanted.sizes:
+            await one_size(size, wanted, (cluster, postgres), Path(name))
