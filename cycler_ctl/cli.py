@@ -13,7 +13,10 @@ import typer
 from cycler_ctl.errors import CyclerError
 from cycler_ctl.terminal.alarm_commands import alarm_app
 from cycler_ctl.terminal.figure_commands import figure_app
+from cycler_ctl.terminal.completing import channels
+from cycler_ctl.terminal.completing import runs as run_ids
 from cycler_ctl.terminal.fleet_commands import fleet_app
+from cycler_ctl.terminal.helping_commands import helping_app
 from cycler_ctl.terminal.instrument_commands import instrument_app
 from cycler_ctl.terminal.mqtt_commands import mqtt_app
 from cycler_ctl.terminal.protocol_commands import ForceOption, protocol_app
@@ -39,9 +42,11 @@ CellOption = Annotated[Path | None, typer.Option("--cell", help="cell file used 
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="name=quantity, in place of the protocol's variable")
 ]
-ChannelArgument = Annotated[str, typer.Argument(help="channel of station.toml")]
-ChannelOption = Annotated[str, typer.Option("--channel", help="channel of station.toml")]
-RunArgument = Annotated[str, typer.Argument(help="run id, the beginning of one, or a run's folder")]
+ChannelArgument = Annotated[str, typer.Argument(help="channel of station.toml", autocompletion=channels)]
+ChannelOption = Annotated[str, typer.Option("--channel", help="channel of station.toml", autocompletion=channels)]
+RunArgument = Annotated[
+    str, typer.Argument(help="run id, the beginning of one, or a run's folder", autocompletion=run_ids)
+]
 DayOption = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="a day; it counts")]
 FileArgument = Annotated[Path, typer.Argument(help="protocol file")]
 
@@ -258,6 +263,7 @@ app.add_typer(instrument_app)
 app.add_typer(alarm_app)
 app.add_typer(mqtt_app)
 app.add_typer(fleet_app)
+app.add_typer(helping_app)
 app.add_typer(queue_app)
 app.add_typer(service_app, name="service")
 

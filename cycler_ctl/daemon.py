@@ -24,6 +24,7 @@ from cycler_ctl.reporting import open_reporting
 from cycler_ctl.running.start import Order, read_order, who
 from cycler_ctl.station import Station
 from cycler_ctl.watching.lease import Ending, GuardianLease, take_lease_pipe, watch_guardian
+from cycler_ctl.watching.logfile import log_file
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.protocol is not None:
             overrides = dict(pair.split("=", 1) for pair in asked.set)
             foreground = Foreground(asked.channel, read_order(asked.protocol, asked.cell, overrides, who()), asked.run)
-        status = asyncio.run(serve(config, pipe, foreground))
+        with log_file(config.station.data_dir, "station", logging.getLogger()):
+            status = asyncio.run(serve(config, pipe, foreground))
     except* (ConfigError, RefusedError) as errors:
         for error in leaves(errors):
             sys.stderr.write(f"{error}\n")

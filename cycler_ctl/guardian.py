@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +32,8 @@ from cycler_ctl.watching.manager import Watchdog, notify
 from cycler_ctl.watching.register import SafeOffEntry, read_entries, read_register, write_entries, write_register
 from cycler_ctl.watching.safeoff import safe_off_all
 from cycler_ctl.watching.signals import asked_to_end
+
+log = logging.getLogger(__name__)
 
 DONE, FAILED, USAGE, UNCONFIRMED = 0, 1, 2, 4
 KILLED = -9  # by us, with every output read back as off: an orderly end all the same
@@ -252,6 +255,7 @@ def now_s() -> float:
 
 def say(text: str) -> None:
     """Messages are for people; a terminal that is gone must not stop anything."""
+    log.info("%s", text)
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(f"guardian: {text}\n")
         sys.stderr.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from cycler_ctl.running.start import overrides_of, read_order
 from cycler_ctl.store.info import new_run_id
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.terminal.safe_off import entries_of
+from cycler_ctl.watching.logfile import log_file
 
 FAILED, USAGE = 1, 2
 
@@ -32,7 +34,11 @@ def guarded(config: Config, arguments: Sequence[str]) -> int:
     data_dir = config.station.data_dir
     # -P: a folder called drivers/ where the service is started must not be imported in place of ours
     command = [sys.executable, "-P", "-m", "cycler_ctl.daemon", f"--data-dir={data_dir}", *arguments]
-    status = run_guardian(command, data_dir=data_dir, entries=entries_of(config), broker=broker_of(config))
+    said = logging.getLogger("cycler_ctl.guardian")
+    said.setLevel(logging.INFO)
+    said.propagate = False  # the guardian writes on standard error itself
+    with log_file(data_dir, "guardian", said):
+        status = run_guardian(command, data_dir=data_dir, entries=entries_of(config), broker=broker_of(config))
     return FAILED if status == USAGE else status  # the guardian's word for "do not start it again"
 
 
