@@ -84,14 +84,14 @@ def _rows(pieces: Sequence[slice]) -> Indices:
 
 def _curve(columns: Columns, rows: Indices, key: tuple[int, int], basis: Basis, points: int) -> Curve:
     cycle, direction = key
-    charge = columns["cycle_oxidation_Ah" if direction > 0 else "cycle_reduction_Ah"][rows] * basis.per_Ah()
     voltage = columns["voltage_V"][rows]
     kept = keep([voltage], points)
+    charge = columns["cycle_oxidation_Ah" if direction > 0 else "cycle_reduction_Ah"][rows[kept]] * basis.per_Ah()
     return Curve(
         cycle=cycle,
         word="delithiation" if direction > 0 else "lithiation",
         last_seq=int(columns["seq"][rows[-1]]),
-        capacity=significant(charge[kept]),
+        capacity=significant(charge),
         voltage_V=[float(value) for value in voltage[kept].round(6)],
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 Indices: TypeAlias = NDArray[np.int64]
+Search = Callable[[Floats, int], NDArray[np.intp]]
 
 
 def keep(series: Sequence[Floats], points: int) -> Indices:
@@ -32,16 +33,15 @@ def keep(series: Sequence[Floats], points: int) -> Indices:
 def _extremes(values: Floats, buckets: int) -> Indices:
     """Index of the lowest and of the highest value in each of ``buckets`` runs of equal length (the last: shorter)."""
     width = -(-len(values) // buckets)
-    used = -(-len(values) // width)
-    missing = used * width - len(values)
-    starts = np.arange(used, dtype=np.int64) * width
-    lowest = _table(values, missing, used, np.inf).argmin(axis=1)
-    highest = _table(values, missing, used, -np.inf).argmax(axis=1)
-    found: Indices = np.concatenate([starts + lowest, starts + highest]).astype(np.int64)
-    return found
+    missed = np.isnan(values)
+    low, high = (np.where(missed, filler, values) for filler in (np.inf, -np.inf)) if missed.any() else (values, values)
+    return np.concatenate([_found(low, width, np.argmin), _found(high, width, np.argmax)])
 
 
-def _table(values: Floats, missing: int, used: int, filler: float) -> Floats:
-    """One line a bucket; NaN and the places beyond the end hold ``filler``, which no search prefers."""
-    padded = np.pad(values, (0, missing), constant_values=filler)
-    return np.where(np.isnan(padded), filler, padded).reshape(used, -1)
+def _found(values: Floats, width: int, search: Search) -> Indices:
+    """Where ``search`` finds its value in each run of ``width``, and in what is left over."""
+    full = len(values) // width
+    starts = np.arange(full, dtype=np.int64) * width
+    found: Indices = starts + search(values[: full * width].reshape(full, width), 1)
+    rest = values[full * width :]
+    return found if not len(rest) else np.append(found, full * width + np.int64(search(rest, 0)))
