@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from cycler_ctl import manual
 from cycler_ctl.cli import app
+from protocols.check import check_text
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -123,6 +124,12 @@ def test_a_command_or_option_that_does_not_exist_is_found() -> None:
     assert wrong("cycler-ctl plot RUN --colour red") == "--colour"
     assert wrong("cycler-ctl notify test --rule anna") is None
     assert wrong("cycler-ctl plot RUN -o x.svg    also --kind") is None
+
+
+def test_the_protocol_of_the_readme_is_right(tmp_path: Path) -> None:
+    (body,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert [one.code for one in check_text(body, "p.yaml", folder=tmp_path).diagnostics] == []
+    assert check_text(body.replace("0.2 V", "0.2"), "p.yaml", folder=tmp_path).diagnostics != ()
 
 
 def test_every_page_with_commands_to_type_is_executed_by_a_test() -> None:
