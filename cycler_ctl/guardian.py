@@ -32,6 +32,7 @@ from cycler_ctl.watching.manager import Watchdog, notify
 from cycler_ctl.watching.register import SafeOffEntry, read_entries, read_register, write_entries, write_register
 from cycler_ctl.watching.safeoff import safe_off_all
 from cycler_ctl.watching.signals import asked_to_end
+from cycler_ctl.watching.telling import telling
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +56,11 @@ class Ending(StrEnum):
 class Guardian:
     """One station kept under watch from start to a confirmed off."""
 
-    def __init__(self, command: Sequence[str], data_dir: Path, broker: OwnedBroker | None) -> None:
+    def __init__(
+        self, command: Sequence[str], data_dir: Path, broker: OwnedBroker | None, tell: Sequence[str] = ()
+    ) -> None:
         self._command = command
+        self._tell = tell
         self._data_dir = data_dir
         self._broker = KeptBroker(broker, say)
         self._asked = asyncio.Event()
@@ -176,12 +180,13 @@ class Guardian:
         self._status = FAILED
         notify("STATUS=the station failed too often and is not started again")
         held: str | None = why
-        while held is not None and not self._asked.is_set():
-            self._watchdog.fed(now_s())  # or the manager would start what was latched
-            await _first_of(self._asked, RETRY_S)
-            off = off or await self._all_off()
-            kept = kept or self._keep(why)
-            held = latched(self._data_dir) if kept else why
+        async with telling(self._tell, "off" if off else "unsure", why):
+            while held is not None and not self._asked.is_set():
+                self._watchdog.fed(now_s())  # or the manager would start what was latched
+                await _first_of(self._asked, RETRY_S)
+                off = off or await self._all_off()
+                kept = kept or self._keep(why)
+                held = latched(self._data_dir) if kept else why
         if held is None:
             self._acknowledged()
 
@@ -268,15 +273,21 @@ def preload(entries: Iterable[SafeOffEntry]) -> None:
 
 
 def run_guardian(
-    command: Sequence[str], *, data_dir: Path, entries: Sequence[SafeOffEntry] = (), broker: OwnedBroker | None = None
+    command: Sequence[str],
+    *,
+    data_dir: Path,
+    entries: Sequence[SafeOffEntry] = (),
+    broker: OwnedBroker | None = None,
+    tell: Sequence[str] = (),
 ) -> int:
     """Run ``command`` as the station until it is asked to stop; the exit status is 4 if an output may be on.
 
     ``entries``: every instrument of the station, kept in ``safe-off.json`` for the day the register is unreadable.
+    ``tell``: what tells people that the station is held back; it gets ``off`` or ``unsure``, and the reason.
     """
 
     async def main() -> int:
-        guardian = Guardian(command, data_dir, broker)
+        guardian = Guardian(command, data_dir, broker, tell)
         with asked_to_end(guardian.ask_to_stop):
             return await guardian.run()
 

@@ -34,11 +34,14 @@ def guarded(config: Config, arguments: Sequence[str]) -> int:
     data_dir = config.station.data_dir
     # -P: a folder called drivers/ where the service is started must not be imported in place of ours
     command = [sys.executable, "-P", "-m", "cycler_ctl.daemon", f"--data-dir={data_dir}", *arguments]
+    tell = [sys.executable, "-P", "-m", "cycler_ctl.notify.held_back", arguments[1]] if config.notify else []
     said = logging.getLogger("cycler_ctl.guardian")
     said.setLevel(logging.INFO)
     said.propagate = False  # the guardian writes on standard error itself
     with log_file(data_dir, "guardian", said):
-        status = run_guardian(command, data_dir=data_dir, entries=entries_of(config), broker=broker_of(config))
+        status = run_guardian(
+            command, data_dir=data_dir, entries=entries_of(config), broker=broker_of(config), tell=tell
+        )
     return FAILED if status == USAGE else status  # the guardian's word for "do not start it again"
 
 

@@ -6,6 +6,8 @@ import asyncio
 import json
 import socket
 import socketserver
+import subprocess
+import sys
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -171,6 +173,17 @@ def station(folder: Path, rules: str) -> Path:
         encoding="utf-8",
     )
     return file
+
+
+def test_the_process_that_the_guardian_starts_tells_of_a_station_held_back(tmp_path: Path) -> None:
+    with posted_to() as post:
+        addressed(tmp_path, f"json://127.0.0.1:{post.port}/lab")
+        config = str(station(tmp_path, '[notify.anna]\nto_file = "addresses"\n'))
+        command = [sys.executable, "-P", "-m", "cycler_ctl.notify.held_back", config, "off", "it failed"]
+        subprocess.run(command, check=True, timeout=60)
+    ((_, said),) = post.got
+    assert said["title"] == "lab-3: THE STATION IS NOT STARTED AGAIN; every output is off, read back"
+    assert said["message"].splitlines()[0] == "it failed"
 
 
 def test_the_test_command_says_what_each_service_answers_and_fails_where_one_does_not_take_it(tmp_path: Path) -> None:

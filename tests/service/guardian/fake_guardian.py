@@ -1,4 +1,4 @@
-"""Runs the guardian over the fake station: ``fake_guardian.py [--ignore-leases | --hasty] HABIT DATA_DIR ADDRESS LEASE_S``."""
+"""Runs the guardian over the fake station: ``fake_guardian.py [--ignore-leases | --hasty | --tells] HABIT DATA_DIR ADDRESS LEASE_S``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ if arguments[0] == "--hasty":
     arguments.pop(0)
     guardian.RETRY_S = 0.2
     lease.ALIVE_S = 3.0
+tell = []
+if arguments[0] == "--tells":
+    arguments.pop(0)
+    write = "import os, sys, time; open(sys.argv[1], 'w').write(' '.join([str(os.getpid()), *sys.argv[2:]])); time.sleep(99)"
+    tell = [sys.executable, "-c", write, str(Path(arguments[1]) / "told")]
 _, data_dir, address, _ = arguments
 station = [sys.executable, str(Path(__file__).with_name("fake_station.py")), *arguments]
-sys.exit(run_guardian(station, data_dir=Path(data_dir), entries=[SafeOffEntry("smu1", "keithley-2400", address)]))
+entries = [SafeOffEntry("smu1", "keithley-2400", address)]
+sys.exit(run_guardian(station, data_dir=Path(data_dir), entries=entries, tell=tell))

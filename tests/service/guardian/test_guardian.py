@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import psutil
 import pytest
 from guarded import HERE, LEASE_S, Smu, simulated, watched
 
@@ -99,13 +100,20 @@ async def test_a_killed_guardian_makes_the_station_turn_off_and_end(smu: Smu, tm
 
 
 async def test_after_three_restarts_the_station_stays_down_with_its_output_off(smu: Smu, tmp_path: Path) -> None:
-    async with watched(tmp_path, smu.address, "crash") as both:
+    """And only then people are told, by a process that delays no end."""
+    told = tmp_path / "told"
+    async with watched(tmp_path, smu.address, "crash", "--tells") as both:
         await both.said("IS NOT STARTED AGAIN. Every output is off, read back.")
         assert sum(line.startswith("start") for line in both.lives()) == 4
         assert not await smu.is_on()
         assert read_register(tmp_path) == {}
+        await both.until(lambda _: told.exists() and told.read_text(encoding="utf-8") != "")
+        pid, off, reason = told.read_text(encoding="utf-8").split(" ", 2)
+        assert (off, reason) == ("off", "it failed after 3 restarts in 60 s")
+        assert psutil.pid_exists(int(pid))
         assert both.guardian.returncode is None
         assert await both.stopped() == 1
+        assert not psutil.pid_exists(int(pid))
 
 
 async def test_a_station_held_back_stays_so_for_the_next_guardian_until_a_person_has_looked(
