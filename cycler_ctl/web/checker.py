@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
 from cycler_ctl.errors import CyclerError, RefusedError
@@ -86,7 +86,7 @@ def _exchange(process: subprocess.Popen[str], line: str) -> str:
 
 
 @contextmanager
-def _killed_after(seconds: float, process: subprocess.Popen[str]) -> Iterator[None]:
+def _killed_after(seconds: float, process: subprocess.Popen[str]) -> Generator[None]:
     timer = threading.Timer(seconds, process.kill)
     timer.name = "http-check time"
     timer.start()

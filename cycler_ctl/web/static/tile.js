@@ -19,6 +19,7 @@ export class Tile {
       voltage: make("dd"), current: make("dd"), temperature: make("dd"),
       where: make("p"),
       what: make("p", { class: "what" }),
+      next: make("p", { class: "next", hidden: true }),
       output: make("p", { class: "output" }),
       age: make("span", { class: "age" }),
       stop: make("button", { class: "act stop", type: "button", hidden: true, "aria-label": `Stop ${name}`, onclick: stop }, "Stop"),
@@ -33,7 +34,7 @@ export class Tile {
       make("div", { class: "titles" }, p.protocol, p.cell),
       p.reason, p.plot,
       values(p),
-      make("div", { class: "doing" }, p.where, p.what),
+      make("div", { class: "doing" }, p.where, p.what, p.next),
       make("div", { class: "tile-foot" }, p.output, make("div", { class: "foot-right" }, p.age, p.stop)));
   }
 
@@ -51,6 +52,8 @@ export class Tile {
     const doing = status.doing ?? status.what ?? "";
     say(this.part.what, doing);
     this.part.what.title = doing;
+    this.part.next.hidden = !status.queue?.length;
+    say(this.part.next, nextText(status.queue));
     showOutput(this.part.output, status.energised);
     this.part.stop.hidden = !(mayAct && canStop(status));
   }
@@ -121,6 +124,14 @@ export function showOutput(place, energised) {
 
 /** What has no run the station keeps turning off by itself: a button that is always refused would only cost time. */
 export function canStop(status) { return status.state === "running" || status.state === "paused"; }
+
+/** What waits in the channel's queue, and what it waits for. */
+function nextText(queue) {
+  if (!queue?.length) return "";
+  const waits = queue.held ? `held: ${queue.held}` : queue.ready ? "its cell is ready" : "waits until its cell is marked ready";
+  const more = queue.length > 1 ? ` (and ${queue.length - 1} more)` : "";
+  return `Next: ${queue.next ?? "?"}${more}; ${waits}`;
+}
 
 function whereText(status) {
   const parts = [];
