@@ -12,9 +12,9 @@ import typer
 
 from cycler_ctl.errors import CyclerError
 from cycler_ctl.terminal.alarm_commands import alarm_app
-from cycler_ctl.terminal.figure_commands import figure_app
 from cycler_ctl.terminal.completing import channels
 from cycler_ctl.terminal.completing import runs as run_ids
+from cycler_ctl.terminal.figure_commands import figure_app
 from cycler_ctl.terminal.fleet_commands import fleet_app
 from cycler_ctl.terminal.helping_commands import helping_app
 from cycler_ctl.terminal.instrument_commands import instrument_app
@@ -120,20 +120,33 @@ def serve(*, config: ConfigOption = None) -> None:
 @app.command()
 def start(
     file: FileArgument,
-    channel: ChannelOption,
+    channel: Annotated[
+        list[str] | None, typer.Option("--channel", help="channel, or channel=cell.yaml; once for each of several")
+    ] = None,
     *,
+    channels: Annotated[
+        Path | None, typer.Option("--channels", help="file with a line channel,cell.yaml for each")
+    ] = None,
     config: ConfigOption = None,
     cell: CellOption = None,
     overrides: SetOption = None,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Start a protocol on a channel of the running service; prints the run's id. In a terminal the plan is shown first."""
+    """Start a protocol on a channel of the running service; prints the run's id. In a terminal the plan is shown first.
+
+    On several channels all are checked and planned before any is started.
+    """
     from cycler_ctl.terminal.asking import Asking
     from cycler_ctl.terminal.remote import Start, start_run
+    from cycler_ctl.terminal.starting_many import start_many, targets_of
 
-    wanted = Start(file, channel, cell, overrides or [])
-    raise typer.Exit(start_run(wanted, config, Asking(yes or as_json), as_json=as_json))
+    asking = Asking(yes or as_json)
+    found = targets_of(channel or [], channels, cell)
+    if len(found) == 1 and channels is None:
+        wanted = Start(file, found[0].channel, found[0].cell, overrides or [])
+        raise typer.Exit(start_run(wanted, config, asking, as_json=as_json))
+    raise typer.Exit(start_many(file, found, overrides or [], config, asking, as_json=as_json))
 
 
 def _act(action: str, channel: str, config: Path | None, *, yes: bool = False) -> None:

@@ -19,8 +19,10 @@ from protocols.running.written import told
 def amended(program: Program, state: State, new: Program) -> State | str:
     """The state in which ``new`` goes on where ``program`` is; a text: why it cannot."""
     course = state.course
-    if state.phase not in {Phase.RUNNING, Phase.PAUSED} or not course.place:
-        return "the run is not under way"
+    if state.phase is Phase.ENDED:
+        return "the run is over"
+    if state.phase is Phase.READY or not course.place:
+        return "the run has not begun yet: try again in a moment"
     why_not = _other_run(program, new) or _other_way(program.steps, new.steps, course.place) or _unknown(new, course)
     if why_not is not None:
         return why_not

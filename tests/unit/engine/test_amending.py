@@ -82,8 +82,8 @@ def test_what_the_run_was_begun_with_stays_as_it_was() -> None:
 
 
 def test_a_run_that_has_not_begun_or_is_over_cannot_be_amended() -> None:
-    assert refused(run_of(FIRST), FIRST, SECOND) == "the run is not under way"
-    assert refused(at(run_of(FIRST), 9.0), FIRST, SECOND) == "the run is not under way"
+    assert refused(run_of(FIRST), FIRST, SECOND) == "the run has not begun yet: try again in a moment"
+    assert refused(at(run_of(FIRST), 9.0), FIRST, SECOND) == "the run is over"
 
 
 def cycles(times: int, *later: Step, stop: StopWhen | None = None) -> Step:
