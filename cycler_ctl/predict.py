@@ -27,6 +27,7 @@ from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo, new_run_id
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.store.writer import RunWriter, create_run
+from cycler_ctl.terminal.folding import columns, fitted
 from cycler_ctl.terminal.predicted import SIMULATED, Prediction, prediction_json, render
 from cycler_ctl.virtual import COMMIT_ROWS, Moment, Recorder, VirtualRun, Watch
 from protocols.check import load_protocol
@@ -103,8 +104,8 @@ def show_prediction(file: Path, cell: Path | None, overrides: Sequence[str], opt
         found = predict(program, model, Path(folder), checked.text, _watch(program, interrupted))
         if options.out is not None:
             _write_out(Path(folder), options.out, options.overwriting)
-    text = json.dumps(prediction_json(found), ensure_ascii=False) if options.as_json else render(found, str(file))
-    sys.stdout.write(text + "\n")
+    told = fitted(render(found, str(file)), columns())
+    sys.stdout.write((json.dumps(prediction_json(found), ensure_ascii=False) if options.as_json else told) + "\n")
     return 0 if found.outcome is Outcome.FINISHED else 1
 
 

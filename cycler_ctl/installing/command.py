@@ -15,6 +15,7 @@ from cycler_ctl.installing.rendering import Place, changed, system_unit, task, u
 from cycler_ctl.store.export.atomic import whole_file
 from cycler_ctl.terminal.asking import Asking
 from cycler_ctl.terminal.client import Client, UnreachableError
+from cycler_ctl.terminal.folding import columns, folded
 from cycler_ctl.terminal.safe_off import is_guarded, safe_off_station
 from cycler_ctl.watching.register import read_register
 
@@ -140,7 +141,8 @@ def show(service: Service, *, as_json: bool) -> int:
     else:
         newer = "" if text in {None, service.text} else "; another text than this version installs: install again"
         serving = "a service runs" if found["serving"] else "no service runs"
-        sys.stdout.write(f"{manager.file}: {words}{newer}; {serving} on {service.config.station.data_dir}\n")
+        line = f"{manager.file}: {words}{newer}; {serving} on {service.config.station.data_dir}"
+        sys.stdout.write(folded(line, columns()) + "\n")
     return DONE if text is not None and status == 0 else FAILED
 
 

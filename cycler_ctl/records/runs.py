@@ -42,7 +42,7 @@ def show_runs(data_dir: Path, wanted: Wanted, *, json_wanted: bool) -> int:
     elif found:
         _print(found)
     else:
-        sys.stderr.write(f"no such run in {data_dir}\n")
+        sys.stderr.write(f"no such run in:\n{data_dir}\n")
     return 0
 
 
