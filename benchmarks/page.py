@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
+from benchmarks.measure import Cost, Stopwatch
 from benchmarks.runs import RUN, new_run
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.config import HttpSettings
@@ -77,11 +78,14 @@ async def a_long_run(data_dir: Path) -> None:
 
 async def _answers(client: httpx.AsyncClient) -> None:
     begun_s = time.perf_counter()
-    cold_s, looks = await _timed(client, "/samples?points=4000"), 1
+    cold, looks = await _timed(client, "/samples?points=4000"), 1
     while not (answer := (await client.get("/samples?points=6")).json())["whole"]:
         looks += 1
     last_s = answer["columns"]["time_s"][-1]
-    print(f"  never looked at before: first answer {cold_s * 1e3:.0f} ms, all read after {looks} looks,", end=" ")
+    print(
+        f"  never looked at before: first answer {cold.wall_us:.0f} ms ({cold.cpu_us:.0f} CPU), all read after {looks} looks,",
+        end=" ",
+    )
     print(f"{time.perf_counter() - begun_s:.1f} s")
     part = f"/samples?points=4000&from_s={last_s * 0.4}&to_s="
     for name, path in {
@@ -92,13 +96,16 @@ async def _answers(client: httpx.AsyncClient) -> None:
         "dQ/dV": "/dqdv?cycles=12",
     }.items():
         found = [await _timed(client, path) for _ in range(REPEATS)]
-        print(f"  {name:24} median {median(found) * 1e3:6.1f} ms, best {min(found) * 1e3:6.1f} ms")
+        wall, cpu = median(one.wall_us for one in found), median(one.cpu_us for one in found)
+        print(
+            f"  {name:24} median {wall:6.1f} ms wall, {cpu:5.1f} ms CPU, best {min(one.wall_us for one in found):6.1f} ms"
+        )
 
 
-async def _timed(client: httpx.AsyncClient, path: str) -> float:
-    begun_s = time.perf_counter()
+async def _timed(client: httpx.AsyncClient, path: str) -> Cost:
+    watch = Stopwatch()
     (await client.get(path)).raise_for_status()
-    return time.perf_counter() - begun_s
+    return watch.cost(1e3)  # a thousand units: µs a unit are ms
 
 
 async def _screen(page: str) -> None:
