@@ -119,8 +119,6 @@ export class Detail {
 
   runLink(run) { return make("a", { href: `#/run/${run}`, onclick: () => this.dialog.close() }, run); }
 
-  runLink(run) { return make("a", { href: `#/run/${run}`, onclick: () => this.dialog.close() }, run); }
-
   sampled(channel) {
     if (channel !== this.channel || !this.part) return;
     const sample = channel.sample;
