@@ -31,7 +31,7 @@ from cycler_ctl.watching.manager import VARIABLE as NOTIFY_SOCKET
 from cycler_ctl.watching.manager import Watchdog, notify
 from cycler_ctl.watching.register import SafeOffEntry, read_entries, read_register, write_entries, write_register
 from cycler_ctl.watching.safeoff import safe_off_all
-from cycler_ctl.watching.signals import asked_to_end
+from cycler_ctl.watching.signals import asked_to_end, first_of
 from cycler_ctl.watching.telling import telling
 
 log = logging.getLogger(__name__)
@@ -183,7 +183,7 @@ class Guardian:
         async with telling(self._tell, "off" if off else "unsure", why):
             while held is not None and not self._asked.is_set():
                 self._watchdog.fed(now_s())  # or the manager would start what was latched
-                await _first_of(self._asked, RETRY_S)
+                await first_of(self._asked, RETRY_S)
                 off = off or await self._all_off()
                 kept = kept or self._keep(why)
                 held = latched(self._data_dir) if kept else why
@@ -231,11 +231,6 @@ class Guardian:
         except StoreError as error:
             say(f"{error}: run 'cycler-ctl safe-off --config FILE'")
             return {}, False
-
-
-async def _first_of(event: asyncio.Event, timeout_s: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), timeout_s)
 
 
 async def cut(channel: str, entry: SafeOffEntry) -> None:

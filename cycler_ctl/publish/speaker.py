@@ -27,6 +27,7 @@ PACKET_TOO_LARGE = 0x95
 _NOT_THE_MESSAGE = frozenset({0x87, 0x97})
 # The library gives neither its signature nor its attributes a type.
 _properties: Callable[[int], Any] = Properties
+_RECEIVE: Callable[[Paho, int], bytes] = vars(Paho)["_sock_recv"]
 LATEST_EXPIRES_S = 3600
 _HEARD_AT_MOST = 200
 """Messages of others that wait to be looked at; more are dropped by the library, and whoever sent them asks again."""
@@ -86,8 +87,7 @@ class Speaker(Client):
         self._puback_s = timing.puback_s
         self.gone: MqttError | None = None
         """Why the connection ended, in better words than the library's."""
-        receive: Callable[[int], bytes] = self._client._sock_recv  # noqa: SLF001 - the only place before it is read
-        vars(self._client)["_sock_recv"] = lambda size: receive(self._bearable(size))
+        vars(self._client)["_sock_recv"] = self._receive  # the only place before it is read
 
     async def deliver(self, topic: str, payload: bytes, *, retain: bool) -> None:
         """Returns when the broker has acknowledged it. Refused, NotHeard: it has not taken it. MqttError: nobody knows."""
@@ -111,14 +111,14 @@ class Speaker(Client):
         """The newest of something, for whoever looks: it may be lost, and is forgotten after a while."""
         await self.publish(topic, payload, qos=0, retain=True, properties=self._about(topic, LATEST_EXPIRES_S))
 
-    def _bearable(self, size: int) -> int:
-        """How much the library wants to read at once: first of all the rest of a packet."""
+    def _receive(self, size: int) -> bytes:
+        """As the library does, which first of all wants the whole rest of a packet."""
         if size > _LONGEST_READ:
             self.gone = MqttError(
                 f"it announced a message of {size / 1e6:.0f} MB: it is not read, the connection was cut"
             )
             raise ConnectionAbortedError(str(self.gone))
-        return size
+        return _RECEIVE(self._client, size)
 
     def _about(self, topic: str, expires_s: int | None = None) -> Any:  # noqa: ANN401 - see above
         """None for MQTT 3.1.1."""

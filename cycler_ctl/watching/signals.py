@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import signal
 import sys
@@ -64,3 +65,8 @@ def console_handler(handler: Callable[[int], int]) -> Generator[None]:
         yield
     finally:
         windows.SetConsoleCtrlHandler(routine, 0)
+
+
+async def first_of(event: asyncio.Event, timeout_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), timeout_s)
