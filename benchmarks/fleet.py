@@ -13,7 +13,7 @@ import contextlib
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -48,6 +48,12 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    columns: tuple[str, ...]
+    rows: list[tuple[Value, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """Which processes are looked at, and the seconds of processor each group has used."""
 
@@ -61,9 +67,7 @@ def some_values() -> list[tuple[Value, ...]]:
     return [bdf_values(row, None) for row in islice(cycling_rows(Shape(points=200)), 1000)]
 
 
-async def station(
-    number: int, port: int, until_s: float, every: int, values: list[tuple[Value, ...]], columns: tuple[str, ...]
-) -> int:
+async def station(number: int, port: int, until_s: float, every: int, table: Table) -> int:
     """One lab PC; how many rows the broker took."""
     loop = asyncio.get_running_loop()
     sent = 0
@@ -72,10 +76,10 @@ async def station(
         due_s = loop.time() + every * (number % 97) / 97
         while due_s < until_s:
             await real_sleep(max(0.0, due_s - loop.time()))
-            rows = [values[(sent + n) % len(values)] for n in range(every)]
+            rows = [table.rows[(sent + n) % len(table.rows)] for n in range(every)]
             async with asyncio.TaskGroup() as tasks:
                 for channel in range(CHANNELS):
-                    said = payloads.samples(f"20260101-000000-c{channel}-bnch", number, sent + 1, columns, rows)
+                    said = payloads.samples(f"20260101-000000-c{channel}-bnch", number, sent + 1, table.columns, rows)
                     topic = f"cycler/v1/lab/pc{number}/channel/c{channel}/samples"
                     tasks.create_task(client.publish(topic, said, qos=1, timeout=60))
             sent += every
@@ -84,7 +88,7 @@ async def station(
 
 
 @contextlib.contextmanager
-def collectors(url: str, origin: str, folder: Path) -> Iterator[list[psutil.Process]]:
+def collectors(url: str, origin: str, folder: Path) -> Generator[list[psutil.Process]]:
     started = list[subprocess.Popen[bytes]]()
     with (folder / "collectors.log").open("ab") as log:
         for _ in range(COLLECTORS):
@@ -158,11 +162,11 @@ async def _idle(load: Load) -> list[float]:
 
 
 async def _publish(size: int, wanted: Wanted, cluster: historians.Cluster, folder: Path) -> int:
-    values, columns = some_values(), StoredRuns(folder).columns
+    table = Table(StoredRuns(folder).columns, some_values())
     until_s = _now_s() + wanted.seconds
     async with asyncio.TaskGroup() as tasks:
         sends = [
-            tasks.create_task(station(number, cluster.mqtt_ports[number % 3], until_s, wanted.rows, values, columns))
+            tasks.create_task(station(number, cluster.mqtt_ports[number % 3], until_s, wanted.rows, table))
             for number in range(size)
         ]
     return sum(each.result() for each in sends)

@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
+from psycopg import sql
 
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.config import MqttSettings
@@ -23,7 +25,7 @@ from cycler_ctl.publish.payloads import encode
 from cycler_ctl.publish.publisher import Publisher
 from cycler_ctl.publish.runs import StoredRuns
 from cycler_ctl.store.info import RunInfo, new_run_id
-from cycler_ctl.store.writer import create_run
+from cycler_ctl.store.writer import RunWriter, create_run
 from cycler_ctl.testing.rows import START_UTC_S, Shape, cycling_rows
 from protocols.model import Verb
 from protocols.record import CycleSummary, EventKind, EventRecord, Outcome, Row
@@ -51,6 +53,12 @@ class Station:
 
     def run(self, rows: int, tail: str) -> str:
         """Recorded and ended; its id."""
+        writer = self.begin(rows, tail)
+        self.end(writer)
+        return writer.info.run
+
+    def begin(self, rows: int, tail: str) -> RunWriter:
+        """With one event already."""
         run = new_run_id("a1", START_UTC_S, tail)
         info = RunInfo(
             run,
@@ -71,12 +79,16 @@ class Station:
             1.0,
         )
         writer = create_run(self.data_dir, info, on_durable=lambda _: None)
-        writer.append(rows=list(islice(cycling_rows(Shape(points=rows)), rows)))
+        event = EventRecord(1.0, START_UTC_S, EventKind.NOTE, {"text": "begun"})
+        writer.append(rows=list(islice(cycling_rows(Shape(points=rows)), rows)), events=[event])
+        assert writer.flush(WITHIN_S)
+        return writer
+
+    def end(self, writer: RunWriter) -> None:
         event = EventRecord(1.0, START_UTC_S, EventKind.RUN_ENDED, {"outcome": "finished"})
         writer.append(events=[event], cycles=[CycleSummary(1, 2e-3, 1.6e-3, 7e-4, 1.4e-3, 0.0, 9.0)])
         writer.finish(Outcome.FINISHED, "done")
         writer.close(WITHIN_S)
-        return run
 
     def rows(self, run: str) -> list[bytes]:
         """As its file has them."""
@@ -122,7 +134,9 @@ class Station:
 
 @contextlib.asynccontextmanager
 async def collecting(url: str, origin: str, name: str, broker: BrokerSettings | None = None) -> AsyncIterator[None]:
-    settings = CollectSettings(name=name, check_every_s=0.2, patience_s=0.5, redeliver_s=2.0, broker=broker)
+    settings = CollectSettings(
+        name=name, check_every_s=0.2, patience_s=0.5, redeliver_s=2.0, broker=broker or BrokerSettings()
+    )
     urls = tuple(origin.split(","))
     target = conninfo(url, DatabaseSettings())
     work = asyncio.create_task(gather(target, source_of(urls, settings, login(settings.broker, urls)), settings))
@@ -133,23 +147,26 @@ async def collecting(url: str, origin: str, name: str, broker: BrokerSettings | 
         await asyncio.wait({work})
 
 
-async def complete(url: str, count: int) -> None:
+async def complete(url: str, station: str, count: int) -> None:
     async with asyncio.timeout(WITHIN_S):
-        while number(url, "SELECT count(*) FROM run WHERE verdict = 'complete'") != count:
+        while number(url, "SELECT count(*) FROM run WHERE verdict = 'complete' AND station = %s", station) != count:
             await real_sleep(0.1)
 
 
-def number(url: str, query: str) -> int:
+def number(url: str, query: LiteralString, *values: str) -> int:
+    """What other tests' stations said stays with the cluster, and comes here too: most questions are of one station."""
     try:
         with psycopg.connect(url) as connection:
-            row = connection.execute(query.encode()).fetchone()
+            row = connection.execute(query, values).fetchone()
     except psycopg.Error:
         return -1
     return int(row[0]) if row else 0
 
 
-def rows_of(url: str, run: str) -> list[bytes]:
-    wanted = ", ".join((*NAMES, "raw"))
-    query = f"SELECT {wanted} FROM sample JOIN series ON id = sample.series WHERE run = %s ORDER BY seq"  # noqa: S608 - our own names
+def rows_of(url: str, station: str, run: str) -> list[bytes]:
+    names = sql.SQL(", ").join(map(sql.Identifier, (*NAMES, "raw")))
+    query = sql.SQL(
+        "SELECT {} FROM sample JOIN series ON id = sample.series WHERE (station, run) = (%s, %s) ORDER BY seq"
+    ).format(names)
     with psycopg.connect(url) as connection:
-        return [canonical(row) for row in connection.execute(query.encode(), (run,), binary=True)]
+        return [canonical(row) for row in connection.execute(query, (station, run), binary=True)]

@@ -26,5 +26,11 @@ SELECT * FROM (
       FROM told t WHERE t.ended AND NOT EXISTS (
            SELECT FROM manifest m JOIN series o ON o.id = m.series
             WHERE (o.site, o.station, o.run) = (t.site, t.station, t.run) AND m.final)
-     ORDER BY t.site, t.station, t.run, t.rows DESC) AS unended;
-COMMENT ON VIEW untold IS 'Rows that a station published and that are not here; of ended runs whose manifest is not here, one beyond the last.';
+     ORDER BY t.site, t.station, t.run, t.rows DESC) AS unended
+UNION ALL
+SELECT s.site, s.station, s.run, s.epoch, m.last_seq + 1, m.last_seq + 2
+  FROM manifest m JOIN series s ON s.id = m.series
+ WHERE m.final AND m.heard_at > now() - interval '7 days' AND (
+       SELECT max(e.key::bigint) > count(*) FROM event e JOIN series o ON o.id = e.series
+        WHERE (o.site, o.station, o.run) = (s.site, s.station, s.run) AND e.key ~ '^[0-9]{1,18}$');
+COMMENT ON VIEW untold IS 'Rows that a station published and that are not here; of ended runs whose manifest or some of whose events (numbered from 1) are not here, one beyond the last.';

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,12 +22,17 @@ def station(tmp_path: Path) -> Station:
 
 
 def all_there(url: str, station: Station, *runs: str) -> None:
+    name = station.name
     for run in runs:
-        assert rows_of(url, run) == station.rows(run)
-    assert number(url, "SELECT count(*) FROM event") == len(runs)
-    assert number(url, "SELECT count(*) FROM summary") == len(runs)
-    assert number(url, "SELECT count(*) FROM gap") == 0
-    assert number(url, "SELECT count(*) FROM untold") == 0
+        assert rows_of(url, name, run) == station.rows(run)
+    assert number(url, "SELECT count(*) FROM event JOIN series s ON s.id = series WHERE station = %s", name) == 2 * len(
+        runs
+    )
+    assert number(url, "SELECT count(*) FROM summary JOIN series s ON s.id = series WHERE station = %s", name) == len(
+        runs
+    )
+    assert number(url, "SELECT count(*) FROM gap WHERE station = %s", name) == 0
+    assert number(url, "SELECT count(*) FROM untold WHERE station = %s", name) == 0
     assert number(url, "SELECT count(*) FROM alarm") == 0
     assert number(url, "SELECT count(*) FROM dead_letter") == 0
 
@@ -41,7 +47,7 @@ async def test_runs_that_ended_before_the_first_collector_came_are_complete_with
     async with station.publishing(*cluster.mqtt_ports) as publisher:
         await station.delivered(publisher, *runs)
         async with collecting(url, cluster.url, station.name):
-            await complete(url, len(runs))
+            await complete(url, station.name, len(runs))
     all_there(url, station, *runs)
 
 
@@ -53,8 +59,29 @@ async def test_runs_that_ended_before_the_first_collector_came_are_complete_with
     async with station.publishing(mosquitto) as publisher:
         await station.delivered(publisher, *runs)
         async with collecting(url, f"mqtt://127.0.0.1:{mosquitto}", station.name):
-            await complete(url, len(runs))
+            await complete(url, station.name, len(runs))
     all_there(url, station, *runs)
+
+
+async def test_of_a_run_that_began_before_the_first_collector_came_and_ended_after_nothing_is_missing(
+    mosquitto: int, new_database: Callable[[], str], station: Station
+) -> None:
+    writer, url = station.begin(300, "0001"), new_database()
+    run = writer.info.run
+    async with station.publishing(mosquitto) as publisher:
+        async with asyncio.timeout(20):
+            while not publisher.status().connected or publisher.status().rows_waiting:
+                await real_sleep(0.05)
+        async with collecting(url, f"mqtt://127.0.0.1:{mosquitto}", station.name):
+            while number(url, "SELECT count(*) FROM state WHERE station = %s", station.name) < 1:
+                await real_sleep(0.05)
+            station.end(writer)
+            publisher.durable(run)
+            await complete(url, station.name, 1)
+            async with asyncio.timeout(20):
+                while number(url, "SELECT count(*) FROM untold WHERE station = %s", station.name):
+                    await real_sleep(0.05)
+    all_there(url, station, run)
 
 
 async def test_rows_that_are_deleted_from_the_cluster_s_stream_come_back_by_themselves(
@@ -69,7 +96,7 @@ async def test_rows_that_are_deleted_from_the_cluster_s_stream_come_back_by_them
         await station.delivered(publisher, run)
         assert await deleted(cluster, f"$MQTT.msgs.cycler.v1.lab.{station.name}.channel.a1.samples", every=3) >= 2
         async with collecting(url, cluster.url, station.name):
-            await complete(url, 1)
+            await complete(url, station.name, 1)
     all_there(url, station, run)
 
 

@@ -88,11 +88,11 @@ async def test_station_and_collector_have_every_right_they_need_in_the_shipped_c
     async with station.publishing(settings=MqttSettings(url=urls, ca_file=ca, **own)) as publisher:
         await station.delivered(publisher, early, late)  # to nobody: the collector has to ask for all of it
         async with collecting(url, nodes.origin, "historian", broker):
-            await complete(url, 2)
+            await complete(url, "lab-3", 2)
             async with asyncio.timeout(20):
                 while not publisher.status().confirmed:
                     await asyncio.to_thread(historians.pause)
-    assert [rows_of(url, run) for run in (early, late)] == [station.rows(early), station.rows(late)]
+    assert [rows_of(url, "lab-3", run) for run in (early, late)] == [station.rows(early), station.rows(late)]
     for name in (None, "stranger"):
         with pytest.raises((NatsError, OSError)):
             await connected(nodes, name)
