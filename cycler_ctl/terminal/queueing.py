@@ -48,6 +48,15 @@ class Queue(BaseModel):
     entries: list[Entry]
 
 
+class Amended(BaseModel):
+    """``of`` names the program that was compared with."""
+
+    channel: str
+    done: bool
+    of: str
+    changes: list[str]
+
+
 def act_on_queue(wish: Wish, config: Path | None, asking: Asking, *, as_json: bool) -> int:
     client = client_of(config)
     if wish.channel in {"", "list"}:
@@ -184,13 +193,11 @@ def amend_run(wish: Wish, config: Path | None, asking: Asking, *, as_json: bool)
     if wish.overrides:
         body["set"] = dict(order.overrides)
     client, path = client_of(config), f"/api/v1/channels/{channel}/amend"
-    looked = client.post(path, body)
-    changes = looked["changes"]
-    told = "\n".join(f"  {one}" for one in changes) if isinstance(changes, list) else ""
+    looked = Amended.model_validate(client.post(path, body))
+    told = "\n".join(f"  {one}" for one in looked.changes)
     if asking.wanted():
         asking.confirm(told, f"Amend the run on channel {channel}?")
-    done = client.post(path, {**body, "of": looked["of"]})
-    text = json.dumps({key: done[key] for key in ("channel", "done", "changes")}) if as_json else told
-    sys.stdout.write(text + "\n")
+    done = Amended.model_validate(client.post(path, {**body, "of": looked.of}))
+    sys.stdout.write((done.model_dump_json() if as_json else told) + "\n")
     sys.stderr.write(f"channel {channel}: amended; the run's record holds both texts\n")
     return 0

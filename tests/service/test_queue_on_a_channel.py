@@ -220,11 +220,11 @@ async def test_a_running_protocol_is_amended_over_http_after_a_look(tmp_path: Pa
     async with open_virtual(tmp_path / "data") as lab, open_desk(lab) as desk:
         await lab.start(SHORT + "  - rest: 5 min\n")
         await lab.at(60.0)
-        other = {"protocol": text(SHORT + "  - rest: 1 min\n"), "by": "K. Abe"}
+        other: dict[str, Any] = {"protocol": text(SHORT + "  - rest: 1 min\n"), "by": "K. Abe"}
         looked = await desk.ask("POST", "amend", **other)
         assert (looked["done"], looked["changes"]) == (False, ["step 2: ends at time >= 5 min -> time >= 1 min"])
         assert (await desk.ask("POST", "amend", of=looked["of"], **other))["done"]
-        third = {"protocol": text(SHORT + "  - rest: 2 min\n"), "of": looked["of"]}
+        third: dict[str, Any] = {"protocol": text(SHORT + "  - rest: 2 min\n"), "of": looked["of"]}
         assert "another one than you looked at" in (await desk.ask("POST", "amend", 409, **third))["detail"]
         await lab.ends()
         assert [step.end_reason for step in lab.steps()] == ["time >= 5 min", "time >= 1 min"]
