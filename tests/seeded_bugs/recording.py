@@ -167,7 +167,7 @@ BUGS = (
     Bug(
         "changed program resumed",
         "a run goes on with its own protocol (F26, I-8)",
-        "cycler_ctl/running/going_on.py",
+        "cycler_ctl/running/order.py",
         "    if sha256(info.protocol_text) != info.protocol_sha256:",
         "    if False:",
         ("tests/service/test_recovery.py::test_a_changed_protocol_text_is_refused",),
