@@ -82,11 +82,11 @@ def _in_time(request: Request, known: Known) -> Refusal | None:
     """Where our clock is not to be relied on, the nonce alone says that a stop is fresh."""
     if known.clock and request.action is Action.STOP:
         return None
-    if known.utc_s >= request.expires_utc_s:
+    if not known.utc_s < request.expires_utc_s:  # so that a clock that tells no number refuses
         late_s = known.utc_s - request.expires_utc_s
         return Refusal(Why.EXPIRED, f"it expired {late_s:.1f} s ago by this station's clock")
     ahead_s = request.issued_utc_s - known.utc_s
-    if ahead_s > SKEW_S:
+    if not ahead_s <= SKEW_S:
         return Refusal(Why.EARLY, f"issued_at is {ahead_s:.1f} s ahead of this station's clock: set the sender's clock")
     return None
 

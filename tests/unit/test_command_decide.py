@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cycler_ctl.commanding.decide import Armed, Known, refusal, state_version, still_armed
@@ -105,6 +106,7 @@ def test_an_order_is_armed_only_while_a_run_may_begin(state: ChannelState) -> No
     st.tuples(st.booleans(), st.booleans(), st.booleans()),
     st.sampled_from(["", "set"]),
 )
+@example(Action.PAUSE, Role.OPERATE, math.nan, (False, True, False), "")
 def test_nothing_is_carried_out_that_is_repeated_or_quotes_no_nonce_and_only_stop_without_a_clock(
     action: Action, role: Role, utc_s: float, facts: tuple[bool, bool, bool], clock: str
 ) -> None:
