@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import TypeGuard
 from urllib.parse import urlsplit
 
 from paho.mqtt.enums import MQTTProtocolVersion
@@ -63,7 +64,11 @@ def collect(to: str, origin: str, config: Path | None, listen: str | None = None
 
 def _first(error: BaseException) -> BaseException:
     """What went wrong, out of the groups of the tasks it went wrong in."""
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+    return _first(error.exceptions[0]) if _of_several(error) else error
+
+
+def _of_several(error: BaseException) -> TypeGuard[BaseExceptionGroup[BaseException]]:
+    return isinstance(error, BaseExceptionGroup)
 
 
 def source_of(urls: Sequence[str], settings: CollectSettings, known: Login) -> Connect:

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -140,19 +139,26 @@ class NatsSource:
 
     async def _connect(self) -> Client:
         place = self._place
-        async with asyncio.timeout(2 * _CONNECT_S * len(place.servers)):
-            return await nats.connect(  # pyright: ignore[reportUnknownMemberType] - the library says nothing of its options
-                list(place.servers),
-                error_cb=_noted,
-                allow_reconnect=False,
-                connect_timeout=round(_CONNECT_S),
-                user=place.username,
-                password=place.password,
-                tls=place.tls,
-                ping_interval=10,
-                max_outstanding_pings=2,
-                name=f"cycler-ctl collect {self._group}",
-            )
+        client = Client()
+        try:
+            async with asyncio.timeout(2 * _CONNECT_S * len(place.servers)):
+                await client.connect(  # pyright: ignore[reportUnknownMemberType] - the library says nothing of its options
+                    list(place.servers),
+                    error_cb=_noted,
+                    allow_reconnect=False,
+                    connect_timeout=round(_CONNECT_S),
+                    user=place.username,
+                    password=place.password,
+                    tls=place.tls,
+                    ping_interval=10,
+                    max_outstanding_pings=2,
+                    name=f"cycler-ctl collect {self._group}",
+                )
+        except BaseException:  # also when we are cancelled: the library leaves its socket open
+            with contextlib.suppress(NatsError, OSError):
+                await client.close()
+            raise
+        return client
 
     async def _bind(self, stream: JetStreamContext) -> None:
         await self._ensure_stream(stream)
