@@ -104,7 +104,10 @@ class Session:
                 if self._listening.take(asyncio.get_running_loop().time()):
                     self._hear(message)
         except MqttError as error:
-            raise self._client.gone or error from error
+            gone = self._client.gone
+            if gone is None or gone is error:  # an error that is its own cause is explained for ever
+                raise
+            raise gone from error
 
     def _hear(self, message: Message) -> None:
         match heard(self._subject.topics, message.topic.value, bytes(message.payload), retain=message.retain):
