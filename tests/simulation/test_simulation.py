@@ -16,7 +16,7 @@ from simulated.faults import KINDS, by_number
 SEEDS, HOURS = "0-39", 1.25
 CAMPAIGN_SEEDS = "0-9999"
 EACH_FAULT = 500
-HARD_SEEDS = (
+HARD_SEEDS = (485, 810, 20005)  # its window ends a run while all is healed; welded and without power; a broker hangs up
     485,
     810,
 )  # a run that its window ends while all is healed; a welded output whose instrument loses its power
@@ -56,7 +56,7 @@ def test_the_same_seed_gives_the_same_trace_to_the_last_byte(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("seed", HARD_SEEDS)
-def test_a_seed_that_was_wrongly_called_broken_is_not(seed: int) -> None:
+def test_a_seed_that_was_broken_is_not_any_more(seed: int) -> None:
     assert simulate.worker(str(seed), simulate.HOURS, "")[0]["broken"] == []
 
 

@@ -55,6 +55,9 @@ class Broker:
 class Speaker:
     """The service's connection as courier and session use it. It hears itself where it listens, as rights are proven."""
 
+    gone: MqttError | None = None
+    """This broker never says why it hangs up."""
+
     def __init__(self, broker: Broker, _endpoint: object, *, timing: Timing, **_options: object) -> None:
         self._broker = broker
         self._puback_s = timing.puback_s

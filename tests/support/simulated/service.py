@@ -108,6 +108,9 @@ class OnOurLoop(Publisher):
     def start(self) -> None:
         self.task = asyncio.get_running_loop().create_task(self._main(), name="mqtt")
 
+    def failure(self) -> BaseException | None:
+        return self.task.exception() if self.task.done() and not self.task.cancelled() else None
+
     def in_flight(self) -> int:
         return 0 if self.outbox is None else self.outbox._in_flight()
 

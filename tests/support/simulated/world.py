@@ -242,5 +242,7 @@ class World:
         for wire in self.wires.by_port.values():
             count("answers on their way", 0 if wire.owner is None else len(wire.owner.waiting), MOST_ANSWERS)
         if self.service.publisher is not None:
+            if (failure := self.service.publisher.failure()) is not None:
+                self.judge.broke("liveness", f"the publisher failed: {failure!r}")
             count("messages on their way", self.service.publisher.in_flight(), MOST_IN_FLIGHT)
             count("channels in the mailbox", len(self.service.publisher._mailbox._channels), len(self.judge.seats))
