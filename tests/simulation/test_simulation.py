@@ -16,10 +16,7 @@ from simulated.faults import KINDS, by_number
 SEEDS, HOURS = "0-39", 1.25
 CAMPAIGN_SEEDS = "0-9999"
 EACH_FAULT = 500
-HARD_SEEDS = (485, 810, 20005)  # its window ends a run while all is healed; welded and without power; a broker hangs up
-    485,
-    810,
-)  # a run that its window ends while all is healed; a welded output whose instrument loses its power
+HARD_SEEDS = (485, 810, 20005)  # ended by its window; welded and without power; a broker hangs up
 JOBS = int(os.environ.get("SIMULATION_JOBS", os.cpu_count() or 1))
 BUG_SEEDS, BUG_HOURS = 5, 0.5
 pytestmark = [pytest.mark.timeout(36_000), pytest.mark.not_our_driver]
