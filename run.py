@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Set cycler-ctl up on a fresh machine and run it: demo, test, check, bench. Standard library only."""
+"""Set cycler-ctl up on a fresh machine and run it: demo, test, check, docs, bench. Standard library only."""
 
 import hashlib
 import os
@@ -16,9 +16,11 @@ USAGE = """usage: python run.py COMMAND [arguments]
 
   demo    run the five experiments of Fig. S3 on simulated hardware, with a broker and a live page
   test    run the whole test suite; arguments go on to pytest
-  check   lint, types and import contracts
+  check   lint, types, import contracts, and the manual's links
+  docs    build the manual into .venv/manual
   bench   benchmarks (ratios, never gates)
 """
+MANUAL = ("python", "-m", "sphinx", "-q", "-W", "--keep-going", "docs", str(VENV / "manual"))
 CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -26,6 +28,7 @@ CHECKS = (
     ("pyright", "--pythonplatform", "Linux"),
     ("pyright", "--pythonplatform", "Windows"),
     ("lint-imports",),
+    MANUAL,
 )
 
 
@@ -83,7 +86,7 @@ def main(arguments: list[str]) -> int:
     if sys.version_info < (3, 11):  # noqa: UP036 - a newcomer may start it with any python
         say(f"needs Python 3.11 or newer; this is {sys.version.split()[0]}")
         return 2
-    if not arguments or arguments[0] not in {"demo", "test", "check", "bench"}:
+    if not arguments or arguments[0] not in {"demo", "test", "check", "docs", "bench"}:
         print(USAGE)
         return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
     command, rest = arguments[0], arguments[1:]
@@ -99,6 +102,8 @@ def main(arguments: list[str]) -> int:
         return call("python", "-m", "pytest", *(() if picky(rest) else PARALLEL), *rest)
     if command == "check":
         return check()
+    if command == "docs":
+        return call(*MANUAL)
     return call("python", "-m", "benchmarks", *rest)
 
 

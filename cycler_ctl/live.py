@@ -69,13 +69,13 @@ class ChannelStatus:
     """None where the service keeps no queue: a run in the foreground."""
 
 
-def state_version(status: ChannelStatus) -> int:
-    """Another number as soon as the channel is not where it was: who quotes it, means what is going on now.
+def state_version(status: ChannelStatus) -> str:
+    """Another one as soon as the channel is not where it was: who quotes it, means what is going on now.
 
-    What is measured or set does not count. It is below 2**53, so that every JSON reader keeps it exact.
+    What is measured or set does not count. Text, so that every JSON reader keeps it exact.
     """
     place = (status.channel, status.state.value, status.run, status.step, status.cycle, status.since_utc_s)
-    return int.from_bytes(hashlib.sha256(repr(place).encode()).digest()[:6])
+    return hashlib.sha256(repr(place).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,8 +63,10 @@ class _Others:
 
     def mqtt(self) -> dict[str, object] | None:
         """``commands``: why none can be taken, empty where they are; None where they are off."""
-        commands = {"commands": None if self.commander is None else self.commander.message}
-        return None if self.publisher is None else asdict(self.publisher.status()) | commands
+        if self.publisher is None:
+            return None
+        trouble = None if self.commander is None else self.commander.message
+        return {**asdict(self.publisher.status()), "commands": trouble}
 
     def share(self) -> dict[str, object] | None:
         return None if self.sharer is None else asdict(self.sharer.status())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from cycler_ctl.commanding.request import ALLOWED, Action, Request, Why
-from cycler_ctl.live import ChannelState, ChannelStatus
+from cycler_ctl.live import ChannelState, ChannelStatus, state_version
 
 LIFETIME_S = 30.0
 SKEW_S = 5.0  # a sender's clock may be ahead of ours by so much
@@ -54,12 +53,6 @@ class Refusal:
 def refusal(request: Request, known: Known) -> Refusal | None:
     """Why a command whose signature is good is not carried out; None: it is."""
     return next(filter(None, (rule(request, known) for rule in _RULES)), None)
-
-
-def state_version(status: ChannelStatus) -> str:
-    """Another one whenever the channel does something else: who asks says with it what they saw."""
-    seen = (status.channel, status.state, status.since_utc_s, status.run, status.step, status.cycle)
-    return hashlib.sha256(repr(tuple(map(str, seen))).encode()).hexdigest()[:16]
 
 
 def still_armed(armed: Armed, status: ChannelStatus, utc_s: float) -> bool:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 from cycler_ctl.clock import Clock
 from cycler_ctl.commanding.armed import ArmedOrders, disarm
-from cycler_ctl.commanding.decide import Armed, Known, Refusal, refusal, state_version, still_armed
+from cycler_ctl.commanding.decide import Armed, Known, Refusal, refusal, still_armed
 from cycler_ctl.commanding.freshness import Nonces, Tempo, Timekeeping, Trickle
 from cycler_ctl.commanding.ledger import Entry, Ledger
 from cycler_ctl.commanding.request import Action, Refused, Request, Role, Why, authentic
 from cycler_ctl.config import Config
 from cycler_ctl.errors import StoreError
-from cycler_ctl.live import ChannelStatus, StationView
+from cycler_ctl.live import ChannelStatus, StationView, state_version
 from cycler_ctl.publish.payloads import encode, iso
 from cycler_ctl.publish.topics import Topics, level
 from cycler_ctl.running.start import Order

@@ -87,7 +87,7 @@ class ChannelMessage(_Repeated):
     channel: str
     instrument: str
     state: ChannelState
-    state_version: int = Field(description="another one as soon as the channel is not where it was; commands quote it")
+    state_version: str = Field(description="another one as soon as the channel is not where it was; commands quote it")
     reason: str
     since: Iso
     since_unix_s: Unix

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cycler_ctl.commanding.decide import Armed, Known, refusal, state_version, still_armed
+from cycler_ctl.commanding.decide import Armed, Known, refusal, still_armed
 from cycler_ctl.commanding.freshness import Nonces, Tempo, Timekeeping, Trickle
 from cycler_ctl.commanding.request import Action, Request, Role, Why
-from cycler_ctl.live import ChannelState, ChannelStatus
+from cycler_ctl.live import ChannelState, ChannelStatus, state_version
 
 NOW_S = 1_795_000_000.0
 IDLE = ChannelStatus("a1", "smu1", ChannelState.IDLE, "", NOW_S - 99, energised=False)

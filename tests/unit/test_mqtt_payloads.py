@@ -57,7 +57,7 @@ def test_a_channel_s_state_has_times_for_people_and_machines_and_null_for_what_i
 def test_a_channel_s_state_has_another_version_once_it_is_somewhere_else_and_not_for_what_it_measures() -> None:
     status = ChannelStatus("a1", "smu1", ChannelState.RUNNING, "", 1.0, energised=True, run="r", step="2", cycle=1)
     version = decoded(payloads.channel_state(status, BEAT))["state_version"]
-    assert 0 <= version < 2**53
+    assert len(str(version)) == 16
     for same in ({"setpoint_A": 1e-3}, {"rows_waiting": 7}, {"energised": None}):
         assert state_version(replace(status, **same)) == version
     for other in ({"state": ChannelState.PAUSED}, {"step": "3"}, {"cycle": 2}, {"run": "s"}, {"channel": "a2"}):

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from cycler_ctl.errors import CyclerError, StoreError
-from cycler_ctl.figures.command import draw
-from cycler_ctl.figures.kinds import Kind
+from cycler_ctl.figures.kinds import AS_IT_IS, Kind
+from cycler_ctl.plot import draw
 from cycler_ctl.predict import PredictOptions, show_prediction
 from cycler_ctl.publish.topics import Topics
 from cycler_ctl.records.runs import Wanted, show_runs
@@ -175,7 +175,7 @@ def test_a_report_and_a_list_hold_no_control_character_and_no_markup(
 def test_a_figure_is_drawn_whatever_it_is_called(ending: str, name: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     run_dir, out = record(tmp_path / "data", name), tmp_path / "out" / f"x.{ending}"
-    draw([run_dir], Kind("voltage-time"), None, out)
+    draw([run_dir], Kind("voltage-time"), AS_IT_IS, out)
     assert files(tmp_path / "out") == {Path(out.name)}
     assert "<script>alert" not in out.read_text(encoding="utf-8")
 
@@ -232,7 +232,7 @@ def test_nothing_is_written_into_a_run_s_own_folder(name: str, tmp_path: Path) -
     with pytest.raises(StoreError, match="folder of a run"):
         show_report(run_dir, out, html=False, json_wanted=False)
     with pytest.raises(StoreError, match="folder of a run"):
-        draw([run_dir], Kind("voltage-time"), None, out.with_suffix(".svg"))
+        draw([run_dir], Kind("voltage-time"), AS_IT_IS, out.with_suffix(".svg"))
     assert files(run_dir) <= {Path("run.sqlite"), Path("writer.lock")}
     assert (run_dir / "run.sqlite").read_bytes() == before
 
@@ -242,8 +242,8 @@ def test_no_command_writes_over_a_file_unless_forced(tmp_path: Path) -> None:
     run_dir = record(tmp_path / "data", "a")
     writers: dict[str, Callable[[Path, Overwriting], object]] = {
         "x.txt": lambda out, how: show_report(run_dir, out, html=False, json_wanted=False, overwriting=how),
-        "x.html": lambda out, how: draw([run_dir], Kind("voltage-time"), None, out, how),
-        "x.svg": lambda out, how: draw([run_dir], Kind("voltage-time"), None, out, how),
+        "x.html": lambda out, how: draw([run_dir], Kind("voltage-time"), AS_IT_IS, out, how),
+        "x.svg": lambda out, how: draw([run_dir], Kind("voltage-time"), AS_IT_IS, out, how),
         "x.json": lambda out, how: show_schema("protocol", out, how),
         "x.py": lambda out, how: translate_file(protocol, Target("pybamm", out, how), None, []),
         "p.png": lambda out, how: show_prediction(protocol, None, [], PredictOptions("nmc", out=out, overwriting=how)),
