@@ -30,6 +30,7 @@ OPENERS = {
     "store/pages.py",  # a damaged file that nobody writes any more, under the run's lock
     "store/salvage.py",
     "records/repair.py",
+    "commanding/ledger.py",  # commands.sqlite, its own
     "store/export/bundle.py",  # SQLite's own copy of a run
     "publish/cursors.py",  # outbox.sqlite, its own
     "verify/ledger.py",
