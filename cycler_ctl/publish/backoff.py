@@ -21,6 +21,8 @@ class Timing:
     heartbeat_s: float = 30.0
     latest_s: float = 1.0
     commit_s: float = 0.5
+    gather_s: float = 5.0
+    """So long at most does a row that is on disk wait for others to share a message with; 0: not at all."""
     pace_s: float = 0.02
     """Between two batches once a window's worth went out at once: a backlog must not take the processor from control."""
 

@@ -29,6 +29,8 @@ class Lane:
         self.acknowledged = acknowledged
         self.durable = acknowledged
         self.failures = 0
+        self.released = acknowledged
+        """Up to here nobody waits for more rows to fill a message."""
         self._sent = acknowledged
         self._most = most
         self._limit = most
@@ -42,6 +44,11 @@ class Lane:
     @property
     def in_flight(self) -> int:
         return len(self._unacknowledged)
+
+    @property
+    def gathering(self) -> bool:
+        """What is not sent yet fills no message, and may wait until it does."""
+        return self.released <= self._sent and self.durable - self._sent < self._limit
 
     @property
     def suspected(self) -> bool:

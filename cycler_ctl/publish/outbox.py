@@ -25,7 +25,13 @@ WINDOW = 20
 
 
 class Outbox:
-    def __init__(self, cursors: Cursors, files: RunFiles) -> None:
+    """``gathers``: rows of runs that go on wait until a message is full, an event tells of them, or ``release``.
+
+    A message costs the broker, and whoever reads it, the same for one row as for sixty.
+    """
+
+    def __init__(self, cursors: Cursors, files: RunFiles, *, gathers: bool = False) -> None:
+        self._gathers = gathers
         self._cursors = cursors
         self._files = OpenFiles(files)
         self._runs: dict[str, Tracked] = {}
@@ -115,6 +121,15 @@ class Outbox:
         except StoreError:
             return False
 
+    def release(self) -> None:
+        """All rows that waited for others have waited long enough."""
+        for tracked in self._runs.values():
+            tracked.release()
+
+    def hurry(self) -> None:
+        """No row waits for others any more."""
+        self._gathers = False
+
     def list_runs(self, after: str) -> None:
         """A reader asks which runs there are."""
         self._list_after = after if self._list_after is None else min(after, self._list_after)
@@ -168,7 +183,7 @@ class Outbox:
             (lane.suspected, not tracked.live, tracked.turn, key.stream, key.run, key)
             for tracked in self._runs.values()
             for key, lane in tracked.lanes.items()
-            if lane.next_span() is not None
+            if lane.next_span() is not None and not (self._gathers and tracked.gathering(key))
         ]
         if not ready:
             return None
@@ -220,6 +235,8 @@ class Outbox:
         if key.stream is Stream.MANIFESTS:
             payload = tracked.manifest.payload if tracked.manifest is not None else b""
             return Outgoing(key, tracked.channel, span, key.stream, payload)
+        if key.stream is Stream.EVENTS:
+            tracked.release()
         try:
             return recorded(self._files, key, tracked.channel, span)
         except StoreError as error:

@@ -156,7 +156,7 @@ class Publisher:
         with contextlib.ExitStack() as opened:
             cursors = Cursors(self._outbox_path)
             opened.callback(cursors.close)
-            outbox = Outbox(cursors, self._subject.files)
+            outbox = Outbox(cursors, self._subject.files, gathers=self._subject.timing.gather_s > 0)
             outbox.discover()
             opened.pop_all()
             return outbox

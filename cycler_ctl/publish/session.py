@@ -83,6 +83,7 @@ class Session:
                 tasks.create_task(self._tell_changes(), name="mqtt states"),
                 tasks.create_task(self._heartbeat(), name="mqtt heartbeat"),
                 tasks.create_task(self._tell_latest(), name="mqtt latest"),
+                tasks.create_task(self._release(), name="mqtt gathering"),
             ]
             until_s = await asyncio.shield(stopping)
             await self._status("stopping")
@@ -156,6 +157,7 @@ class Session:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(until_s):
                 self._hurry = True
+                self._outbox.hurry()
                 self._work.set()
                 while not self._outbox.idle():
                     self._progress.clear()
@@ -186,6 +188,12 @@ class Session:
             await real_sleep(self._subject.timing.heartbeat_s)
             await self._status(self._state)
             await self._repeat()
+
+    async def _release(self) -> None:
+        while True:
+            self._outbox.release()
+            self._work.set()
+            await real_sleep(self._subject.timing.gather_s or self._subject.timing.heartbeat_s)
 
     async def _tell_changes(self) -> None:
         while True:

@@ -59,6 +59,15 @@ class Tracked:
     def rows_waiting(self) -> int:
         return sum(lane.waiting for key, lane in self.lanes.items() if key.stream is Stream.SAMPLES)
 
+    def gathering(self, key: LaneKey) -> bool:
+        """Rows of a run that goes on may wait for others to share a message with."""
+        return key.stream is Stream.SAMPLES and self.live and not self.ended and self.lanes[key].gathering
+
+    def release(self) -> None:
+        """What is durable now waits for no other row."""
+        for lane in self.lanes.values():
+            lane.released = lane.durable
+
     def undigested(self) -> bool:
         """The rows of a manifest that is due are delivered for good; what they were must still be said."""
         if self.due is None or self.manifest is not None:

@@ -31,7 +31,9 @@ from protocols.model import Verb
 from protocols.record import CycleSummary, EventKind, EventRecord, Outcome, Row
 
 WITHIN_S = 25.0
-_FAST = Timing(heartbeat_s=2.0, first_s=0.05, most_s=0.5, puback_s=5.0, latest_s=0.5, commit_s=0.05, pace_s=0.0)
+_FAST = Timing(
+    heartbeat_s=2.0, first_s=0.05, most_s=0.5, puback_s=5.0, latest_s=0.5, commit_s=0.05, gather_s=0.1, pace_s=0.0
+)
 
 
 @dataclass(frozen=True)

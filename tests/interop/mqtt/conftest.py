@@ -35,7 +35,15 @@ from protocols.model import Verb
 from protocols.record import CycleSummary, EventKind, EventRecord, Outcome, Row
 
 FAST = Timing(
-    first_s=0.05, most_s=0.2, stable_s=5.0, puback_s=2.0, connack_s=1.0, latest_s=0.05, commit_s=0.05, pace_s=0.0
+    first_s=0.05,
+    most_s=0.2,
+    stable_s=5.0,
+    puback_s=2.0,
+    connack_s=1.0,
+    latest_s=0.05,
+    commit_s=0.05,
+    gather_s=0.05,
+    pace_s=0.0,
 )
 WAIT_S = 15.0
 

@@ -25,7 +25,15 @@ from cycler_ctl.publish.publisher import Publisher
 from cycler_ctl.store.writer import RunWriter, reopen_run
 
 TIMING = Timing(
-    first_s=0.02, most_s=0.05, stable_s=5.0, puback_s=2.0, connack_s=0.5, latest_s=0.2, commit_s=0.02, pace_s=0.0
+    first_s=0.02,
+    most_s=0.05,
+    stable_s=5.0,
+    puback_s=2.0,
+    connack_s=0.5,
+    latest_s=0.2,
+    commit_s=0.02,
+    gather_s=0.02,
+    pace_s=0.0,
 )
 WITHIN_S = 30.0
 IN_SUITE, IN_CAMPAIGN = 8, 250
