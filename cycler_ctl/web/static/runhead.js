@@ -36,7 +36,7 @@ function showOne(run, part) {
   const at = about.at ? `cycle ${about.at.cycle}, step ${about.at.step_id}` : "no rows yet";
   say(part.now, run.live ? `On ${about.channel}: ${at}, last row ${about.at ? clock(about.at.utc_s) : "\u2013"}` : `On ${about.channel}, ${clock(about.started_utc_s)}`);
   part.reason.hidden = run.live || !about.reason;
-  part.reason.className = `reason ${state.tone === "calm" || state.tone === "done" ? "plain" : state.tone}`;
+  part.reason.className = `reason ${state.tone === "calm" || state.tone === "done" ? "told" : state.tone}`;
   say(part.reason, `${state.words}: ${about.reason}`);
   const tile = document.querySelector(`[data-channel="${CSS.escape(about.channel)}"] .open`);
   if (!run.live || !tile || part.open.childElementCount) { if (!run.live) part.open.replaceChildren(); return; }
