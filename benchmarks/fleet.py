@@ -43,8 +43,8 @@ Servers = tuple[historians.Cluster, historians.Postgres]
 class Wanted:
     sizes: tuple[int, ...] = SIZES
     seconds: float = 20.0
-    rows: int = 1
-    """A message holds so many rows, and each channel sends one every so many seconds."""
+    rows: int = 5
+    """A message holds so many rows, and each channel sends one every so many seconds, as stations gather them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ def wanted_of(words: Sequence[str]) -> Wanted:
     parser = argparse.ArgumentParser(prog="python -m benchmarks fleet")
     parser.add_argument("--pcs", type=int, nargs="+", default=SIZES, help="lab PCs, one size after the other")
     parser.add_argument("--minutes", type=float, default=1 / 3, help="for how long each size")
-    parser.add_argument("--rows", type=int, default=1, help="rows a message")
+    parser.add_argument("--rows", type=int, default=5, help="rows a message")
     found = parser.parse_args(words)
     return Wanted(tuple(found.pcs), 60 * found.minutes, found.rows)
 
