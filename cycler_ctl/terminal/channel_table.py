@@ -62,7 +62,7 @@ def _below(channel: Answer, cells: Mapping[str, str], shown: Sequence[str], widt
         for name, text in cells.items()
         if name not in shown and text and name in TOLD_BELOW
     ]
-    about = [f"{name} {cell_text(channel, name)}" for name in BELOW if channel.get(name)]
+    about = [f"{name} {text}" for name in BELOW if (text := printable(cell_text(channel, name)))]
     told = (", ".join([*dropped, *about]), printable(cell_text(channel, "reason")))
     return [folded(f"    {line}", width) for line in told if line]
 
@@ -72,7 +72,21 @@ def cell_text(channel: Answer, key: str) -> str:
     value = channel.get(key)
     if key == "energised":
         return "not known" if value is None else "ON" if value else "off"
+    if key == "queue":
+        return _queue_text(channel)
     return "" if value is None else str(value)
+
+
+def _queue_text(channel: Answer) -> str:
+    """Nothing where nothing waits and nothing is held."""
+    if channel.get("queue") is None:
+        return ""
+    queue = ANSWER.validate_python(channel["queue"])
+    parts = [f"HELD: {queue['held']}"] if queue["held"] else []
+    if queue["length"]:
+        ready = "its cell is in the channel" if queue["ready"] else "not marked ready"
+        parts += [f"{queue['length']} waiting", f"next {queue['next']}", ready]
+    return ", ".join(parts)
 
 
 def _of(key: str) -> Callable[[Answer], str]:

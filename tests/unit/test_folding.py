@@ -41,3 +41,23 @@ def test_a_status_fits_whatever_there_is_to_say() -> None:
     assert f"run {RUN}, verified FAILED 2026-11-22" in told
     assert "not known" in told
     assert "disconnect it" in told
+
+
+@pytest.mark.parametrize(
+    ("queue", "told"),
+    [
+        ({"length": 0, "next": None, "ready": False, "held": None}, ""),
+        (
+            {"length": 2, "next": "life on MG-0142", "ready": False, "held": None},
+            "queue 2 waiting, next life on MG-0142, not marked ready",
+        ),
+        (
+            {"length": 1, "next": "life on MG-0142", "ready": True, "held": None},
+            "queue 1 waiting, next life on MG-0142, its cell is in the channel",
+        ),
+        ({"length": 0, "next": None, "ready": False, "held": "tripped: too hot"}, "queue HELD: tripped: too hot"),
+    ],
+)
+def test_a_status_tells_of_the_queue_in_words_and_not_of_an_empty_one(queue: dict[str, object], told: str) -> None:
+    idle = {"channel": "a2", "state": "idle", "energised": False, "reason": "", "queue": queue}
+    assert [line.strip() for line in channel_lines([idle], 80)[2:]] == ([told] if told else [])
