@@ -16,7 +16,7 @@ from cycler_ctl.stationfile.schema import DOCUMENT_KEYS, KEYS, TABLES, station_s
 
 SCHEMA = station_schema()
 VALID = Draft202012Validator(SCHEMA)
-README = Path(__file__).resolve().parents[2] / "README.md"
+TUTORIAL = Path(__file__).resolve().parents[2] / "docs" / "guide" / "first-station.md"
 STATION: dict[str, Any] = {
     "station": {"name": "lab-3"},
     "instruments": {
@@ -140,6 +140,7 @@ def test_a_missing_table_is_refused_by_both(name: str, tmp_path: Path) -> None:
     assert errors(whole, tmp_path)
 
 
-def test_the_station_of_the_readme_is_valid() -> None:
-    (text,) = [block.partition("```")[0] for block in README.read_text(encoding="utf-8").split("```toml\n")[1:]]
+def test_the_station_of_the_tutorial_is_valid() -> None:
+    blocks = TUTORIAL.read_text(encoding="utf-8").split("```toml station.toml\n")[1:]
+    (text,) = [block.partition("```")[0] for block in blocks]
     assert faults(tomllib.loads(text)) == []

@@ -262,5 +262,4 @@ def test_the_same_trials_find_a_cursor_that_moves_too_early(
     monkeypatch.setattr(publisher_module, "Outbox", Hasty)
     with closing(Historian(port, "historian", asks=False)) as historian:
         station.live()
-        found = [not historian.complete(trial(station, number).info.run, 0, 0.5) for number in (0, 2, 3, 4, 5)]
-    assert any(found)
+        assert any(not historian.complete(trial(station, number).info.run, 0, 0.5) for number in range(30))

@@ -70,7 +70,7 @@ async def test_a_start_takes_its_included_files_along_and_says_who_asked(lab: La
     assert (said["setpoint_V"], said["current_limit_A"], said["setpoint_A"]) == (3.701, 2e-3, None)
     assert said["doing"] == "hold 3.701 V, ≤ 2 mA"
     shown = lab.command("status").stdout
-    assert "1 hold 3.701 V, ≤ 2 mA" in shown
+    assert "hold 3.701 V, ≤ 2 mA" in shown
     assert lab.command("stop", "a1").returncode == 0
     with open_run(lab.run_dir()) as reader:
         rows, info, first = list(reader.rows()), reader.info, next(iter(reader.events()))
