@@ -245,21 +245,13 @@ def export(
     all_columns: Annotated[bool, typer.Option("--all-columns", help="also the counters of cycle and step")] = False,
     force: ForceOption = False,
     config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a run as a Battery Data Format file with its metadata, or as a bundle (zip) that stands alone."""
     from cycler_ctl.terminal.commands import Output, export_run, overwriting_of
 
     output = Output(out, overwriting_of(forced=force))
-    raise typer.Exit(export_run(run_id, output, kind, config, "all" if all_columns else "plain"))
-
-
-@app.command()
-def repair(run_id: RunArgument, *, config: ConfigOption = None) -> None:
-    """Look through a run's files; make damaged ones anew of what they and the sealed days hold. The old ones are kept."""
-    from cycler_ctl.records.repair import show_repair
-    from cycler_ctl.terminal.commands import run_dir
-
-    raise typer.Exit(show_repair(run_dir(run_id, config)))
+    raise typer.Exit(export_run(run_id, output, kind, config, "all" if all_columns else "plain", json_wanted=as_json))
 
 
 @app.command(name="safe-off")

@@ -13,13 +13,20 @@ from cycler_ctl.figures.source import Source, read_source
 from cycler_ctl.figures.wishes import Wish
 from cycler_ctl.report.command import run_folder
 from cycler_ctl.store.export.atomic import Overwriting, free_path
+from cycler_ctl.store.progress import Tell, nobody
 from cycler_ctl.store.reader import open_run
 
 BROWSER = ".html"
 
 
 def draw(
-    runs: Sequence[Path], kind: Kind, wish: Wish, out: Path, overwriting: Overwriting = Overwriting.REFUSED
+    runs: Sequence[Path],
+    kind: Kind,
+    wish: Wish,
+    out: Path,
+    overwriting: Overwriting = Overwriting.REFUSED,
+    *,
+    tell: Tell = nobody,
 ) -> None:
     """The file's ending says how. Runs are folders or bundles."""
     if out.suffix not in {*paper.ENDINGS, BROWSER}:
@@ -28,11 +35,10 @@ def draw(
     sources: list[Source] = []
     for run in runs:
         with run_folder(run) as folder, open_run(folder) as reader:
-            sources.append(read_source(reader, wish.per))
+            sources.append(read_source(reader, wish.per, tell))
     drawing = drawing_of(kind, sources, wish)
     origin = f"cycler-ctl {version('cycler-ctl')}, runs {', '.join(source.run for source in sources)}"
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix == BROWSER:
             browser.save(drawing, out, origin)
         else:

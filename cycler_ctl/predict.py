@@ -25,17 +25,19 @@ from cycler_ctl.running.start import overrides_of, versions
 from cycler_ctl.store.export.atomic import Overwriting, free_path
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo, new_run_id
+from cycler_ctl.store.progress import Tell
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.store.writer import RunWriter, create_run
 from cycler_ctl.terminal.folding import columns, fitted
 from cycler_ctl.terminal.predicted import SIMULATED, Prediction, prediction_json, render
+from cycler_ctl.terminal.progress import progress
 from cycler_ctl.virtual import COMMIT_ROWS, Moment, Recorder, VirtualRun, Watch
 from protocols.check import load_protocol
 from protocols.diagnostics import render_all
 from protocols.model import Cell, ConstantCurrent, ConstantVoltage, Program, Rest, Setpoint
 from protocols.plan import plan
 from protocols.planning.plan_text import plan_json
-from protocols.quantities import Dimension, QuantityError, format_duration, parse_positive
+from protocols.quantities import Dimension, QuantityError, parse_positive
 from protocols.record import Outcome
 from sim_hardware.circuit import Disconnected, Terminals, VoltageSource
 from sim_hardware.sized import Model, Size, sized
@@ -44,7 +46,6 @@ INSTRUMENT_V = 5.0
 """Where the protocol leaves the voltage open, an instrument and its channel do not."""
 HOLD_C = 10.0
 """What a hold without a current limit may take, in C: at the bench the channel decides."""
-SAY_EVERY_S = 2.0
 FIGURES = (".png", ".svg", ".pdf")
 DISK_BYTES = 50_000_000
 
@@ -100,10 +101,14 @@ def show_prediction(file: Path, cell: Path | None, overrides: Sequence[str], opt
     model = model_of(options.cell_model, program.cell)
     if checked.diagnostics:
         sys.stderr.write(render_all(checked.diagnostics) + "\n")
-    with tempfile.TemporaryDirectory(prefix="cycler-predict-") as folder, interruptible() as interrupted:
-        found = predict(program, model, Path(folder), checked.text, _watch(program, interrupted))
+    with (
+        tempfile.TemporaryDirectory(prefix="cycler-predict-") as folder,
+        interruptible() as interrupted,
+        progress(wanted=not options.as_json) as tell,
+    ):
+        found = predict(program, model, Path(folder), checked.text, _watch(program, interrupted, tell))
         if options.out is not None:
-            _write_out(Path(folder), options.out, options.overwriting)
+            _write_out(Path(folder), options.out, options.overwriting, tell)
     told = fitted(render(found, str(file)), columns())
     sys.stdout.write((json.dumps(prediction_json(found), ensure_ascii=False) if options.as_json else told) + "\n")
     return 0 if found.outcome is Outcome.FINISHED else 1
@@ -199,18 +204,18 @@ def run_info(program: Program, model: Model, protocol_text: str, utc_s: float) -
     )
 
 
-def _write_out(data_dir: Path, out: Path, overwriting: Overwriting) -> None:
+def _write_out(data_dir: Path, out: Path, overwriting: Overwriting, tell: Tell) -> None:
     run_dir = next((data_dir / "runs").iterdir())
     if out.suffix == ".csv":
         from cycler_ctl.store.export.bdf_csv import export_bdf_csv
 
-        export_bdf_csv(run_dir, out, overwriting=overwriting)
+        export_bdf_csv(run_dir, out, overwriting=overwriting, tell=tell)
     else:
         from cycler_ctl.figures.kinds import Kind
         from cycler_ctl.figures.wishes import Wish
         from cycler_ctl.plot import draw
 
-        draw([run_dir], Kind.VOLTAGE_CAPACITY, Wish(note=SIMULATED), out, overwriting)
+        draw([run_dir], Kind.VOLTAGE_CAPACITY, Wish(note=SIMULATED), out, overwriting, tell=tell)
     sys.stderr.write(f"{out}: {SIMULATED}\n")
 
 
@@ -225,17 +230,13 @@ def interruptible() -> Generator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _watch(program: Program, interrupted: Callable[[], bool]) -> Watch:
-    """Says on stderr how far it is, and stops at Ctrl-C."""
-    planned, clock = plan(program), SystemClock()
-    most = f" of at most {format_duration(planned.at_most_s)}" if planned.bounded else ""
-    said = [0.0]
+def _watch(program: Program, interrupted: Callable[[], bool], tell: Tell) -> Watch:
+    """Says how far it is, and stops at Ctrl-C. A protocol without a longest duration has no bar, only a pulse."""
+    planned = plan(program)
+    most_s = int(planned.at_most_s) if planned.bounded else None
 
     def look(now: Moment) -> str | None:
-        if clock.now() - said[0] > SAY_EVERY_S:
-            said[0] = clock.now()
-            where = f"cycle {now.cycle}, step {now.step_id}, {now.voltage_V:.3f} V"
-            sys.stderr.write(f"{format_duration(now.time_s)}{most} simulated: {where}\n")
+        tell("simulated time", int(now.time_s), most_s)
         return "Ctrl-C" if interrupted() else None
 
     return look

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cycler_ctl.errors import StoreError
 from cycler_ctl.figures.drawing import VIRIDIS, Drawing, Line, Panel, mathtext
+from cycler_ctl.store.export.atomic import whole_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +70,10 @@ def save(drawing: Drawing, out: Path, origin: str, ink: Ink) -> None:
         raise StoreError("a figure needs matplotlib: pip install 'cycler-ctl[plot]'") from error
     with style:
         figure = _figure(drawing)
-        figure.savefig(out, dpi=ink.dpi, metadata=_metadata(out.suffix, drawing, origin))
+        with whole_path(out) as unfinished:
+            figure.savefig(
+                unfinished, format=out.suffix[1:], dpi=ink.dpi, metadata=_metadata(out.suffix, drawing, origin)
+            )
 
 
 def _style(name: str) -> AbstractContextManager[None]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cycler_ctl.errors import StoreError
 from cycler_ctl.figures.drawing import NEW_LINE, Words, formula, one_line, unit
 from cycler_ctl.records.curves import active_mass_g, capacity_table, currents_A, currents_text
+from cycler_ctl.store.progress import Tell, nobody
 from cycler_ctl.store.reader import RunReader
 from protocols.model import Verb
 from protocols.record import JSON, Mode
@@ -66,11 +67,11 @@ class Source:
         return *formula(f"Voltage{against}"), (" / V", "")
 
 
-def read_source(reader: RunReader, wanted: Per | None) -> Source:
+def read_source(reader: RunReader, wanted: Per | None, tell: Tell = nobody) -> Source:
     """StoreError where the run does not know what to divide by."""
     info = reader.info
     per, scale = _scale(info.cell, wanted, info.run)
-    data, held = _columns(reader)
+    data, held = _columns(reader, tell)
     counter = info.cell.get("counter_electrode")
     return Source(
         run=info.run,
@@ -109,14 +110,15 @@ def _cycles(reader: RunReader, scale: float) -> NDArray[float64]:
     return np.array(lines, dtype=np.float64).reshape(len(lines), 4)
 
 
-def _columns(reader: RunReader) -> tuple[dict[str, NDArray[float64]], NDArray[float64]]:
+def _columns(reader: RunReader, tell: Tell) -> tuple[dict[str, NDArray[float64]], NDArray[float64]]:
     """A page at a time, because rows as they are read take ten times the room of arrays."""
     import numpy as np
 
     pages: list[NDArray[float64]] = [np.empty((0, len(NUMBERS) + 1))]
-    after_seq = 0
+    after_seq, last_seq = 0, reader.last_seq
     while found := reader.values(("seq", "mode", *NUMBERS), after_seq, PAGE):
         after_seq = int(found[-1][0])
+        tell(reader.info.run, after_seq, last_seq)
         pages.append(np.array([(mode == Mode.VOLTAGE, *rest) for _, mode, *rest in found], dtype=np.float64))
     table = np.concatenate(pages)
     return {name: table[:, place] for place, name in enumerate(NUMBERS, start=1)}, table[:, 0]

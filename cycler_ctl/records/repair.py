@@ -6,6 +6,7 @@ another name before anything is moved; what a power cut leaves half moved, the n
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -24,10 +25,12 @@ from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.fragments import begun, run_values, segment_numbers
 from cycler_ctl.store.pages import log_is_torn
 from cycler_ctl.store.place import aside_note, locked, sync_file, sync_folder
+from cycler_ctl.store.progress import Tell, nobody
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.store.salvage import Tally, Target, rebuild, salvage, write_unplaced
 from cycler_ctl.store.segment import APPLICATION_ID, Ending, open_for_reading, schema_version, segment_path
 from cycler_ctl.store.writer import reopen_run
+from cycler_ctl.terminal.progress import progress
 from protocols.record import JSON, EventKind, EventRecord
 
 FOLDER, REPAIRED, SCRATCH, UNPLACED_FILE = "quarantine", ".repaired", ".scratch", "rows_without_step.csv"
@@ -50,16 +53,39 @@ class Report:
     notes: tuple[str, ...]
 
 
-def show_repair(run_dir: Path) -> int:
+def show_repair(run_dir: Path, *, as_json: bool = False) -> int:
     """The command. 0: whole, or made so with nothing missing; 1: something is missing."""
-    report = repair_run(run_dir, SystemClock().utc)
+    with progress(wanted=not as_json) as tell:
+        report = repair_run(run_dir, SystemClock().utc, tell)
+    if as_json:
+        sys.stdout.write(json.dumps(report_json(run_dir.name, report)) + "\n")
+    else:
+        _say(run_dir.name, report)
+    return int(any(one.tally.rows_lost or one.tally.unplaced for one in report.mended))
+
+
+def _say(run: str, report: Report) -> None:
     for note in report.notes:
         sys.stdout.write(f"{note}\n")
     for mended in report.mended:
         sys.stdout.write(f"{told(mended)}\n")
     if not report.mended:
-        sys.stdout.write(f"{run_dir.name}: nothing is wrong with its files\n")
-    return int(any(one.tally.rows_lost or one.tally.unplaced for one in report.mended))
+        sys.stdout.write(f"{run}: nothing is wrong with its files\n")
+
+
+def report_json(run: str, report: Report) -> dict[str, JSON]:
+    mended: list[JSON] = [
+        {
+            "file": one.name,
+            "why": one.why,
+            "rows": one.tally.rows,
+            "rows_lost": one.tally.rows_lost,
+            "rows_without_step": len(one.tally.unplaced),
+            "kept_as": str(one.kept_as),
+        }
+        for one in report.mended
+    ]
+    return {"run": run, "mended": mended, "notes": [*report.notes]}
 
 
 def told(mended: Mended) -> str:
@@ -78,13 +104,13 @@ def told(mended: Mended) -> str:
     return "; ".join(parts)
 
 
-def repair_run(run_dir: Path, utc: Callable[[], float]) -> Report:
+def repair_run(run_dir: Path, utc: Callable[[], float], tell: Tell = nobody) -> Report:
     """StoreError where the run is being written, or was written by a newer program."""
     lock = locked(run_dir)
     try:
         _end_earlier(run_dir, utc())
         notes = seal_trouble(run_dir)
-        mended = [_mend(run_dir, number, why, utc()) for number, why in damaged_segments(run_dir).items()]
+        mended = [_mend(run_dir, number, why, utc()) for number, why in damaged_segments(run_dir, tell).items()]
         mended += [_mend(run_dir, number, why, utc()) for number, why in differing_segments(run_dir).items()]
     finally:
         lock.release()
@@ -93,9 +119,14 @@ def repair_run(run_dir: Path, utc: Callable[[], float]) -> Report:
     return Report(tuple(mended), tuple(notes))
 
 
-def damaged_segments(run_dir: Path) -> dict[int, str]:
-    found = {number: damage_of(segment_path(run_dir, number)) for number in segment_numbers(run_dir)}
-    return {number: why for number, why in found.items() if why is not None}
+def damaged_segments(run_dir: Path, tell: Tell = nobody) -> dict[int, str]:
+    numbers, found = segment_numbers(run_dir), dict[int, str]()
+    for done, number in enumerate(numbers):
+        tell("files", done, len(numbers))
+        why = damage_of(segment_path(run_dir, number))
+        if why is not None:
+            found[number] = why
+    return found
 
 
 def damage_of(path: Path) -> str | None:

@@ -15,6 +15,7 @@ from cycler_ctl.report.sections import Section
 from cycler_ctl.store.export.atomic import Overwriting, free_path, whole_file
 from cycler_ctl.store.export.bundle import unpack_run, verify_bundle
 from cycler_ctl.store.reader import open_run
+from cycler_ctl.terminal.progress import progress
 from protocols.record import JSON
 
 
@@ -29,8 +30,8 @@ def show_report(
     """1 where rows are missing or not as sealed, their times disagree, a bundle was changed, or the protocol is not its hash."""
     if out is not None:
         free_path(out, overwriting)
-    with run_folder(run) as folder, open_run(folder) as reader:
-        facts = gather(reader)
+    with progress(wanted=not json_wanted) as tell, run_folder(run) as folder, open_run(folder) as reader:
+        facts = gather(reader, tell)
     changed = verify_bundle(run) if run.suffix == ".zip" else None
     ending = "" if out is None else out.suffix
     html, json_wanted = html or ending == ".html", json_wanted or ending == ".json"

@@ -17,6 +17,7 @@ from cycler_ctl.report.scan import Scan, scan
 from cycler_ctl.store.export.atomic import sha256_of
 from cycler_ctl.store.export.seal import Seal, check_seals, read_manifest
 from cycler_ctl.store.info import RunInfo
+from cycler_ctl.store.progress import Tell, nobody
 from cycler_ctl.store.reader import RunReader, RunState
 from cycler_ctl.store.segment import segment_paths
 from cycler_ctl.terminal.predicted import static_path
@@ -91,12 +92,12 @@ class Facts:
         return [event for event in self.events if event.kind in kinds]
 
 
-def gather(reader: RunReader) -> Facts:
+def gather(reader: RunReader, tell: Tell = nobody) -> Facts:
     """Everything, from the folder of a run; a bundle's copy is one too."""
     info, state = reader.info, reader.state
     steps, events = reader.steps(), tuple(reader.events())
     seals, seal_trouble = _seals(reader)
-    scanned = scan(reader)
+    scanned = scan(reader, tell)
     return Facts(
         info=info,
         state=state,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from cycler_ctl.publish.digest import Digest
 from cycler_ctl.records.bdf import bdf_values
 from cycler_ctl.records.rowclocks import RowClocks
+from cycler_ctl.store.progress import Tell, nobody
 from cycler_ctl.store.reader import RunReader
 from protocols.record import Row
 
@@ -34,7 +35,7 @@ class Scan:
             self.temperature_degC = _wider(self.temperature_degC, row.temperature_degC)
 
 
-def scan(reader: RunReader) -> Scan:
+def scan(reader: RunReader, tell: Tell = nobody) -> Scan:
     """Of the rows that are durable now. The digest is that of the manifest: the exported rows, in order."""
     found, digest, means = Scan(), Digest(), reader.info.discharge_means
     last_seq, after_seq = reader.last_seq, 0
@@ -43,6 +44,7 @@ def scan(reader: RunReader) -> Scan:
             found.see(row)
         digest.add(bdf_values(row, means) for row in page)
         after_seq = page[-1].seq
+        tell("report", after_seq, last_seq)
     found.sha256 = digest.hex()
     return found
 

@@ -15,6 +15,7 @@ from cycler_ctl.running.start import engine_settings, overrides_of, plan_on
 from cycler_ctl.store.export.atomic import Overwriting
 from cycler_ctl.store.reader import find_run
 from cycler_ctl.terminal.folding import columns, fitted
+from cycler_ctl.terminal.progress import progress
 from protocols.check import load_protocol
 from protocols.diagnostics import (
     Diagnostic,
@@ -126,13 +127,22 @@ class Output:
     overwriting: Overwriting
 
 
-def export_run(run: str, output: Output, kind: str, config: Path | None, columns: str) -> int:
+def export_run(
+    run: str, output: Output, kind: str, config: Path | None, columns: str, *, json_wanted: bool = False
+) -> int:
     from cycler_ctl.records.bdf import Columns
     from cycler_ctl.store.export.formats import export_run_as
 
-    path = export_run_as(kind, run_dir(run, config), output.out, Columns(columns), output.overwriting)
-    sys.stdout.write(f"{path}\n")
+    folder = run_dir(run, config)
+    with progress(wanted=not json_wanted) as tell:
+        path = export_run_as(kind, folder, output.out, Columns(columns), output.overwriting, tell=tell)
+    say_path(path, as_json=json_wanted)
     return 0
+
+
+def say_path(path: Path, *, as_json: bool) -> None:
+    """Where what was asked for is now."""
+    sys.stdout.write((json.dumps({"file": str(path)}) if as_json else str(path)) + "\n")
 
 
 def report_run(run: str, output: Output, config: Path | None, *, html: bool, json_wanted: bool) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,17 +36,21 @@ def plot(
     config: Annotated[
         Path | None, typer.Option("--config", help="station.toml (default: $CYCLER_CTL_CONFIG, ./station.toml)")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Draw runs for a paper (png, svg, pdf) or for a browser (html, in one file); several stand side by side."""
     from cycler_ctl.figures.kinds import Kind
     from cycler_ctl.plot import draw
-    from cycler_ctl.terminal.commands import overwriting_of, run_or_bundle
+    from cycler_ctl.terminal.commands import overwriting_of, run_or_bundle, say_path
+    from cycler_ctl.terminal.progress import progress
 
     _one_of(kind, FIGURES, "--kind")
     wish = _wish(per, (cycles, x, y, size), dpi, style, note)
     path = out or Path(f"{kind}.png")
-    draw([run_or_bundle(run, config) for run in run_ids], Kind(kind), wish, path, overwriting_of(forced=force))
-    sys.stdout.write(f"{path}\n")
+    folders = [run_or_bundle(run, config) for run in run_ids]
+    with progress(wanted=not as_json) as tell:
+        draw(folders, Kind(kind), wish, path, overwriting_of(forced=force), tell=tell)
+    say_path(path, as_json=as_json)
 
 
 def _wish(per: str, words: tuple[str, str, str, str], dpi: int, style: str, note: str) -> Wish:

@@ -1,4 +1,4 @@
-"""Commands that help with the others: the service's log, and completion for the shell."""
+"""Commands that help with the others: the service's log, repair of a run's files, and completion for the shell."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cycler_ctl.terminal.completing import SHELLS, channels
+from cycler_ctl.terminal.completing import SHELLS, channels, runs
 
 helping_app = typer.Typer()
 TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
@@ -33,6 +33,22 @@ def logs(
     from cycler_ctl.terminal.logs import Wanted, show_logs
 
     raise typer.Exit(show_logs(data_dir_of(config), Wanted(channel, since), follow=follow, as_json=as_json))
+
+
+@helping_app.command()
+def repair(
+    run_id: Annotated[str, typer.Argument(help="run id, the beginning of one, or a run's folder", autocompletion=runs)],
+    *,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="station.toml (default: $CYCLER_CTL_CONFIG, ./station.toml)")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Look through a run's files; make damaged ones anew of what they and the sealed days hold. The old ones are kept."""
+    from cycler_ctl.records.repair import show_repair
+    from cycler_ctl.terminal.commands import run_dir
+
+    raise typer.Exit(show_repair(run_dir(run_id, config), as_json=as_json))
 
 
 @helping_app.command()

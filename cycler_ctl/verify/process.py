@@ -7,9 +7,10 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from cycler_ctl.channels.host import InstrumentHost, wiring_of
@@ -59,7 +60,9 @@ async def verify(config: Config, task: Task, lease: Lease, clock: Clock) -> Veri
         fit = _terminals(config, task, host, lease, clock)
         output = Output(fit)
         try:
-            seen = await Bench(fit, output, resistor, window_of(limits, spot.ratings)).measured(chosen, _tell)
+            seen = await Bench(fit, output, resistor, window_of(limits, spot.ratings)).measured(
+                chosen, _tell(len(chosen))
+            )
         finally:
             await _off(fit, output, host)
     made = Verification(
@@ -122,9 +125,17 @@ def _nobody_asks() -> None:
     """There is no page here to tell of a change."""
 
 
-def _tell(seen: Seen) -> None:
-    unit = "A" if seen.point.kind == "current" else "V"
-    sys.stderr.write(f"verify: set {seen.point.value:+.4e} {unit}: {seen.voltage_V:+.5f} V, {seen.current_A:+.5e} A\n")
+def _tell(of: int) -> Callable[[Seen], None]:
+    """How far it is, a line for each point: they are seconds apart, and each is worth reading."""
+    done = count(1)
+
+    def tell(seen: Seen) -> None:
+        point = seen.point
+        found = f"{seen.voltage_V:+.5f} V, {seen.current_A:+.5e} A"
+        unit = "A" if point.kind == "current" else "V"
+        sys.stderr.write(f"verify: {next(done)} of {of}: set {point.value:+.4e} {unit}: {found}\n")
+
+    return tell
 
 
 async def held(config: Config, task: Task, pipe: int) -> None:

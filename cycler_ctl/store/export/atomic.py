@@ -6,20 +6,26 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
+from glob import escape
 from pathlib import Path
 from typing import IO
 
+from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import StoreError
 from cycler_ctl.store.place import sync_file, sync_folder
 from cycler_ctl.store.segment import segment_path
+
+STRAY_S = 86_400.0
+"""A part that nobody has written to for so long is of a program that was killed; a younger one may be another's work."""
 
 
 @contextmanager
 def whole_path(path: Path) -> Generator[Path]:
     """Where to write a file; it takes the place of ``path``, durably, when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(descriptor)
     unfinished = Path(name)
@@ -31,6 +37,14 @@ def whole_path(path: Path) -> Generator[Path]:
     finally:
         unfinished.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def _sweep(path: Path) -> None:
+    """What a killed program left of an earlier try at the same file; one that cannot be looked at stays."""
+    for stray in path.parent.glob(f".{escape(path.name)}.*.part"):
+        with suppress(OSError):
+            if SystemClock().utc() - stray.stat().st_mtime > STRAY_S:
+                stray.unlink()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from cycler_ctl.records.bdf import Columns, Value
 from cycler_ctl.store.export.atomic import Overwriting
 from cycler_ctl.store.export.names import CSV
 from cycler_ctl.store.export.tables import Content, Format, export_table
+from cycler_ctl.store.progress import Tell, nobody
 
 
 def export_bdf_csv(
@@ -16,9 +17,10 @@ def export_bdf_csv(
     out: Path | None = None,
     columns: Columns = Columns.PLAIN,
     overwriting: Overwriting = Overwriting.REFUSED,
+    tell: Tell = nobody,
 ) -> Path:
     """Write the run's durable rows, every digit of them; see ``export_table``."""
-    return export_table(run_dir, out, Format(CSV, _write), columns, overwriting)
+    return export_table(run_dir, out, Format(CSV, _write), columns, overwriting, tell=tell)
 
 
 def _write(path: Path, content: Content) -> None:

@@ -12,6 +12,7 @@ from cycler_ctl.records.bdf import Columns, Value
 from cycler_ctl.store.export.atomic import Overwriting
 from cycler_ctl.store.export.names import PARQUET
 from cycler_ctl.store.export.tables import Content, Format, export_table
+from cycler_ctl.store.progress import Tell, nobody
 
 WHOLE_NUMBERS = frozenset({"cycle_count", "step_count", "record_index"})
 ROWS_A_GROUP = 100_000
@@ -23,10 +24,11 @@ def export_bdf_parquet(
     out: Path | None = None,
     columns: Columns = Columns.PLAIN,
     overwriting: Overwriting = Overwriting.REFUSED,
+    tell: Tell = nobody,
 ) -> Path:
     """Write the run's durable rows; not measured is null. See ``export_table``."""
     _pyarrow("pyarrow")  # before anything is made
-    return export_table(run_dir, out, Format(PARQUET, _write), columns, overwriting)
+    return export_table(run_dir, out, Format(PARQUET, _write), columns, overwriting, tell=tell)
 
 
 def _write(path: Path, content: Content) -> None:

@@ -21,6 +21,7 @@ from cycler_ctl.store.export.atomic import Overwriting, outside_runs, sha256_of,
 from cycler_ctl.store.export.bdf_csv import export_bdf_csv
 from cycler_ctl.store.export.names import export_path
 from cycler_ctl.store.info import RunInfo
+from cycler_ctl.store.progress import Tell, nobody
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.store.segment import segment_paths
 
@@ -50,6 +51,7 @@ def export_bundle(
     out: Path | None = None,
     columns: Columns = Columns.PLAIN,
     overwriting: Overwriting = Overwriting.REFUSED,
+    tell: Tell = nobody,
 ) -> Path:
     """Write ``<run>.zip``; ``out`` is a file or a folder, None: ``exports`` beside ``runs``.
 
@@ -60,7 +62,7 @@ def export_bundle(
     path = _path(run_dir, info, out, overwriting)
     with tempfile.TemporaryDirectory() as name, whole_path(path) as unfinished:
         folder = Path(name)
-        _collect(folder, run_dir, info, columns)
+        _collect(folder, run_dir, info, columns, tell)
         _write_checksums(folder)
         _zip(folder, unfinished, datetime.fromtimestamp(max(info.started_utc_s, 315_532_800.0), UTC))
     return path
@@ -109,19 +111,19 @@ def _is_of(path: Path, run: str) -> bool:
         return False
 
 
-def _collect(folder: Path, run_dir: Path, info: RunInfo, columns: Columns) -> None:
+def _collect(folder: Path, run_dir: Path, info: RunInfo, columns: Columns, tell: Tell) -> None:
     copy = folder / "runs" / info.run
     copy.mkdir(parents=True)
     for path in segment_paths(run_dir):
         _snapshot(path, copy / path.name)
-    export_bdf_csv(copy, export_path(folder / "data", run_dir, info), columns)
+    export_bdf_csv(copy, export_path(folder / "data", run_dir, info), columns, tell=tell)
     (folder / "protocol.yaml").write_text(info.protocol_text, encoding="utf-8", newline="")
     for name in ("cell", "plan", "settings", "instrument", "versions"):
         text = json.dumps(getattr(info, name), ensure_ascii=False, indent=2)
         (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     (folder / "README.txt").write_text(_README.format(run=info.run, sign=_SIGN), encoding="utf-8")
     with open_run(copy) as reader:
-        facts = gather(reader)
+        facts = gather(reader, tell)
     (folder / "report.txt").write_text(report_text(facts), encoding="utf-8")
     (folder / "report.html").write_text(report_html(facts), encoding="utf-8")
 

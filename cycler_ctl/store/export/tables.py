@@ -13,6 +13,7 @@ from cycler_ctl.store.export.jsonld import jsonld
 from cycler_ctl.store.export.metadata import Seen, Table, metadata, metadata_text
 from cycler_ctl.store.export.names import chosen_path, export_path, jsonld_path, metadata_path, siblings
 from cycler_ctl.store.info import RunInfo
+from cycler_ctl.store.progress import Tell, nobody
 from cycler_ctl.store.reader import RunReader, open_run
 from protocols.record import Counters, Row
 
@@ -56,7 +57,15 @@ class Format:
     write: Write
 
 
-def export_table(run_dir: Path, out: Path | None, form: Format, columns: Columns, overwriting: Overwriting) -> Path:
+def export_table(
+    run_dir: Path,
+    out: Path | None,
+    form: Format,
+    columns: Columns,
+    overwriting: Overwriting,
+    *,
+    tell: Tell = nobody,
+) -> Path:
     """Let ``form`` make the file of a run's durable rows, with its metadata and JSON-LD beside it; returns its path.
 
     ``out`` is a file, or a folder to hold one with the recommended name; None: ``exports`` beside ``runs``. A run
@@ -65,7 +74,7 @@ def export_table(run_dir: Path, out: Path | None, form: Format, columns: Columns
     with open_run(run_dir) as reader:
         path, count, chosen = _path(reader, out, form.suffix, overwriting), Count(), bdf_columns(columns)
         with whole_path(path) as unfinished:
-            form.write(unfinished, Content(reader.info, chosen, _pages(reader, count, len(chosen))))
+            form.write(unfinished, Content(reader.info, chosen, _pages(reader, count, len(chosen), tell)))
         others = [Table(other.name, other.stat().st_size, sha256_of(other)) for other in siblings(path)]
         table = Table(path.name, path.stat().st_size, sha256_of(path))
         seen = Seen(count.rows, count.clocks.untold(reader.events()), count.steps, count.cycles)
@@ -83,10 +92,11 @@ def _path(reader: RunReader, out: Path | None, suffix: str, overwriting: Overwri
     return export_path(folder, reader.run_dir, reader.info, suffix)
 
 
-def _pages(reader: RunReader, count: Count, width: int) -> Pages:
-    after_seq, means = 0, reader.info.discharge_means
+def _pages(reader: RunReader, count: Count, width: int, tell: Tell) -> Pages:
+    after_seq, means, last_seq = 0, reader.info.discharge_means, reader.last_seq
     while page := reader.rows(after_seq, PAGE):
         for row in page:
             count.see(row)
         yield [bdf_values(row, means)[:width] for row in page]
         after_seq = page[-1].seq
+        tell("rows", after_seq, last_seq)
