@@ -16,7 +16,7 @@ from cycler_ctl.store.export.atomic import whole_file
 from cycler_ctl.terminal.asking import Asking
 from cycler_ctl.terminal.client import Client, UnreachableError
 from cycler_ctl.terminal.folding import columns, folded
-from cycler_ctl.terminal.safe_off import is_guarded, safe_off_station
+from cycler_ctl.terminal.safe_off import is_guarded, known_at, safe_off_station
 from cycler_ctl.watching.register import read_register
 
 DONE, FAILED = 0, 1
@@ -25,24 +25,36 @@ BUSY = frozenset({"running", "paused", "cannot_deenergise"})
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One installed, or to be installed: ``text`` is what its file holds then."""
+    """One installed, or to be installed: ``text`` is what its file holds then. ``config`` None: the file has errors."""
 
     manager: Manager
-    config: Config
+    config: Config | None
+    data_dir: Path
     config_path: Path
     text: str
 
 
-def service_of(config_path: Path | None, *, system: bool, user: str) -> Service:
+def service_of(config_path: Path | None, *, system: bool, user: str, broken: bool = False) -> Service:
+    """``broken``: a station.toml with errors will do, as it does where nothing is to be started."""
     path = find_config(config_path).resolve()
-    config = load_config(path)
-    place = Place(program(), path, config.station.data_dir.resolve(), user)
+    config, data_dir = _read(path, broken=broken)
+    place = Place(program(), path, data_dir.resolve(), user)
     if sys.platform == "win32":
-        return Service(TaskScheduler(place.user), config, path, task(place))
+        return Service(TaskScheduler(place.user), config, data_dir, path, task(place))
     if system:
         _refuse_unknown_user(user)
-        return Service(Systemd("--system"), config, path, system_unit(place))
-    return Service(Systemd("--user"), config, path, user_unit(place))
+        return Service(Systemd("--system"), config, data_dir, path, system_unit(place))
+    return Service(Systemd("--user"), config, data_dir, path, user_unit(place))
+
+
+def _read(path: Path, *, broken: bool) -> tuple[Config | None, Path]:
+    try:
+        config = load_config(path)
+    except ConfigError:
+        if not broken:
+            raise
+        return None, known_at(path).data_dir
+    return config, config.station.data_dir
 
 
 def program() -> Path:
@@ -72,26 +84,36 @@ def install(service: Service, asking: Asking, *, restart: bool, dry_run: bool) -
     manager, before = service.manager, _installed(service.manager)
     if dry_run:
         sys.stdout.write(service.text)
-        steps = [*manager.register(), *([] if is_guarded(service.config.station.data_dir) else manager.start())]
+        steps = [*manager.register(), *([] if is_guarded(service.data_dir) else manager.start())]
         sys.stderr.writelines(f"would run: {' '.join(step)}\n" for step in [["write", str(manager.file)], *steps])
         return DONE
     _say_change(manager.file, before, service.text)
     if before != service.text:
         _write(manager.file, service.text)
     told(manager.register())
-    if not is_guarded(service.config.station.data_dir):
+    if not is_guarded(service.data_dir):
         told(manager.start())
         sys.stderr.write("started\n")
     elif restart:
         _restart(service, asking)
     elif before != service.text:
         sys.stderr.write("the service that runs goes on as it was: when no run is active, install with --restart\n")
+    _say_lingering(manager)
     return DONE
+
+
+def _say_lingering(manager: Manager) -> None:
+    """Without it systemd ends a user's services at logout, and starts them at the next login only (loginctl(1))."""
+    if isinstance(manager, Systemd) and manager.scope == "--user":
+        sys.stderr.write(
+            "it ends when you log out, and its runs with it, unless 'loginctl enable-linger' was said once; "
+            "'--system' needs no login\n"
+        )
 
 
 def _restart(service: Service, asking: Asking) -> None:
     """It ends every run, with outputs off and read back; that is never done unasked."""
-    busy = active(service.config)
+    busy = active(service)
     if busy and not asking.wanted():
         raise RefusedError(f"not restarted: {'; '.join(busy)}. Stop or pause what runs first")
     if busy:
@@ -105,10 +127,10 @@ def uninstall(service: Service, *, dry_run: bool) -> int:
     manager = service.manager
     if not manager.file.exists():
         raise RefusedError(f"not installed: there is no {manager.file}")
-    busy = active(service.config)
+    busy = active(service)
     if busy:
         raise RefusedError(f"not taken away: {'; '.join(busy)}. Stop what runs first")
-    if isinstance(manager, TaskScheduler) and is_guarded(service.config.station.data_dir):
+    if isinstance(manager, TaskScheduler) and is_guarded(service.data_dir):
         raise RefusedError("not taken away: the service runs. End its guardian in the Task Manager first")
     if dry_run:
         steps = [*manager.stop(), ["cycler-ctl", "safe-off"], ["remove", str(manager.file)], *manager.forget()]
@@ -134,29 +156,31 @@ def show(service: Service, *, as_json: bool) -> int:
         "installed": text is not None,
         "as_this_version_would": text == service.text,
         "manager_says": words,
-        "serving": is_guarded(service.config.station.data_dir),
+        "serving": is_guarded(service.data_dir),
     }
     if as_json:
         sys.stdout.write(json.dumps(found) + "\n")
     else:
         newer = "" if text in {None, service.text} else "; another text than this version installs: install again"
         serving = "a service runs" if found["serving"] else "no service runs"
-        line = f"{manager.file}: {words}{newer}; {serving} on {service.config.station.data_dir}"
+        line = f"{manager.file}: {words}{newer}; {serving} on {service.data_dir}"
         sys.stdout.write(folded(line, columns()) + "\n")
     return DONE if text is not None and status == 0 else FAILED
 
 
-def active(config: Config) -> list[str]:
+def active(service: Service) -> list[str]:
     """What somebody would lose, or harm, by ending the service now. Without one, safe-off alone is to be done."""
-    if not is_guarded(config.station.data_dir):
+    if not is_guarded(service.data_dir):
         return []
     found: list[str] = []
     try:
-        found += [f"channel {channel} may be on" for channel in read_register(config.station.data_dir)]
+        found += [f"channel {channel} may be on" for channel in read_register(service.data_dir)]
     except StoreError as error:
         found.append(f"what is on is not known ({error})")
+    if service.config is None:
+        return [*found, "its runs are not known (station.toml has errors)"]
     try:
-        channels = Client(config).list("/api/v1/channels")
+        channels = Client(service.config).list("/api/v1/channels")
     except UnreachableError as error:
         return [*found, f"its runs are not known ({error})"]
     return [*found, *(f"channel {one['channel']} is {one['state']}" for one in channels if one["state"] in BUSY)]

@@ -49,7 +49,7 @@ def uninstall(
     from cycler_ctl.installing.command import service_of
     from cycler_ctl.installing.command import uninstall as take_away
 
-    service = service_of(config, system=system, user=_user(user, system=system))
+    service = service_of(config, system=system, user=_user(user, system=system), broken=True)
     raise typer.Exit(take_away(service, dry_run=dry_run))
 
 
@@ -64,4 +64,5 @@ def status(
     """Say whether it is installed, runs, and is what this version installs; exit status 0 if it runs."""
     from cycler_ctl.installing.command import service_of, show
 
-    raise typer.Exit(show(service_of(config, system=system, user=_user(user, system=system)), as_json=as_json))
+    service = service_of(config, system=system, user=_user(user, system=system), broken=True)
+    raise typer.Exit(show(service, as_json=as_json))

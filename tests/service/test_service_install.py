@@ -153,7 +153,7 @@ def test_a_service_that_runs_is_not_restarted_by_an_upgrade_and_never_while_a_ch
             install(service, YES, restart=True, dry_run=False)
         with pytest.raises(RefusedError, match="channel a1 may be on"):
             uninstall(service, dry_run=False)
-        assert "not known" in " ".join(active(service.config))
+        assert "not known" in " ".join(active(service))
     told = managers.read_text()
     assert "start" not in told
     assert "disable" not in told
@@ -214,3 +214,25 @@ def test_without_a_manager_or_the_users_account_nothing_is_done(
     with pytest.raises(ConfigError, match="there is no systemctl here"):
         install(service, YES, restart=False, dry_run=False)
     assert managers.read_text() == ""
+
+
+def test_a_service_is_looked_at_and_taken_away_also_where_its_file_has_errors(
+    tmp_path: Path, managers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service = a_service(tmp_path)
+    install(service, YES, restart=False, dry_run=False)
+    assert "loginctl enable-linger" in capsys.readouterr().err
+    (tmp_path / "station.toml").write_text('[station]\nname = "lab-3"\nno_such_key = 1\n', encoding="utf-8")
+    with pytest.raises(ConfigError):
+        service_of(service.config_path, system=False, user="me")
+    broken = service_of(service.config_path, system=False, user="me", broken=True)
+    assert (broken.data_dir, broken.text) == (service.data_dir, service.text)
+    assert show(broken, as_json=False) == 0
+    with FileLock(tmp_path / "data" / LOCK_FILE), pytest.raises(RefusedError, match="its runs are not known"):
+        uninstall(broken, dry_run=False)
+    assert uninstall(broken, dry_run=False) == 4
+    assert broken.manager.file.exists(), "the file names no instrument: whether one is on is not known"
+    monkeypatch.setattr("cycler_ctl.installing.command.safe_off_station", lambda _: 0)
+    assert uninstall(broken, dry_run=False) == 0
+    assert not broken.manager.file.exists()
+    assert "disable --now" in managers.read_text()
