@@ -255,11 +255,11 @@ def export(
 
 
 @app.command(name="safe-off")
-def safe_off(*, config: ConfigOption = None) -> None:
+def safe_off(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Turn every output off and read it back, without the service. Exit status 4 if one is not confirmed off."""
     from cycler_ctl.terminal.safe_off import safe_off_station
 
-    raise typer.Exit(safe_off_station(config))
+    raise typer.Exit(safe_off_station(config, as_json=as_json))
 
 
 app.add_typer(figure_app)

@@ -15,6 +15,7 @@ from cycler_ctl.report.sections import Section
 from cycler_ctl.store.export.atomic import Overwriting, free_path, whole_file
 from cycler_ctl.store.export.bundle import unpack_run, verify_bundle
 from cycler_ctl.store.reader import open_run
+from cycler_ctl.terminal.folding import columns, fitted
 from cycler_ctl.terminal.progress import progress
 from protocols.record import JSON
 
@@ -37,7 +38,7 @@ def show_report(
     html, json_wanted = html or ending == ".html", json_wanted or ending == ".json"
     page = _page(facts, changed, html=html, json_wanted=json_wanted)
     if out is None:
-        sys.stdout.write(page)
+        sys.stdout.write(page if html or json_wanted else fitted(page.removesuffix("\n"), columns()) + "\n")
     else:
         _write(out, page)
     sound = facts.protocol_is_its_hash and not (facts.scan.missing or facts.clocks_untold or facts.seal_trouble)

@@ -15,6 +15,7 @@ from cycler_ctl.plugins import driver_names, load_driver
 from cycler_ctl.scan.asking import Enquiry, Found, State
 from cycler_ctl.scan.places import Place, Wanted, places
 from cycler_ctl.scan.progress import Say, progress
+from cycler_ctl.terminal.folding import columns, fitted
 
 DONE, FAILED = 0, 1
 
@@ -27,7 +28,8 @@ def show_scan(wanted: Wanted, config_path: Path | None, timeout_s: float, *, as_
         say(f"asking at {sum(place.ask for place in listed)} of {len(listed)} places")
         found = asyncio.run(_ask_all(listed, timeout_s, say))
     taken = frozenset(config.instruments) if config else frozenset[str]()
-    sys.stdout.write(json.dumps([_json(one, taken) for one in found]) + "\n" if as_json else render(found, taken))
+    told = fitted(render(found, taken).removesuffix("\n"), columns())
+    sys.stdout.write((json.dumps([_json(one, taken) for one in found]) if as_json else told) + "\n")
     named = len(wanted.addresses) + len(wanted.ask)  # these stand first
     return DONE if all(one.state is State.IDENTIFIED for one in found[:named]) else FAILED
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cycler_ctl.clock import SystemClock
@@ -40,7 +41,7 @@ class Place:
     run: object
 
 
-def arm_channel(wanted: Wanted, config_path: Path | None) -> int:
+def arm_channel(wanted: Wanted, config_path: Path | None, *, as_json: bool = False) -> int:
     """Prints the digest that a start over MQTT must name."""
     config = load_config(find_config(config_path))
     refuse_without_commands(config, wanted.channel)
@@ -54,7 +55,7 @@ def arm_channel(wanted: Wanted, config_path: Path | None) -> int:
     place = Place(wanted.channel, settings_digest(config, wanted.channel), status.get("run"))
     file = armed_file(place, order, program, (utc_s, utc_s + window_s))
     write_armed(config.station.data_dir, file)
-    sys.stdout.write(file.digest() + "\n")
+    sys.stdout.write((json.dumps(asdict(file.facts())) if as_json else file.digest()) + "\n")
     sys.stderr.write(f"channel {wanted.channel} is armed: {said(file.facts())}; once, and not beyond a restart\n")
     return 0
 

@@ -12,6 +12,7 @@ mqtt_app = typer.Typer()
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="station.toml (default: $CYCLER_CTL_CONFIG, ./station.toml)")
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
 ChannelArgument = Annotated[str, typer.Argument(help="channel of station.toml")]
 
 
@@ -24,11 +25,12 @@ def arm(
     cell: Annotated[Path | None, typer.Option("--cell", help="cell file used in place of the protocol's cell:")] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="name=quantity")] = None,
     config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Leave a run ready to be started once over MQTT; prints the digest that the start must name."""
     from cycler_ctl.terminal.arming import Wanted, arm_channel
 
-    raise typer.Exit(arm_channel(Wanted(channel, file, cell, overrides or [], window), config))
+    raise typer.Exit(arm_channel(Wanted(channel, file, cell, overrides or [], window), config, as_json=as_json))
 
 
 @mqtt_app.command()
@@ -65,9 +67,7 @@ def send(
 
 
 @mqtt_app.command()
-def commands(
-    *, config: ConfigOption = None, as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False
-) -> None:
+def commands(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List what came over MQTT as a command, by whom, and what became of it; the oldest first."""
     from cycler_ctl.terminal.sending import show_commands
 

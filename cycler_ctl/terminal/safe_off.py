@@ -7,9 +7,10 @@ what was on, also where the file now says otherwise; what cannot be known is sai
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,6 +22,7 @@ from cycler_ctl.guardian import LOCK_FILE
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.running.relay import switch_off
 from cycler_ctl.stationfile.salvage import salvage
+from cycler_ctl.terminal.folding import columns, folded
 from cycler_ctl.watching.register import SafeOffEntry, read_entries, read_register
 from cycler_ctl.watching.safeoff import SafeOffResult, safe_off_all
 
@@ -37,12 +39,14 @@ class Known:
     unknown: tuple[str, ...] = ()
 
 
-def safe_off_station(config_path: Path | None) -> int:
+def safe_off_station(config_path: Path | None, *, as_json: bool = False) -> int:
     """0: every output is off, read back, and none is unknown."""
     known = known_at(find_config(config_path))
     results = asyncio.run(_all_off(known.entries))
-    for result in results:
-        sys.stdout.write(result.message + "\n")
+    if as_json:
+        sys.stdout.write(json.dumps({"outputs": [asdict(one) for one in results], "unknown": known.unknown}) + "\n")
+    else:
+        sys.stdout.writelines(f"{folded(result.message, columns())}\n" for result in results)
     for reason in known.unknown:
         sys.stderr.write(f"NOT KNOWN whether every output is off: {reason}\n")
     left = {(result.instrument, result.address) for result in results if not result.confirmed}

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.commanding.decide import LIFETIME_S
-from cycler_ctl.commanding.ledger import FILE, entries
+from cycler_ctl.commanding.ledger import FILE, Entry, entries
 from cycler_ctl.commanding.models import NonceMessage, ReplyMessage
 from cycler_ctl.commanding.request import RequestMessage, Why, signature
 from cycler_ctl.config import MqttSettings, find_config, load_config
@@ -28,6 +28,7 @@ from cycler_ctl.publish.topics import ROOT
 from cycler_ctl.running.start import who
 from cycler_ctl.secret import secret_from_file
 from cycler_ctl.terminal.client import NotOffError, UnreachableError
+from cycler_ctl.terminal.folding import columns, folded
 
 ANSWER_S = 40.0  # a start looks at the cell first, a stop waits until off is confirmed
 NONCE_S = 10.0
@@ -131,12 +132,15 @@ async def _next(link: Client, topic: str, within_s: float, otherwise: str) -> by
 
 def show_commands(config: Path | None, *, as_json: bool) -> int:
     found = entries(load_config(find_config(config)).station.data_dir / FILE)
-    for entry in found:
-        if as_json:
-            sys.stdout.write(json.dumps(asdict(entry)) + "\n")
-        else:
-            who_asked = f"{entry.actor} ({entry.client}, {entry.role})" if entry.actor else "nobody known"
-            more = f" and {entry.more_like_it} before it" if entry.more_like_it else ""
-            line = f"{iso(entry.utc_s)}  {entry.channel}  {entry.action or '?'}  {entry.outcome}  {who_asked}"
-            sys.stdout.write(f"{line}  {entry.reason}{more}\n")
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(entry) for entry in found]) + "\n")
+    else:
+        sys.stdout.writelines(f"{folded(command_line(entry), columns())}\n" for entry in found)
     return 0
+
+
+def command_line(entry: Entry) -> str:
+    who_asked = f"{entry.actor} ({entry.client}, {entry.role})" if entry.actor else "nobody known"
+    more = f" and {entry.more_like_it} before it" if entry.more_like_it else ""
+    line = f"{iso(entry.utc_s)}  {entry.channel}  {entry.action or '?'}  {entry.outcome}  {who_asked}"
+    return f"{line}  {entry.reason}{more}"

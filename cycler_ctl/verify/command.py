@@ -11,6 +11,7 @@ from pathlib import Path
 from cycler_ctl.config import find_config, load_config
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.guardian import run_guardian
+from cycler_ctl.terminal.folding import columns, fitted
 from cycler_ctl.terminal.safe_off import entries_of
 from cycler_ctl.terminal.service import FAILED, USAGE
 from cycler_ctl.verify.judge import Row
@@ -45,7 +46,8 @@ def verify_channel(wanted: Wanted, config_path: Path | None, *, as_json: bool) -
     made = last_verification(data_dir, wanted.channel)
     if made is None or made.mark != mark:
         return FAILED
-    text = json.dumps(verification_json(made)) if as_json else render(made, str(path_of(data_dir, wanted.channel)))
+    told = fitted(render(made, str(path_of(data_dir, wanted.channel))), columns())
+    text = json.dumps(verification_json(made)) if as_json else told
     sys.stdout.write(text + "\n")
     return DONE if made.passed else FAILED
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -12,6 +13,14 @@ from threading import Thread
 import pytest
 
 from cycler_ctl.cli import main
+from cycler_ctl.store.files import WriterOptions
+from cycler_ctl.store.info import RunInfo
+from cycler_ctl.store.writer import create_run
+from cycler_ctl.terminal.alarms import alarm_lines
+from cycler_ctl.terminal.folding import folded
+from cycler_ctl.terminal.queueing import Queue, queue_lines
+from cycler_ctl.testing.rows import START_UTC_S, cycling_rows
+from protocols.record import Outcome
 from protocols.shipped import library
 
 STATION = """
@@ -29,6 +38,9 @@ temperature = "unmonitored"
 """
 
 
+RUN = "20261122-101500-a1-7f3k"
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -36,6 +48,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     (tmp_path / "station.toml").write_text(STATION, encoding="utf-8")
     shutil.copy(library()["fig_s3_c"], tmp_path / "c.yaml")
+    options = WriterOptions(commit_every_s=0.01, minimum_free_bytes=0, reserve_bytes=0)
+    info = RunInfo(RUN, 5, "a1", "lab", "site", START_UTC_S, "a name as long as people write them",
+                   "", "", {"name": "MG-0142 of the third batch"}, {}, {}, {}, {}, None, 60.0)  # fmt: skip
+    writer = create_run(tmp_path / "data", info, on_durable=lambda _: None, utc=lambda: START_UTC_S, options=options)
+    writer.append(list(cycling_rows())[:20])
+    writer.finish(Outcome.FINISHED, "the end of the protocol")
+    assert writer.close()
     return tmp_path
 
 
@@ -79,6 +98,11 @@ TABLES = (
     "plan c.yaml --channel a1",
     "predict c.yaml --cell-model c --sample-every 600s",
     "runs",
+    f"report {RUN}",
+    f"repair {RUN}",
+    "scan --timeout 0.1",
+    "doctor",
+    "safe-off",
     "drivers",
     "library",
     "service status",
@@ -142,3 +166,45 @@ def test_a_command_ends_with_the_status_that_scripts_read(words: str, capsys: py
     said = capsys.readouterr()
     assert "Traceback" not in said.err
     assert "\x1b" not in said.out
+
+
+DATA = {
+    "check c.yaml": {"list"},
+    "plan c.yaml": {"protocol", "steps"},
+    "predict c.yaml --cell-model c --sample-every 600s": {"outcome", "cycles"},
+    "runs": {"list"},
+    f"report {RUN}": {"run"},
+    f"export {RUN}": {"file"},
+    f"export {RUN} --format bundle": {"file"},
+    f"plot {RUN} --kind voltage-time": {"file"},
+    f"repair {RUN}": {"run", "mended", "notes"},
+    "commands": {"list"},
+    "drivers": set[str](),
+    "doctor": set[str](),
+    "library": set[str](),
+    "safe-off": {"outputs", "unknown"},
+    "service status": {"installed", "serving"},
+}
+
+
+@pytest.mark.parametrize("words", DATA)
+@pytest.mark.usefixtures("folder")
+def test_what_a_command_finds_is_one_json_document(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status_of(f"{words} --json")
+    found = json.loads(capsys.readouterr().out)
+    assert DATA[words] <= ({"list"} if isinstance(found, list) else set(found))
+
+
+def test_alarms_queues_and_commands_fit_a_terminal_whatever_they_have_to_say() -> None:
+    long = "contact lost: TCPIP0::192.168.0.5::5025::SOCKET has not answered for 1.9 s; " * 3
+    alarm = {
+        "id": "contact-a1", "severity": "critical", "what": long, "action": long, "detail": long,
+        "since_utc_s": 0, "acknowledged_by": "K. Abe",
+    }  # fmt: skip
+    entry = {"id": "ab12cd34", "protocol": "a life of cells at 60 degC", "cell": "MG-0142 of the third batch",
+             "by": "K. Abe of the group", "at_most_s": 1e6}  # fmt: skip
+    queue = Queue.model_validate(
+        {"channel": "a1", "held": long, "ready": "ab12cd34", "waits": None, "entries": [entry] * 2}
+    )
+    for line in (*alarm_lines([alarm], 80), *(folded(one, 80) for one in queue_lines(queue))):
+        assert all(len(part) <= 80 for part in line.splitlines()), line

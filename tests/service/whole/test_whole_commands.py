@@ -64,7 +64,7 @@ async def test_a_run_is_stopped_from_elsewhere_and_a_channel_armed_shown_and_dis
         await asyncio.to_thread(send, lab, broker, "start", "start", digest)
     capsys.readouterr()
     assert sending.show_commands(file, as_json=True) == 0
-    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    said = json.loads(capsys.readouterr().out)
     assert [(one["action"], one["outcome"]) for one in said] == [("stop", "done"), ("start", "refused")]
 
 
