@@ -89,7 +89,7 @@ def test_what_a_killed_program_left_is_swept_by_the_next_try_and_anothers_work_i
 @pytest.mark.parametrize("kind", ["bdf-csv", "bdf-parquet", "bundle"])
 def test_an_export_tells_of_its_last_row(kind: str, run_dir: Path, tmp_path: Path) -> None:
     told: list[tuple[str, int, int | None]] = []
-    export_run_as(kind, run_dir, tmp_path, tell=lambda *one: told.append(one))
+    export_run_as(kind, run_dir, tmp_path, tell=lambda what, done, of: told.append((what, done, of)))
     assert told[0] == ("rows", 60, 60)
     assert {what for what, _, _ in told} == ({"rows", "report"} if kind == "bundle" else {"rows"})
 
