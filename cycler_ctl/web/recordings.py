@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from cycler_ctl.records.curves import capacity_table
+from cycler_ctl.running.amending import newest_info
 from cycler_ctl.store.reader import RunOverview, RunReader, list_runs, open_run
 from cycler_ctl.web.curves import COLUMNS, Basis, Columns
 from cycler_ctl.web.decimate import Floats
@@ -108,12 +109,13 @@ class StoreRecordings:
 
     def describe(self, run: str) -> Mapping[str, JSON]:
         with self._open(run) as reader:
+            info = newest_info(reader.info, reader.events())
             return {
-                **asdict(reader.info),
+                **asdict(info),
                 **asdict(reader.state),
                 "rows": reader.last_seq,
-                "basis": asdict(basis_of(reader.info.cell)),
-                "lines": step_lines(reader.info.protocol_text),
+                "basis": asdict(basis_of(info.cell)),
+                "lines": step_lines(info.protocol_text),
                 "at": _newest(reader),
                 "steps": [asdict(step) for step in reader.steps()],
                 "cycles": [

@@ -226,5 +226,7 @@ async def test_a_running_protocol_is_amended_over_http_after_a_look(tmp_path: Pa
         assert (await desk.ask("POST", "amend", of=looked["of"], **other))["done"]
         third: dict[str, Any] = {"protocol": text(SHORT + "  - rest: 2 min\n"), "of": looked["of"]}
         assert "another one than you looked at" in (await desk.ask("POST", "amend", 409, **third))["detail"]
+        shown = (await desk.http.get(f"/api/v1/runs/{lab.run}")).json()
+        assert shown["protocol_text"] == other["protocol"], "the page shows a protocol that is not the one that runs"
         await lab.ends()
         assert [step.end_reason for step in lab.steps()] == ["time >= 5 min", "time >= 1 min"]
