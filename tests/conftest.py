@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Generator, Iterator
 
@@ -65,6 +66,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts what it runs in the background deaf to Ctrl-C, and so would be every program that a test starts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     bytecode.kept(config)
     config.addinivalue_line("markers", f"{NOT_OUR_DRIVER}: the test itself or another program drives the simulator")
     config.option.loadscopereorder = False  # xdist's own order, most tests first, leaves few but long ones to the end
