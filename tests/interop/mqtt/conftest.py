@@ -105,6 +105,10 @@ class Received:
     def of(self, leaf: str) -> list[Any]:
         return [message.payload for message in self.messages if message.topic.endswith("/" + leaf)]
 
+    def final(self) -> list[Any]:
+        """Manifests of runs that are over; of one that goes on there may be any number before, one a day."""
+        return [manifest for manifest in self.of("manifest") if manifest["final"]]
+
     def states(self) -> list[str]:
         return [message.payload["state"] for message in self.messages if message.topic.endswith("/lab-3/status")]
 

@@ -58,11 +58,11 @@ def test_a_reader_gets_rows_again_and_its_word_how_far_it_has_them_is_kept(
     run = writer.info.run
     lab.record(writer, 1, 100)
     lab.end(writer)
-    received.wait(lambda: received.of("manifest") and len(received.rows(run)) == 100)
+    received.wait(lambda: received.final() and len(received.rows(run)) == 100)
     received.messages.clear()
     need = {"v": 1, "run": run, "epoch": 1234, "from_seq": 31, "to_seq": 101, "client": "historian"}
     received.say(f"{BASE}/need", need)
-    received.wait(lambda: len(received.rows(run)) == 70 and received.of("manifest"))
+    received.wait(lambda: len(received.rows(run)) == 70 and received.final())
     assert received.rows(run) == {seq: row for seq, row in lab.expected(run).items() if seq > 30}
     report = {"v": 1, "client": "historian", "run": run, "epoch": 1234, "seq": 100, "at": "2026-11-22T10:15:00.000Z"}
     received.say(f"{BASE}/sink/historian", report, retain=True)
@@ -106,7 +106,7 @@ def test_every_message_of_a_recorded_hour_validates_against_the_asyncapi_documen
     lab.publish(mosquitto.url)
     hour_of_steps(lab, writer)
     lab.newest = (writer.info.run, lab.all_rows[9])
-    received.wait(lambda: len(received.rows(writer.info.run)) == 3600 and received.of("manifest"))
+    received.wait(lambda: len(received.rows(writer.info.run)) == 3600 and received.final())
     received.wait(lambda: received.of("summary") and received.of("last") and received.of("channel-a1"))
     known = judges()
     leaves: set[str] = set()

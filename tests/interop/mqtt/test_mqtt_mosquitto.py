@@ -17,6 +17,13 @@ from cycler_ctl.live import ChannelState
 from cycler_ctl.publish import publisher as publisher_module
 from cycler_ctl.publish.backoff import Timing
 from cycler_ctl.publish.outbox import Outbox, Outgoing
+from cycler_ctl.testing.rows import START_UTC_S
+
+
+def fingerprint(rows: dict[int, list[Any]], count: int) -> str:
+    """Of the first ``count``, as interface and guide say it."""
+    lines = [json.dumps(rows[seq], ensure_ascii=False, separators=(",", ":")) for seq in range(1, count + 1)]
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
 @pytest.mark.parametrize("how", ["mosquitto_sub", "paho"])
@@ -24,12 +31,14 @@ def test_a_subscriber_gets_every_durable_row_exactly_as_exported(
     lab: Any, mosquitto: Any, subscribe: Any, how: str
 ) -> None:
     received = subscribe(mosquitto.port, how)
+    lab.utc_s = START_UTC_S + 86_400.0
     publisher = lab.publish(mosquitto.url)
     received.wait(lambda: "online" in received.states())
     writer = lab.begin()
     run = writer.info.run
     for first in range(1, 1001, 100):
         lab.record(writer, first, first + 99)
+    received.wait(lambda: received.of("manifest"))  # of the day before
     lab.end(writer)
     received.wait(lambda: len(received.rows(run)) == 1000 and received.of("summary") and received.of("event"))
     assert received.rows(run) == lab.expected(run)
@@ -37,13 +46,13 @@ def test_a_subscriber_gets_every_durable_row_exactly_as_exported(
     assert {(batch["v"], batch["epoch"]) for batch in batches} == {(1, 1234)}
     assert all(batch["columns"] == lab.columns and len(batch["rows"]) <= 60 for batch in batches)
     assert received.of("event")[0]["kind"] == "run_ended"
-    received.wait(lambda: received.of("manifest"))
-    lines = [
-        json.dumps(row, ensure_ascii=False, separators=(",", ":")) for _, row in sorted(received.rows(run).items())
+    received.wait(received.final)
+    *days, manifest = received.of("manifest")
+    assert [(day["first"], day["sha256"], day["final"]) for day in days] == [
+        (1, fingerprint(received.rows(run), day["count"]), False) for day in days
     ]
-    sha256 = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
-    (manifest,) = received.of("manifest")
-    assert (manifest["first"], manifest["last"], manifest["count"], manifest["sha256"]) == (1, 1000, 1000, sha256)
+    assert (manifest["first"], manifest["last"], manifest["count"]) == (1, 1000, 1000)
+    assert manifest["sha256"] == fingerprint(received.rows(run), 1000)
     publisher.stop(5.0)
     assert publisher.status().rows_waiting == {}
 
