@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.measure import Cost, Stopwatch, compare
+from collections.abc import AsyncIterator
+
+from benchmarks.measure import Cost, Stopwatch, Table, compare
 from cycler_ctl.running.start import checked_program, read_order
 from protocols import engine
 from protocols.events import Sampled, Started
@@ -35,6 +37,8 @@ async def by_loop() -> Cost:
     return watch.cost(SAMPLES)
 
 
-async def bench() -> None:
+async def bench() -> AsyncIterator[Table]:
     _, program = checked_program(read_order(library()["fig_s3_d"], None, {}))
-    await compare("one sample through the engine", {"engine": lambda: by_engine(program), "trivial loop": by_loop})
+    yield await compare(
+        "one sample through the engine", {"engine": lambda: by_engine(program), "trivial loop": by_loop}
+    )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import cast
 
 from benchmarks.instrument import fake_instrument
-from benchmarks.measure import Cost, Stopwatch, compare
+from benchmarks.measure import Cost, Stopwatch, Table, compare
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.instrument import LinkDefaults
 from cycler_ctl.link.opening import open_link
@@ -63,9 +64,9 @@ async def by_streams(port: int) -> Cost:
     return cost
 
 
-async def bench() -> None:
+async def bench() -> AsyncIterator[Table]:
     with fake_instrument() as port:
-        await compare(
+        yield await compare(
             "one query over TCP, the instrument in another process",
             {
                 "native link": lambda: by_link(port),

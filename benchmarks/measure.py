@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
 
 REPEATS = 5
@@ -32,20 +33,73 @@ class Stopwatch:
 Contestant = Callable[[], Awaitable[Cost]]
 
 
-async def compare(title: str, contestants: Mapping[str, Contestant], repeats: int = REPEATS) -> dict[str, Cost]:
-    """Print each one's median cost, and the first one's as a multiple of every other's."""
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a table: what it is about, and its numbers by name, the unit in the name."""
+
+    what: str
+    numbers: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a program found out. ``remark``: what must be known to read it."""
+
+    title: str
+    lines: tuple[Line, ...]
+    remark: str = ""
+
+    def text(self) -> str:
+        remark = [f"  ({self.remark})"] if self.remark else []
+        return "\n".join(["", self.title, *remark, *(_text(line) for line in self.lines)])
+
+    def json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+def _text(line: Line) -> str:
+    numbers = "  ".join(f"{_short(value):>9} {name}" for name, value in line.numbers.items())
+    return f"  {line.what:42} {numbers}"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+async def compare(
+    title: str, contestants: Mapping[str, Contestant], repeats: int = REPEATS, *, remark: str = "", rate: str = ""
+) -> Table:
+    """Each one's median cost, and the first one's as a multiple of every other's, turn by turn: median and best.
+
+    ``rate``: what there are so many of in a second.
+    """
     costs: dict[str, list[Cost]] = {name: [] for name in contestants}
     for _ in range(repeats):
         for name, contestant in contestants.items():
             costs[name].append(await contestant())
-    medians = {name: _median(found) for name, found in costs.items()}
-    print(f"\n{title}")
-    ours = next(iter(medians.values()))
-    for name, cost in medians.items():
-        times = f"   ours x {ours.wall_us / cost.wall_us:5.2f} wall, x {ours.cpu_us / cost.cpu_us:5.2f} CPU"
-        print(f"  {name:34} {cost.wall_us:9.2f} µs wall {cost.cpu_us:9.2f} µs CPU{'' if cost is ours else times}")
-    return medians
+    ours = next(iter(costs))
+    lines = [
+        Line(name, _medians(found) | _rate(rate, found) | ({} if name == ours else _ratios(costs[ours], found)))
+        for name, found in costs.items()
+    ]
+    return Table(title, tuple(lines), remark)
 
 
-def _median(costs: list[Cost]) -> Cost:
-    return Cost(median(cost.wall_us for cost in costs), median(cost.cpu_us for cost in costs))
+def _rate(rate: str, costs: list[Cost]) -> dict[str, float]:
+    return {rate: 1e6 / median(cost.wall_us for cost in costs)} if rate else {}
+
+
+def _medians(costs: list[Cost]) -> dict[str, float]:
+    return {"µs wall": median(cost.wall_us for cost in costs), "µs CPU": median(cost.cpu_us for cost in costs)}
+
+
+def _ratios(ours: list[Cost], theirs: list[Cost]) -> dict[str, float]:
+    """Of the same turn each, so that a machine that gets busier weighs on both."""
+    wall = [one.wall_us / other.wall_us for one, other in zip(ours, theirs, strict=True)]
+    cpu = [one.cpu_us / other.cpu_us for one, other in zip(ours, theirs, strict=True)]
+    return {
+        "× wall, ours": median(wall),
+        "best": min(wall),
+        "× CPU, ours": median(cpu),
+        "best CPU": min(cpu),
+    }

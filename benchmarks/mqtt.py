@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from aiomqtt import Client
 
-from benchmarks.measure import Cost, Stopwatch, compare
+from benchmarks.measure import Cost, Stopwatch, Table, compare
 from benchmarks.runs import RUN, new_run, some_rows
 from cycler_ctl.broker import Broker
 from cycler_ctl.publish.cursors import Cursors
@@ -54,7 +55,7 @@ def payloads_of(data_dir: Path) -> list[bytes]:
     return payloads
 
 
-async def against(data_dir: Path, url: str) -> None:
+async def against(data_dir: Path, url: str) -> Table:
     writer = new_run(data_dir)
     writer.append(some_rows(ROWS))
     writer.close(60.0)
@@ -62,24 +63,23 @@ async def against(data_dir: Path, url: str) -> None:
     place = urlsplit(url)
     names = (f"cursors-{number}.sqlite" for number in range(100))
     async with Client(place.hostname or "", place.port or 1883) as client:
-        found = await compare(
+        return await compare(
             f"one row by MQTT, QoS 1, {ROWS / len(payloads):.0f} rows a message",
             {
                 "outbox, from the run file": lambda: by_outbox(data_dir, client, next(names)),
                 "bare client, the same bytes": lambda: by_client(payloads, client),
             },
+            rate="rows/s",
         )
-    for name, cost in found.items():
-        print(f"  {name:34} {1e6 / cost.wall_us:9.0f} rows/s")
 
 
-async def bench() -> None:
+async def bench() -> AsyncIterator[Table]:
     """With the broker that comes along."""
     with TemporaryDirectory() as folder:
         data_dir = Path(folder)
         broker = Broker(data_dir)
         await asyncio.to_thread(broker.start)
         try:
-            await against(data_dir, broker.url)
+            yield await against(data_dir, broker.url)
         finally:
             await asyncio.to_thread(broker.stop)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.link import Bare
-from benchmarks.measure import Cost, Stopwatch, compare
+from benchmarks.measure import Cost, Stopwatch, Table, compare
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, Limits, MqttSettings
 from cycler_ctl.config import StationSettings as Names
@@ -89,8 +90,6 @@ async def _floor(clock: StepClock, instrument: BenchInstrument, rows: sqlite3.Co
     return cost
 
 
-async def bench() -> None:
+async def bench() -> AsyncIterator[Table]:
     title = "one sample, wire to disk, at 1 Hz of virtual time"
-    found = await compare(title, {"station": by_station, "floor": by_floor}, 3)
-    for name, cost in found.items():
-        print(f"  {name:34} {1e6 / cost.wall_us:9.0f} simulated s per s")
+    yield await compare(title, {"station": by_station, "floor": by_floor}, 3, rate="simulated s/s")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.measure import Cost, Stopwatch, compare
+from benchmarks.measure import Cost, Line, Stopwatch, Table, compare
 from benchmarks.runs import new_run, some_rows
 from cycler_ctl.store.codec import ROW_COLUMNS, row_values
 from protocols.record import Outcome, Row
@@ -61,10 +62,11 @@ def _cold(rows: list[Row]) -> list[Row]:
     return [replace(row, temperature_degC=None) for row in rows]
 
 
-async def bench() -> None:
+async def bench() -> AsyncIterator[Table]:
     rows = some_rows(ROWS)
-    print(f"\na row in the run file: {size_of(rows):.1f} B, without a temperature {size_of(_cold(rows)):.1f} B")
-    await compare(
+    sizes = {"B": size_of(rows), "B without a temperature": size_of(_cold(rows))}
+    yield Table("a row in the run file", (Line("live file", sizes),))
+    yield await compare(
         "one durable row",
         {"run writer": lambda: by_writer(rows), "executemany, 250 a commit": lambda: by_executemany(rows)},
     )
