@@ -11,7 +11,7 @@ import platform
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-from benchmarks import engine, fleet, link, mqtt, outage, page, path, store
+from benchmarks import engine, fleet, link, mqtt, outage, page, path, store, virtual
 from benchmarks.measure import Table
 
 ALL: Mapping[str, Callable[[], AsyncIterator[Table]]] = {
@@ -20,6 +20,7 @@ ALL: Mapping[str, Callable[[], AsyncIterator[Table]]] = {
     "store": store.bench,
     "mqtt": mqtt.bench,
     "path": path.bench,
+    "virtual": virtual.bench,
 }
 LONG: Mapping[str, Callable[[], Awaitable[None]]] = {"outage": outage.bench, "fleet": fleet.bench, "page": page.bench}
 """Those take minutes and print as they go on: only where they are named."""
