@@ -51,7 +51,7 @@ class Browser:
 
     async def until(self, script: str, *values: object) -> Any:
         """The first true answer of ``script``."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (found := await self.run(script, *values)):
                 await real_sleep(0.05)
             return found
