@@ -8,6 +8,7 @@
     ├── InstrumentError
     │   ├── LinkError
     │   │   ├── LinkTimeout    no whole answer in time: the link is out of step until cleared and identified
+    │   │   │   └── AnsweredLate   it came, but this computer stood still meanwhile: how old it is nobody knows
     │   │   └── LinkClosed     the other side is gone
     │   ├── BadReply           an answer that is not one: garbled, out of range
     │   │   └── Overflow       beyond what the instrument can measure, or no number at all by its own word
@@ -47,6 +48,10 @@ class LinkError(InstrumentError):
 
 class LinkTimeout(LinkError):  # noqa: N818 - named for what happened, as users read it
     """No whole answer came in time."""
+
+
+class AnsweredLate(LinkTimeout):
+    """The answer lay in this computer, which did not look at it in time; the instrument is there."""
 
 
 class LinkClosed(LinkError):  # noqa: N818

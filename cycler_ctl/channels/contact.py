@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 
-from cycler_ctl.errors import InstrumentError, LinkClosed, LinkTimeout
+from cycler_ctl.errors import AnsweredLate, InstrumentError, LinkClosed, LinkTimeout
 from cycler_ctl.instrument import Link
 
 PATIENCE_S = 1.9
@@ -61,12 +61,18 @@ class Contact:
             self._since_s = self._loop.time()
         try:
             answer = await self._link.query(message)
-            self._since_s = self._loop.time() if self._asking > 1 else None  # another channel's question waits its turn
+            self._heard()
+        except AnsweredLate:  # by an instrument that is there
+            self._heard()
+            raise
         finally:
             self._asking -= 1
         for heard in self._hear:
             heard()
         return answer
+
+    def _heard(self) -> None:
+        self._since_s = self._loop.time() if self._asking > 1 else None  # another channel's question waits its turn
 
     @contextmanager
     def heard(self, each: Callable[[], None]) -> Generator[None]:

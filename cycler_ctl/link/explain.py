@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
-from cycler_ctl.errors import LinkClosed, LinkError, LinkTimeout
+from cycler_ctl.errors import AnsweredLate, LinkClosed, LinkError, LinkTimeout
 
 REFUSED = "nobody listens there; is the instrument on, and is this its port?"
 NO_HOST = "no such host; check the name, or write the IP address"
@@ -87,6 +87,11 @@ def silence(address: str, timeout_s: float, heard: bytes = b"", because: str = "
     """``heard``: what came of an answer that did not end."""
     only = f"; it sent only {heard[:64]!r}{line_hint(heard)}" if heard else ""
     return LinkTimeout(f"no whole answer from {address} within {timeout_s:g} s{only}{because}")
+
+
+def late(address: str, took_s: float) -> AnsweredLate:
+    """It has come, and lay here."""
+    return AnsweredLate(f"{address} was asked {took_s:.2g} s before its answer was seen: this computer stood still")
 
 
 def line_hint(heard: bytes) -> str:

@@ -11,8 +11,8 @@ from cycler_ctl.clock import Clock, real_sleep
 from cycler_ctl.errors import LinkClosed
 from cycler_ctl.instrument import LinkDefaults
 from cycler_ctl.link.address import SocketAddress
-from cycler_ctl.link.explain import exchange_error, open_error, out_of_step, silence
-from cycler_ctl.link.turns import Rank, Turns
+from cycler_ctl.link.explain import exchange_error, late, open_error, out_of_step, silence
+from cycler_ctl.link.turns import STALL_S, Rank, Turns
 
 CONNECT_S = 3.0
 QUIET_S = 0.05
@@ -123,6 +123,8 @@ class SocketLink(asyncio.Protocol):
             raw = await reply
         finally:
             self._reply = None
+        if (past_s := self._loop.time() - self._deadline_s) > STALL_S:
+            raise late(self._address, self._defaults.timeout_s + past_s)
         self._in_step = True
         return raw.rstrip(self._defaults.strip) if self._defaults.strip else raw
 

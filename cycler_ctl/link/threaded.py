@@ -12,8 +12,8 @@ from typing import Protocol, TypeVar
 from cycler_ctl.clock import Clock, SystemClock
 from cycler_ctl.errors import CyclerError, LinkClosed
 from cycler_ctl.instrument import LinkDefaults
-from cycler_ctl.link.explain import open_error, out_of_step, silence
-from cycler_ctl.link.turns import Rank, Turns
+from cycler_ctl.link.explain import late, open_error, out_of_step, silence
+from cycler_ctl.link.turns import STALL_S, Rank, Turns
 
 GRACE_S = 1.0  # a library that has not returned so long after its own time-out hangs
 OPEN_S = 5.0
@@ -75,8 +75,12 @@ class ThreadedLink:
             if not self._in_step and not self._ended:
                 raise out_of_step(self._address)
             self._in_step = False
+            loop = asyncio.get_running_loop()
+            asked_s = loop.time()
             sent = message + self._defaults.write_terminator
             raw = await self._job(partial(exchange, self._address, self._port, self._defaults, sent))
+            if (took_s := loop.time() - asked_s) > self._defaults.timeout_s + STALL_S:
+                raise late(self._address, took_s)
             self._in_step = True
             return raw.rstrip(self._defaults.strip) if self._defaults.strip else raw
         finally:

@@ -6,6 +6,12 @@ import asyncio
 import heapq
 from enum import IntEnum
 
+STALL_S = 1.0
+"""A process may stand still so long without any harm (reliability F12): so much past its time-out an answer is believed.
+
+When it came nobody knows, so what is read of it may be stamped that much, and the time-out, after it was measured.
+"""
+
 
 class Rank(IntEnum):
     """A write goes ahead of queries that wait: OFF is a write, and must not queue behind readings."""

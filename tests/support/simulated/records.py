@@ -23,7 +23,7 @@ from simulated.disk import Key
 from simulated.judge import Judge
 from simulated.seats import Seat
 
-ANSWER_S = 1.05  # a link waits that long for an answer
+ANSWER_S = 2.05  # a link waits a second for an answer, and a process may stand still for another (link.turns.STALL_S)
 VOLT_ERROR_V, AMP_ERROR = (
     1e-3,
     3e-4,
