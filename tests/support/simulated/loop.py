@@ -155,9 +155,9 @@ class SimLoop(BaseEventLoop):
         return handle
 
     def living_tasks(self) -> int:
-        """Those of dead processes are never over."""
+        """Of processes: the world has its own. Those of dead ones are never over."""
         self._tasks = [task for task in self._tasks if not task.done()]
-        return sum(task.process is None or task.process.alive for task in self._tasks)
+        return sum(task.process is not None and task.process.alive for task in self._tasks)
 
     def _write_to_self(self) -> None:
         """There is no other thread that could be asleep."""

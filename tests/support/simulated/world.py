@@ -35,7 +35,8 @@ from simulated.wires import Moody, Wire, Wires
 UTC_S = 1_795_342_500.0
 LOOK_S = 5.0
 OFTEN = 30.0  # an hour
-MOST_WAITING, MOST_KEPT, MOST_TASKS, MOST_IN_FLIGHT, MOST_MAIL = 5000, 5256, 60, 20, 16
+MOST_WAITING, MOST_KEPT, MOST_IN_FLIGHT, MOST_MAIL = 5000, 5256, 20, 16
+MOST_TASKS = 30 + MOST_IN_FLIGHT  # of station and guardian: 24 were the most, and one for each message on its way
 MOST_ANSWERS = 256  # single bytes, where an answer comes in pieces
 SAMPLES_S = (1.0, *[5.0] * 3, *[10.0] * 12, *[20.0] * 12, *[30.0] * 12)
 
