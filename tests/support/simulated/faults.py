@@ -65,6 +65,7 @@ def unplug(world: World, random: Random) -> None:
 def reboot(world: World, random: Random) -> None:
     seat = world.any_seat(random)
     seat.wire.line.instrument.power_cycle()
+    seat.reset_s = world.loop.time()
 
 
 def panel_off(world: World, random: Random) -> None:

@@ -27,6 +27,7 @@ RECOVER_S = (
     25.0  # where the line failed meanwhile: tries of a second each, connections made anew, a guardian's takeover
 )
 LATCHED = frozenset({ChannelState.TRIPPED, ChannelState.FAULTED, ChannelState.CANNOT_DEENERGISE})
+LOOKED_S = 1.0  # an output that is switched on just after a reset is on as that message says, until it is looked at
 SENTINEL = b"E+37"
 
 
@@ -91,7 +92,8 @@ class Judge:
 
     def _as_armed(self, seat: Seat) -> None:
         """Of the instrument's own settings: what it carries current with."""
-        for wrong in () if seat.smu.woke_on else unarmed(seat.smu.settings):
+        unlooked = seat.smu.woke_on or self._now_s() - seat.reset_s < LOOKED_S
+        for wrong in () if unlooked else unarmed(seat.smu.settings):
             self.broke("c", f"{seat.channel} carries {seat.flowing_A:.3g} A and {wrong}")
         wide = too_wide(seat.smu.settings)
         if not wide or seat.hindered_s > self._now_s() - 1.0:

@@ -31,6 +31,7 @@ class Seat:
     flowing_A: float = 0.0
     line_hits: int = 0
     measured_s: float = LONG_AGO_S
+    reset_s: float = LONG_AGO_S
     leased_s: float = LONG_AGO_S
     hindered_s: float = LONG_AGO_S
     wrong_since_s: float | None = None
