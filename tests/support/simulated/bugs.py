@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import nan
+from math import inf, nan
 from typing import Any
 
 from cycler_ctl import guard
@@ -137,6 +137,11 @@ def late_answer_believed() -> None:
     put(keithley_2400, get_into_step=in_step)
 
 
+def old_answer_believed() -> None:
+    """However long it lay in the computer."""
+    put(stream, STALL_S=inf)
+
+
 def failed_file_written_again() -> None:
     """Who opens a run anew goes on in the file whose sync failed."""
     put(files, is_set_aside=lambda _path: False)
@@ -170,6 +175,7 @@ BUGS: Mapping[str, Bug] = {
     "latch forgotten": Bug(latch_forgotten, ("cell reversed", "lead open", "station killed")),
     "blind to NaN": Bug(blind_to_nan, ("sentinel",), driver_that_answers_nan),
     "late answer believed": Bug(late_answer_believed, ("delay", "merge"), sample_every_s=1.0, seed=1),
+    "old answer believed": Bug(old_answer_believed, ("delay", "station stalls"), sample_every_s=10.0, seed=19),
     "failed file written again": Bug(failed_file_written_again, ("disk error",), seed=4),
     "off said before it is": Bug(says_off_at_once, ("hang", "output stays on", "unplugged")),
 }
