@@ -23,8 +23,7 @@ from cycler_ctl.publish.backoff import Backoff, Timing
 
 log = logging.getLogger(__name__)
 TAKE_S = 1.0
-LINGER_S = 0.1
-"""A commit costs the same for one message as for a thousand: a moment's patience makes batches of a calm stream."""
+"""A commit costs the same for one message as for a thousand: so long at most one waits for others to share it with."""
 WRITE_S = 120.0
 """A database that has not taken a batch by then is taken for gone, and the batch written anew."""
 # Classes of SQLSTATE that say that it is the values' fault: data exception, integrity, program limit exceeded.
@@ -32,7 +31,10 @@ _FAULTS_OF_THE_MESSAGE = ("22", "23", "54")
 
 
 class Source(Protocol):
-    async def take(self, wait_s: float) -> list[Delivery]: ...
+    async def take(self, wait_s: float) -> list[Delivery]:
+        """What comes within ``wait_s``, or less and earlier where a batch is full or the broker waits for us."""
+        ...
+
     async def settle(self, taken: Sequence[Delivery]) -> None: ...
     async def tell(self, topic: str, payload: bytes) -> None: ...
 
@@ -103,7 +105,6 @@ class Collector:
                 await self.write(taken)
                 await source.settle(taken)
                 self._counted(len(taken))
-                await real_sleep(LINGER_S)
 
     async def write(self, taken: Sequence[Delivery]) -> None:
         """Returns when all of it is in the database, as long as that may take."""

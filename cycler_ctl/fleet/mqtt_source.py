@@ -46,6 +46,8 @@ _CONNECT_S = 10.0
 _KEPT_S = 0xFFFFFFFF
 """How long a broker of MQTT 5 keeps the session of a collector that is away: for ever."""
 _TAKE = 2000
+_QUIET_S = 0.1
+"""A broker that sends nothing for so long may have sent all that it sends before we acknowledge some of it."""
 Values = TypeVarTuple("Values")
 
 
@@ -91,12 +93,15 @@ class MqttSource:
         await self._close()
 
     async def take(self, wait_s: float) -> list[Delivery]:
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + wait_s
         found = list[Delivery]()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                found.append(_good(await self._came.get()))
-        while found and len(found) < _TAKE and not self._came.empty():
-            found.append(_good(self._came.get_nowait()))
+            while len(found) < _TAKE:
+                async with asyncio.timeout_at(min(until_s, loop.time() + _QUIET_S) if found else until_s):
+                    found.append(_good(await self._came.get()))
+                while len(found) < _TAKE and not self._came.empty():
+                    found.append(_good(self._came.get_nowait()))
         return found
 
     async def settle(self, taken: Sequence[Delivery]) -> None:

@@ -60,3 +60,24 @@ async def test_two_collectors_of_one_group_share_the_messages(mosquitto: int, tm
     assert mine
     assert others
     assert not {each.payload for each in mine} & {each.payload for each in others}
+
+
+async def test_messages_that_come_one_after_the_other_share_a_commit(mosquitto: int, tmp_path: Path) -> None:
+    messages = a_run(tmp_path, "pc1", 1, 400).messages(10)
+    came = list[int]()
+
+    async def one_by_one() -> None:
+        for message in messages:
+            await publish([message], [mosquitto])
+
+    async with (
+        MqttSource(MqttPlace(f"mqtt://{HOST}:{mosquitto}"), "group", "a", SystemClock()) as source,
+        asyncio.timeout(20),
+        asyncio.TaskGroup() as tasks,
+    ):
+        tasks.create_task(one_by_one())
+        while sum(came) < len(messages):
+            taken = await source.take(1.0)
+            await source.settle(taken)
+            came.append(len(taken))
+    assert len(came) < len(messages) / 2
