@@ -36,7 +36,7 @@ TIMING = Timing(
     pace_s=0.0,
 )
 WITHIN_S = 30.0
-IN_SUITE, IN_CAMPAIGN = 8, 250
+IN_SUITE, IN_CAMPAIGN = 25, 250
 DEATHS = 12
 """Of so many trials one has a broker that is killed, and one a station whose process is."""
 CHILD = """
@@ -219,6 +219,7 @@ def bench(
             thread.join(WITHIN_S)
 
 
+@pytest.mark.timeout(1800)
 def test_a_historian_s_table_is_the_run_file_row_for_row_whatever_dies_and_whenever(
     bench: tuple[Bench, int], pytestconfig: pytest.Config
 ) -> None:
