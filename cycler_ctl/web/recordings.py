@@ -12,9 +12,10 @@ import numpy as np
 
 from cycler_ctl.records.curves import capacity_table
 from cycler_ctl.running.amending import newest_info
-from cycler_ctl.store.reader import RunOverview, RunReader, list_runs, open_run
+from cycler_ctl.store.reader import RunReader, open_run
 from cycler_ctl.web.curves import COLUMNS, Basis, Columns
 from cycler_ctl.web.decimate import Floats
+from cycler_ctl.web.overviews import Overviews
 from cycler_ctl.web.steplines import step_lines
 from cycler_ctl.web.told import QUIET, told
 from protocols.record import JSON, Mode
@@ -103,9 +104,10 @@ class StoreRecordings:
         self._cached_rows = cached_rows
         self._read: dict[tuple[str, int], _Table] = {}
         self._glimpses: dict[tuple[str, int], Columns] = {}
+        self._overviews = Overviews(data_dir)
 
     def runs(self) -> list[Mapping[str, JSON]]:
-        return [_overview(found) for found in list_runs(self._data_dir)]
+        return self._overviews.all()
 
     def describe(self, run: str) -> Mapping[str, JSON]:
         with self._open(run) as reader:
@@ -201,22 +203,6 @@ def _numbers(glimpse: Columns, times: Times) -> tuple[int, int]:
 def _newest(reader: RunReader) -> Mapping[str, JSON] | None:
     found = reader.rows(reader.last_seq - 1, 1)
     return {name: getattr(row, name) for row in found for name in ("step_id", "cycle", "time_s", "utc_s")} or None
-
-
-def _overview(found: RunOverview) -> Mapping[str, JSON]:
-    info, state = found.info, found.state
-    line: dict[str, JSON] = {"run": found.run, "rows": found.rows, "trouble": found.trouble}
-    if info is not None:
-        cell = info.cell.get("name")
-        line |= {
-            "channel": info.channel,
-            "protocol": info.protocol_name,
-            "cell": cell,
-            "started_utc_s": info.started_utc_s,
-        }
-    if state is not None:
-        line |= asdict(state)
-    return line
 
 
 def basis_of(cell: Mapping[str, JSON]) -> Basis:
