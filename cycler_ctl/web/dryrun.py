@@ -78,9 +78,13 @@ class Variable(BaseModel):
 
 
 class DryRun(BaseModel):
-    """``ok``: nothing here stands against a start. ``plan`` as ``plan --json`` prints it, None where there are errors."""
+    """``ok``: nothing here stands against a start; ``queueable``: nothing but that the channel is busy does.
+
+    ``plan`` as ``plan --json`` prints it, None where there are errors.
+    """
 
     ok: bool
+    queueable: bool = False
     name: str
     cell: str
     problems: list[Problem]

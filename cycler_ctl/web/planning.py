@@ -46,7 +46,8 @@ class Desk:
             self.waiting -= 1
 
 
-def planning_routes(view: StationView, actions: StationActions, desk: Desk) -> APIRouter:
+def planning_routes(view: StationView, actions: StationActions, desk: Desk, *, queues: bool = False) -> APIRouter:
+    """``queues``: what cannot start now may wait."""
     routes = APIRouter(prefix="/api/v1", tags=["planning"])
 
     async def check(body: StartRequest) -> DryRun:
@@ -54,13 +55,14 @@ def planning_routes(view: StationView, actions: StationActions, desk: Desk) -> A
         return await desk.ask(_asked(body, None))
 
     async def plan_there(channel: str, body: StartRequest) -> DryRun:
-        """As ``plan --channel``, with all that a start would refuse now. The start itself looks once more."""
+        """As ``plan --channel``, with all that a start would refuse now. The start itself, or the queue, looks once more."""
         must_exist(view, channel)
         seen = actions.outlook(channel)
         on = On(channel=channel, instrument=seen.instrument, settings=seen.settings, ratings=seen.ratings)
         found = await desk.ask(_asked(body, on))
         refused = [*seen.refused, *found.refused]
-        return found.model_copy(update={"refused": refused, "ok": found.ok and not refused})
+        may_wait = queues and found.ok and seen.ratings is not None  # then all that is refused is that it is busy
+        return found.model_copy(update={"refused": refused, "ok": found.ok and not refused, "queueable": may_wait})
 
     routes.add_api_route("/check", check, methods=["POST"])
     routes.add_api_route("/channels/{channel}/plan", plan_there, methods=["POST"], name="plan on a channel")

@@ -18,17 +18,21 @@ export async function get(address) {
   return answer(await fetch(address, { headers: headers(), cache: "no-store" }));
 }
 
-export async function post(address, body) {
+export function post(address, body) { return send("POST", address, body); }
+
+/** DELETE takes a body too: who asks, for the record. */
+export async function send(method, address, body) {
   return answer(await fetch(address, {
-    method: "POST",
+    method,
     headers: { ...headers(), "Content-Type": "application/json" },
     body: JSON.stringify(body),
   }));
 }
 
-export function act(channel, word, by) {
-  return post(`/api/v1/channels/${encodeURIComponent(channel)}/${word}`, { by });
-}
+export function act(channel, word, by) { return post(of(channel, word), { by }); }
+
+/** The address of something of a channel. */
+export function of(channel, what) { return `/api/v1/channels/${encodeURIComponent(channel)}/${what}`; }
 
 async function answer(response) {
   if (response.ok) return response.json();

@@ -4,11 +4,13 @@ import { perform } from "./acting.js";
 import { get, headers, mayAct, takeToken } from "./api.js";
 import { ask } from "./ask.js";
 import { Bar } from "./bar.js";
+import { channelOf, channels, hear, tell as spread } from "./channels.js";
 import { Curves } from "./curves.js";
 import { Detail } from "./detail.js";
 import { make, say } from "./dom.js";
 import { clock, duration, stateOf } from "./format.js";
 import { List } from "./list.js";
+import { Queue } from "./queue.js";
 import { Start } from "./start.js";
 import { urgency } from "./states.js";
 import { follow } from "./stream.js";
@@ -23,11 +25,15 @@ const TOLD_MS = 20000; // then what has been done is read; that an output is not
 const ON_TILES = new Set(["tripped", "faulted", "interrupted", "held_back"]); // their tile says it
 
 const at = (id) => document.getElementById(id);
-const channels = new Map(); // name -> { status, sample, tile, curves, came, interval, dirty, visible }
 const known = { lost: null, status: 0, alarms: [], told: null };
-const detail = new Detail(at("detail"), { get, act: actOn });
-const list = new List(at("list"), { open: (channel) => detail.open(channel), stop, mayAct });
-const start = new Start(at("start"), { channels: () => shown(), started: (channel, run) => tell(`${channel}: started, run ${run}`) });
+const detail = new Detail(at("detail"), { get });
+const queue = new Queue(at("queue"), { add: (channel) => start.open(channel.name) });
+const list = new List(at("list"), { open: (channel) => detail.open(channel), stop, queue: (channel) => queue.open(channel), mayAct });
+const start = new Start(at("start"), {
+  channels: () => shown(),
+  started: (channel, run) => tell(`${channel}: started, run ${run}`),
+  queued: (channel) => queue.open(channelOf(channel)),
+});
 const bar = new Bar(at("bar"), { changed: arrange, start: () => start.open("") });
 
 const seen = new IntersectionObserver((entries) => entries.forEach((entry) => {
@@ -39,11 +45,6 @@ const sized = new ResizeObserver((entries) => entries.forEach((entry) => {
   const channel = channels.get(entry.target.closest(".tile").dataset.channel);
   if (channel.visible) redraw(channel);
 }));
-
-function channelOf(name) {
-  if (!channels.has(name)) channels.set(name, { name, status: null, sample: null, alarms: [], tile: null, curves: null, came: null, interval: 1000, dirty: true, visible: false });
-  return channels.get(name);
-}
 
 const on = {
   channel(status) {
@@ -77,7 +78,7 @@ const on = {
 };
 
 function addTile(channel) {
-  channel.tile = new Tile(channel.name, { open: () => detail.open(channel), stop: () => stop(channel) });
+  channel.tile = new Tile(channel.name, { open: () => detail.open(channel), stop: () => stop(channel), queue: () => queue.open(channel) });
   at("tiles").append(channel.tile.element);
   seen.observe(channel.tile.element);
   sized.observe(channel.tile.part.plot);
@@ -115,6 +116,7 @@ function showChannel(channel) {
   channel.tile.show(channel.status, channel.sample, mayAct());
   showAge(channel);
   detail.changed(channel);
+  spread("changed", channel);
 }
 
 function runOf(channel) { return channel.status?.run ?? channel.sample?.run ?? null; }
@@ -205,8 +207,6 @@ async function stop(channel) {
   }
 }
 
-function actOn(channel, word, saying) { return perform(at("confirm"), channel, word, saying); }
-
 function everySecond() {
   if (known.lost !== null) showLink();
   for (const channel of channels.values()) {
@@ -216,6 +216,7 @@ function everySecond() {
   }
   list.arrange();
   detail.everySecond();
+  queue.everySecond();
 }
 
 async function nameStation() {
@@ -231,6 +232,8 @@ async function nameStation() {
     // the stream tells the user that the station cannot be reached
   }
 }
+
+hear("queue", (channel) => queue.open(channel));
 
 function takeTokenNow() {
   if (!takeToken()) return;

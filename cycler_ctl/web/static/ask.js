@@ -19,8 +19,8 @@ export function nameField() {
   return { element: make("div", {}, field, words), read: () => setActor(input.value) };
 }
 
-/** True when the person is sure. Escape means no. `tone` calm: the colour of an alarm is kept for what ends a run. */
-export function ask(dialog, { title, text, yes, no, tone = "sure" }) {
+/** True when the person is sure. Escape means no. `tone` calm: the colour of an alarm is kept for what ends a run. `field`: one more to fill in. */
+export function ask(dialog, { title, text, yes, no, tone = "sure", field = null }) {
   return new Promise((resolve) => {
     const name = no ? nameField() : null;
     const answer = (sure) => () => {
@@ -31,7 +31,7 @@ export function ask(dialog, { title, text, yes, no, tone = "sure" }) {
     };
     dialog.oncancel = answer(false);
     dialog.replaceChildren(make("form", { method: "dialog", onsubmit: (event) => { event.preventDefault(); answer(true)(); } },
-      make("h2", { id: "confirm-title" }, title), ...paragraphs(text), name?.element,
+      make("h2", { id: "confirm-title" }, title), ...paragraphs(text), field, name?.element,
       make("div", { class: "acts" },
         no ? make("button", { class: "act", type: "button", autofocus: true, onclick: answer(false) }, no) : null,
         make("button", { class: no ? `act ${tone}` : "act", type: "submit" }, yes))));

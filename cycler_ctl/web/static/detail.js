@@ -1,27 +1,20 @@
 // One channel large: the curves to zoom into, the record over time, the cycles, the actions.
 
-import { mayAct } from "./api.js";
+import { ActBar } from "./actbar.js";
 import { strength } from "./chart.js";
 import { Curves } from "./curves.js";
 import { icon, legend, make, say } from "./dom.js";
 import { capacity, clock, current, fixed, stateOf, temperature, voltage } from "./format.js";
 import { plotly } from "./plot.js";
-import { canStop, showOutput, showReason, showState, showValue, values } from "./tile.js";
+import { showOutput, showReason, showState, showValue, values } from "./tile.js";
 
 const CROSS = "M5 5L15 15M15 5L5 15";
 const VIEWS = [["curves", "Voltage\u2013capacity"], ["time", "Over time"]];
-const ACTS = [
-  ["pause", "Pause", (status) => status.state === "running"],
-  ["resume", "Resume", (status) => status.state === "paused" || status.state === "interrupted"],
-  ["skip", "Skip step", (status) => status.state === "running"],
-  ["acknowledge", "Acknowledge", (status) => ["tripped", "faulted", "interrupted"].includes(status.state)],
-  ["stop", "Stop", canStop],
-];
 const REFRESH_MS = 5000;
 
 export class Detail {
-  constructor(dialog, { get, act }) {
-    Object.assign(this, { dialog, get, act, channel: null, view: "curves", curves: null, run: null, graph: null, at: -Infinity });
+  constructor(dialog, { get }) {
+    Object.assign(this, { dialog, get, channel: null, view: "curves", curves: null, run: null, graph: null, at: -Infinity });
     dialog.addEventListener("close", () => this.leave());
     dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   }
@@ -46,14 +39,11 @@ export class Detail {
       state: make("span", { class: "state" }), subtitle: make("p"), reason: make("p", { class: "reason", hidden: true }),
       voltage: make("dd"), current: make("dd"), temperature: make("dd"), output: make("p", { class: "output" }),
       canvas: make("div", { class: "canvas" }, make("p", {}, "Drawing\u2026")), facts: make("dl"),
-      cycles: make("div"), said: make("span", { class: "said", role: "status" }),
-      acts: make("div", { class: "acts" }),
+      cycles: make("div"), acts: new ActBar(),
     };
     p.legend = legend();
     p.tabs = make("div", { class: "tabs", role: "group", "aria-label": "Chart" }, ...VIEWS.map(([view, words]) => this.tab(view, words)));
     p.legend.hidden = this.view !== "curves";
-    p.buttons = new Map(ACTS.map(([word, label]) => [word, this.button(word, label)]));
-    p.acts.append(...p.buttons.values(), p.said);
     this.dialog.replaceChildren(make("div", { class: "detail-body" },
       make("div", { class: "detail-head" },
         make("div", {}, make("h2", { id: "detail-title" }, this.channel.name, p.state), p.subtitle),
@@ -62,33 +52,13 @@ export class Detail {
       make("div", { class: "detail-main" },
         make("div", { class: "chart" }, make("div", { class: "chart-head" }, p.tabs, p.legend), p.canvas),
         make("div", { class: "facts" }, p.output, p.facts, p.cycles)),
-      p.acts));
+      p.acts.element));
   }
 
   tab(view, words) {
     const chosen = view === this.view;
     const choose = () => this.choose(view);
     return make("button", { type: "button", "aria-pressed": String(chosen), "data-view": view, onclick: choose }, words);
-  }
-
-  button(word, label) {
-    return make("button", { class: `act act-${word}`, type: "button", hidden: true, onclick: () => this.press(word) }, label);
-  }
-
-  async press(word) {
-    const { said, buttons } = this.part;
-    const button = buttons.get(word);
-    button.disabled = true;
-    said.className = "said";
-    say(said, "");
-    try {
-      say(said, await this.act(this.channel, word, (words) => say(said, words)));
-    } catch (error) {
-      said.className = "said bad";
-      say(said, error.message);
-    } finally {
-      button.disabled = false;
-    }
   }
 
   changed(channel) {
@@ -99,8 +69,7 @@ export class Detail {
     showReason(part.reason, status);
     showOutput(part.output, status.energised);
     this.showFacts(status);
-    for (const [word, , allowed] of ACTS) part.buttons.get(word).hidden = !(mayAct() && allowed(status));
-    part.acts.hidden = !mayAct();
+    part.acts.show(channel);
   }
 
   showFacts(status) {

@@ -2,6 +2,7 @@
 
 import { icon, make, say } from "./dom.js";
 import { charge, current, duration, outputOf, voltage } from "./format.js";
+import { lineWords } from "./queuewords.js";
 import { canStop, showState } from "./tile.js";
 import { urgency } from "./states.js";
 
@@ -21,13 +22,14 @@ const COLUMNS = [
   ["current", "Current", ({ sample }) => sample?.current_A],
   ["charge", "Capacity", ({ sample }) => chargeOf(sample)],
   ["left", "Time left", (channel) => left(channel)],
+  ["queue", "Queue", ({ status }) => status.queue?.length || null, true],
   ["output", "Output", ({ status }) => [false, null, true].indexOf(status.energised)],
 ];
 const NUMBERS = new Set(["cycle", "voltage", "current", "charge", "left"]);
 
 export class List {
-  constructor(table, { open, stop, mayAct }) {
-    Object.assign(this, { table, open, stop, mayAct, rows: new Map(), key: "name", down: false });
+  constructor(table, { open, stop, queue, mayAct }) {
+    Object.assign(this, { table, open, stop, queue, mayAct, rows: new Map(), key: "name", down: false });
     this.heads = new Map(COLUMNS.map(([key, words]) => [key, this.head(key, words)]));
     this.body = make("tbody");
     table.replaceChildren(make("caption", { class: "unseen" }, "All channels, one a line"),
@@ -70,6 +72,7 @@ export class List {
     cell.step.title = cell.step.textContent;
     say(cell.alarms, channel.alarms.map(({ what }) => what).join("; ") || (urgency(status.state) >= 3 ? status.reason : ""));
     cell.alarms.title = cell.alarms.textContent;
+    this.showQueue(channel, cell.queue);
     this.showOutput(cell.output, status.energised);
     stop.hidden = !(this.mayAct() && canStop(status));
     element.classList.toggle("bad", urgency(status.state) >= 4);
@@ -84,6 +87,12 @@ export class List {
     say(cell.current, text(current(channel.sample?.current_A)));
     say(cell.charge, text(charge(chargeOf(channel.sample))));
     say(cell.left, left(channel) === null ? "" : duration(left(channel)));
+  }
+
+  showQueue(channel, place) {
+    const words = lineWords(channel.status.queue);
+    if (place.textContent === words) return;
+    place.replaceChildren(...(words ? [make("button", { class: "plain", type: "button", "aria-haspopup": "dialog", title: words, onclick: () => this.queue(channel) }, words)] : []));
   }
 
   showOutput(place, energised) {

@@ -10,6 +10,15 @@ export function problemLines(problems, goTo, file) {
     where === file ? make("button", { class: "plain", type: "button", onclick: () => goTo(line) }, `Go to line ${line}`) : null));
 }
 
+/** Puts the cursor on a line of a text and shows it. */
+export function showLine(text, line) {
+  const before = text.value.split("\n").slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
+  const length = text.value.slice(before).split("\n")[0].length;
+  text.focus();
+  text.setSelectionRange(before, before + length);
+  text.scrollTop = Math.max(0, (line - 4) * parseFloat(getComputedStyle(text).lineHeight));
+}
+
 const HEADS = ["Step", "Cycle", "Times", "What", "Set to", "Ends at", "At most", "Range", "Points"];
 
 export function planTable(plan, more) {

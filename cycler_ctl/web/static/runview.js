@@ -3,6 +3,7 @@
 import { make, say } from "./dom.js";
 import { clock } from "./format.js";
 import { plotly } from "./plot.js";
+import { RunActs } from "./runacts.js";
 import { RunChart, ink } from "./runchart.js";
 import { RunData, UNITS, divisors, readingWords, untilWhole } from "./rundata.js";
 import { PICTURES } from "./runpictures.js";
@@ -15,7 +16,7 @@ const MOVES = [["Earlier", "\u2190", -0.25, 0.75], ["Later", "\u2192", 0.25, 1.2
 
 export class RunView {
   constructor(place, ids) {
-    Object.assign(this, { place, picture: "curves", beside: false, per: null, window: null, charts: [], turn: 0, at: -Infinity, busy: false, gone: false });
+    Object.assign(this, { place, picture: "curves", beside: false, per: null, window: null, charts: [], turn: 0, at: -Infinity, busy: false, stirred: false, gone: false });
     this.runs = ids.map((id, number) => Object.assign(new RunData(id), { place: number }));
   }
 
@@ -38,6 +39,7 @@ export class RunView {
   leave() {
     this.gone = true;
     clearTimeout(this.zooming);
+    this.acts?.leave();
     for (const chart of this.charts) chart.remove();
   }
 
@@ -57,11 +59,12 @@ export class RunView {
       make("button", { type: "button", "aria-label": words, title: words, onclick: () => this.charts[0]?.move(begin, end) }, sign)),
     make("button", { type: "button", onclick: () => this.charts.forEach((chart) => chart.whole()) }, "All"));
     this.parts = new RunParts(this.runs, () => this.picture);
+    this.acts = many ? null : new RunActs(this.runs[0], () => { this.stirred = true; });
     this.place.replaceChildren(this.part.head.element,
       make("section", { class: "run-picture", "aria-label": "Picture" },
         make("div", { class: "run-controls" }, this.part.tabs, this.part.per, this.part.layout, this.part.moves),
         this.part.legend, this.part.charts, this.part.said),
-      this.parts.element);
+      this.parts.element, ...(this.acts ? [this.acts.element] : []));
   }
 
   choice(label, options, chosen, choose) {
@@ -173,10 +176,12 @@ export class RunView {
   restyle() { if (this.part) this.draw(); }
 
   async everySecond() {
-    if (this.busy || !this.part || performance.now() - this.at < REFRESH_MS || !this.runs.some((run) => run.live)) return;
-    this.busy = true;
+    const due = performance.now() - this.at > REFRESH_MS && this.runs.some((run) => run.live);
+    if (this.busy || !this.part || !(due || this.stirred)) return;
+    const changing = this.runs.filter((run) => run.live || this.stirred);
+    Object.assign(this, { busy: true, stirred: false });
     try {
-      await Promise.all(this.runs.filter((run) => run.live).map((run) => run.describe()));
+      await Promise.all(changing.map((run) => run.describe()));
       if (this.gone) return;
       this.refreshed();
       await this.draw();

@@ -1,18 +1,18 @@
 // Start a run: choose a channel and a protocol, see what check and plan say of it, then start exactly that.
 
-import { get, post } from "./api.js";
+import { get, of, post } from "./api.js";
 import { actor, nameField } from "./ask.js";
 import { icon, make, say } from "./dom.js";
 import { stateOf } from "./format.js";
-import { planTable, problemLines } from "./planned.js";
+import { planTable, problemLines, showLine } from "./planned.js";
 
 const CROSS = "M5 5L15 15M15 5L5 15";
 const PAUSE_MS = 400; // after the last letter typed
 const LARGEST = 900 * 1024; // what the station takes in all, with room for the rest of the request
 
 export class Start {
-  constructor(dialog, { channels, started }) {
-    Object.assign(this, { dialog, channels, started, files: {}, shipped: [], asked: 0, planned: null, timer: null });
+  constructor(dialog, { channels, started, queued }) {
+    Object.assign(this, { dialog, channels, started, queued, files: {}, shipped: [], asked: 0, planned: null, timer: null });
     dialog.addEventListener("close", () => this.leave());
   }
 
@@ -44,6 +44,7 @@ export class Start {
       beside: make("ul", { class: "beside" }), settings: make("div", { class: "settings" }),
       said: make("p", { class: "verdict", role: "status" }), problems: make("div"), refused: make("div"), plan: make("div"),
       sentence: make("p", { class: "sentence" }), failed: make("p", { class: "said bad", role: "alert" }),
+      wait: make("button", { class: "act to-wait", type: "button", disabled: true, onclick: () => this.enqueue() }, "Queue"),
       go: make("button", { class: "act sure", type: "submit", disabled: true }, "Start"),
     };
     p.who = nameField();
@@ -59,7 +60,7 @@ export class Start {
           p.settings),
         make("div", { class: "foreseen", tabindex: "0", role: "region", "aria-label": "What check and plan say" }, p.said, p.problems, p.refused, p.plan)),
       make("div", { class: "start-foot" }, p.sentence, p.failed, p.who.element,
-        make("div", { class: "acts" }, make("button", { class: "act", type: "button", onclick: () => this.dialog.close() }, "Not now"), p.go)));
+        make("div", { class: "acts" }, make("button", { class: "act", type: "button", onclick: () => this.dialog.close() }, "Not now"), p.wait, p.go)));
     this.dialog.replaceChildren(form);
     this.forget("Choose a channel and a protocol.");
   }
@@ -109,10 +110,11 @@ export class Start {
   }
 
   forget(words) {
-    const { said, problems, refused, plan, sentence, failed, go } = this.part;
-    this.planned = null;
-    go.disabled = true;
+    const { said, problems, refused, plan, sentence, failed, go, wait } = this.part;
+    Object.assign(this, { planned: null, foreseen: null });
+    go.disabled = wait.disabled = true;
     say(go, "Start");
+    say(wait, "Queue");
     for (const place of [problems, refused, plan]) place.replaceChildren();
     for (const place of [sentence, failed]) say(place, "");
     said.className = "verdict";
@@ -137,7 +139,7 @@ export class Start {
     const body = this.body();
     if (JSON.stringify(body).length > LARGEST) { this.forget("These files are longer than a protocol may be."); return; }
     try {
-      const found = await post(channel ? `/api/v1/channels/${encodeURIComponent(channel)}/plan` : "/api/v1/check", body);
+      const found = await post(channel ? of(channel, "plan") : "/api/v1/check", body);
       if (asked === this.asked) this.show(found, channel, body);
     } catch (error) {
       if (asked !== this.asked) return;
@@ -148,19 +150,28 @@ export class Start {
   }
 
   show(found, channel, body) {
-    const { said, problems, refused, plan, sentence, go } = this.part;
+    const { said, problems, refused, plan, sentence, go, wait } = this.part;
     const errors = found.problems.filter(({ severity }) => severity === "error").length;
     const warnings = found.problems.length - errors + (found.plan?.warnings.length ?? 0);
-    said.className = `verdict ${errors || found.refused.length ? "bad" : "good"}`;
+    said.className = `verdict ${errors || (found.refused.length && !found.queueable) ? "bad" : "good"}`;
     say(said, verdict(found, errors, warnings, channel));
     this.showSettings(found.variables);
-    problems.replaceChildren(...problemLines(found.problems, (line) => this.showLine(line), body.file_name));
-    refused.replaceChildren(...(found.refused.length ? [make("h3", {}, "A start would be refused"), make("ul", { class: "refused" }, ...found.refused.map((why) => make("li", {}, why)))] : []));
+    problems.replaceChildren(...problemLines(found.problems, (line) => showLine(this.part.text, line), body.file_name));
+    refused.replaceChildren(...(found.refused.length ? [make("h3", {}, "A start would be refused now"), make("ul", { class: "refused" }, ...found.refused.map((why) => make("li", {}, why)))] : []));
     plan.replaceChildren(...(found.plan ? planTable(found.plan, found.more_steps) : []));
-    say(sentence, found.ok && channel ? found.sentence : "");
+    say(sentence, found.ok && channel ? found.sentence : found.queueable ? `When its turn comes: ${found.sentence}` : "");
     this.planned = found.ok && channel ? { channel, body } : null;
+    this.foreseen = found.queueable ? { channel, body } : null;
+    this.offer();
+  }
+
+  /** Exactly what was planned: a text that changed since has no plan, and no button. */
+  offer() {
+    const { go, wait } = this.part;
     go.disabled = !this.planned;
-    say(go, this.planned ? `Start ${channel}` : "Start");
+    say(go, this.planned ? `Start ${this.planned.channel}` : "Start");
+    wait.disabled = !this.foreseen;
+    say(wait, this.foreseen ? `Queue for ${this.foreseen.channel}` : "Queue");
   }
 
   showSettings(variables) {
@@ -170,33 +181,38 @@ export class Start {
       make("div", { class: "grid" }, ...[...this.settings].map(([name, input]) => make("label", {}, name, input))));
   }
 
-  showLine(line) {
-    const { text } = this.part;
-    const before = text.value.split("\n").slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
-    const length = text.value.slice(before).split("\n")[0].length;
-    text.focus();
-    text.setSelectionRange(before, before + length);
-    text.scrollTop = Math.max(0, (line - 4) * parseFloat(getComputedStyle(text).lineHeight));
-  }
-
-  /** Exactly what was planned: a text that changed since has no plan, and no button. */
   async go() {
     if (!this.planned) return;
     const { channel, body } = this.planned;
-    const { go, failed, who } = this.part;
+    say(this.part.go, "Starting\u2026");
+    const answer = await this.send(of(channel, "start"), body, `${channel} was not started`);
+    if (answer) this.started(channel, answer.run);
+  }
+
+  /** Nothing begins by this. */
+  async enqueue() {
+    if (!this.foreseen) return;
+    const { channel, body } = this.foreseen;
+    say(this.part.wait, "Queueing\u2026");
+    const answer = await this.send(of(channel, "queue"), body, "It was not queued");
+    if (answer) this.queued(channel);
+  }
+
+  /** The answer, and the dialog is closed; null where it was refused, and the words say why. */
+  async send(address, body, failure) {
+    const { go, wait, failed, who } = this.part;
     who.read();
-    go.disabled = true;
+    go.disabled = wait.disabled = true;
     say(failed, "");
-    say(go, "Starting\u2026");
     try {
-      const { run } = await post(`/api/v1/channels/${encodeURIComponent(channel)}/start`, { ...body, by: actor() });
+      const answer = await post(address, { ...body, by: actor() });
       this.dialog.close();
-      this.started(channel, run);
+      return answer;
     } catch (error) {
-      if (!this.dialog.open) return;
-      say(failed, `${channel} was not started: ${error.message}`);
-      say(go, `Start ${channel}`);
-      go.disabled = !this.planned;
+      if (!this.dialog.open) return null;
+      say(failed, error instanceof TypeError ? "The station does not answer: look at the channel before you try again." : `${failure}: ${error.message}`);
+      this.offer();
+      return null;
     }
   }
 }
@@ -205,8 +221,8 @@ function verdict(found, errors, warnings, channel) {
   const parts = [errors ? count(errors, "error") : "No errors", warnings ? count(warnings, "warning") : null];
   const words = parts.filter(Boolean).join(", ");
   if (errors) return `${words}.`;
-  if (found.refused.length) return `${words}, but it cannot start.`;
-  return channel ? `${words}. Read the plan, then start.` : `${words}. Choose a channel to plan for it.`;
+  if (found.refused.length) return found.queueable ? `${words}. It cannot start now, and may wait in the queue of ${channel}.` : `${words}, but it cannot start.`;
+  return channel ? `${words}. Read the plan, then start${found.queueable ? ", or let it wait in the queue" : ""}.` : `${words}. Choose a channel to plan for it.`;
 }
 
 function count(number, word) { return `${number} ${word}${number === 1 ? "" : "s"}`; }

@@ -3,11 +3,12 @@
 import { sketch } from "./chart.js";
 import { icon, make, say } from "./dom.js";
 import { clock, current, outputOf, stateOf, temperature, voltage } from "./format.js";
+import { nextWords } from "./queuewords.js";
 
 const LATCHED = new Set(["tripped", "faulted", "cannot_deenergise", "interrupted", "aborted", "stopped"]);
 
 export class Tile {
-  constructor(name, { open, stop }) {
+  constructor(name, { open, stop, queue }) {
     this.name = name;
     this.part = {
       open: make("button", { class: "open", type: "button", "aria-haspopup": "dialog", onclick: open }, name),
@@ -19,7 +20,7 @@ export class Tile {
       voltage: make("dd"), current: make("dd"), temperature: make("dd"),
       where: make("p"),
       what: make("p", { class: "what" }),
-      next: make("p", { class: "next", hidden: true }),
+      next: make("button", { class: "plain next", type: "button", hidden: true, "aria-haspopup": "dialog", onclick: queue }),
       output: make("p", { class: "output" }),
       age: make("span", { class: "age" }),
       stop: make("button", { class: "act stop", type: "button", hidden: true, "aria-label": `Stop ${name}`, onclick: stop }, "Stop"),
@@ -53,7 +54,7 @@ export class Tile {
     say(this.part.what, doing);
     this.part.what.title = doing;
     this.part.next.hidden = !status.queue?.length;
-    say(this.part.next, nextText(status.queue));
+    say(this.part.next, nextWords(status.queue));
     showOutput(this.part.output, status.energised);
     this.part.stop.hidden = !(mayAct && canStop(status));
   }
@@ -124,14 +125,6 @@ export function showOutput(place, energised) {
 
 /** What has no run the station keeps turning off by itself: a button that is always refused would only cost time. */
 export function canStop(status) { return status.state === "running" || status.state === "paused"; }
-
-/** What waits in the channel's queue, and what it waits for. */
-function nextText(queue) {
-  if (!queue?.length) return "";
-  const waits = queue.held ? `held: ${queue.held}` : queue.ready ? "its cell is ready" : "waits until its cell is marked ready";
-  const more = queue.length > 1 ? ` (and ${queue.length - 1} more)` : "";
-  return `Next: ${queue.next ?? "?"}${more}; ${waits}`;
-}
 
 function whereText(status) {
   const parts = [];

@@ -55,6 +55,7 @@ async def test_a_plan_is_that_of_the_terminal_and_says_in_one_sentence_what_will
     assert lab.actions.asked == []
     busy = await plan_for(client, "a1", protocol=PROTOCOL)
     assert (busy["ok"], busy["refused"]) == (False, ["channel a1 is running: stop it first"])
+    assert not busy["queueable"]  # no queues here
     beyond = await plan_for(client, "a6", protocol=PROTOCOL.replace("current: 2 mA", "current: 20 mA"))
     assert not beyond["ok"]
     assert any("above the channel's limit 10 mA" in reason for reason in beyond["refused"])
