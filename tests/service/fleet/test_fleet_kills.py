@@ -135,10 +135,10 @@ async def test_whoever_is_killed_the_tables_are_the_run_files_row_for_row(
     long = request.config.getoption("--campaign")
     for seed in range(20 if long else 1):
         chance = random.Random(seed)
-        runs = [a_run(tmp_path, f"pc{seed}-{n}", n, 1500) for n in range(6 if long else 3)]
         url = new_database()
         folder = tmp_path / f"c{seed}"
         folder.mkdir()
+        runs = [a_run(folder, f"pc{seed}-{n}", n, 1500) for n in range(6 if long else 3)]
         with collecting(Collectors(url, cluster.url, folder, f"group{seed}")) as collectors:
             await collectors.ready()
             async with asyncio.TaskGroup() as tasks:
@@ -150,6 +150,7 @@ async def test_whoever_is_killed_the_tables_are_the_run_files_row_for_row(
             assert rows_of(url, run) == run.canonical()
         assert numbers(url, "SELECT count(*) FROM alarm") == 0
         assert numbers(url, "SELECT count(*) FROM gap") == 0
+        sys.stdout.write(f"seed {seed}: {sum(len(run.rows) for run in runs)} rows, all here\n")
 
 
 async def test_what_collectors_had_taken_when_they_were_killed_is_lost_only_by_one_that_acknowledges_too_early(
