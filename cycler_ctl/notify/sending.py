@@ -19,6 +19,7 @@ from cycler_ctl.notify.services import ANSWER_S, Answer, addresses_of
 from cycler_ctl.settings import NotifyRule
 
 ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
+MOST_BYTES = 65_536  # of answers; a library that prints for ever must not fill the station's memory
 STARTING_S = 20.0  # to start the process and import the library, on a computer that is busy
 MISSING = "notifications need the library apprise: pip install 'cycler-ctl[notify]', or take [notify] out"
 
@@ -45,7 +46,7 @@ class Sender:
         self._rule = rule
         self._answer_s = answer_s
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._cancelled = False
 
     def send(self, message: Message | None) -> tuple[Answer, ...]:
@@ -65,13 +66,13 @@ class Sender:
             said = _exchange(process, json.dumps(asked), self._answer_s + STARTING_S)
         return said or (Answer("", ok=False, said="it was not sent: the process that sends ended without a word"),)
 
-    def _started(self, command: list[str]) -> subprocess.Popen[str]:
+    def _started(self, command: list[str]) -> subprocess.Popen[bytes]:
         """With nothing of ours open: it must not keep the lease pipe or a port."""
         with self._lock:
             if self._cancelled:
                 raise OSError("the service ends")
             pipe, null = subprocess.PIPE, subprocess.DEVNULL
-            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, encoding="utf-8")
+            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null)
             return self._process
 
     def cancel(self) -> None:
@@ -82,17 +83,41 @@ class Sender:
                 self._process.kill()
 
 
-def _exchange(process: subprocess.Popen[str], asked: str, at_most_s: float) -> tuple[Answer, ...]:
+def _exchange(process: subprocess.Popen[bytes], asked: str, at_most_s: float) -> tuple[Answer, ...]:
+    late = threading.Event()
+    limit = threading.Timer(at_most_s, _end, (process, late))
+    limit.daemon = True
+    limit.start()
     try:
-        out, _ = process.communicate(asked, timeout=at_most_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        out, _ = process.communicate()
+        out = _said(process, asked)
+    finally:
+        limit.cancel()
+    if late.is_set():
         return (*_answers(out), Answer("", ok=False, said=f"not sent within {at_most_s:.0f} s"))
+    if len(out) > MOST_BYTES:
+        return (*_answers(out), Answer("", ok=False, said=f"ended: what sends said more than {MOST_BYTES} bytes"))
     return _answers(out)
 
 
-def _answers(out: str) -> tuple[Answer, ...]:
+def _end(process: subprocess.Popen[bytes], late: threading.Event) -> None:
+    late.set()
+    process.kill()
+
+
+def _said(process: subprocess.Popen[bytes], asked: str) -> bytes:
+    """All of it, or a byte more than it may say."""
+    if process.stdin is None or process.stdout is None:
+        return b""
+    with suppress(OSError):  # it ended before it read
+        process.stdin.write(asked.encode())
+        process.stdin.close()
+    out = process.stdout.read(MOST_BYTES + 1)
+    if len(out) > MOST_BYTES:
+        process.kill()
+    return out
+
+
+def _answers(out: bytes) -> tuple[Answer, ...]:
     """A library that prints, or dies in the middle of a line, says nothing by that."""
     found: list[Answer] = []
     for line in out.splitlines():

@@ -164,6 +164,30 @@ def test_a_service_that_never_answers_is_said_to_and_is_not_waited_for(tmp_path:
     assert (answer.service, answer.ok, answer.said) == ("json://****", False, "no answer within 0.3 s")
 
 
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("while True: print('tra la la')", "said more than 65536 bytes"),
+        ("print('\\udcff' * 9)", "ended without a word"),
+        ("import time; print('once upon a time', flush=True); time.sleep(600)", "not sent within 1 s"),
+    ],
+)
+def test_a_process_that_says_too_much_or_nonsense_or_nothing_more_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, said: str
+) -> None:
+    """Another package stands in the place of ours."""
+    folder = tmp_path / "cycler_ctl" / "notify"
+    folder.mkdir(parents=True)
+    for empty in (folder.parent, folder):
+        (empty / "__init__.py").touch()
+    (folder / "services.py").write_text(f"import sys\nsys.stdout.reconfigure(errors='surrogateescape')\n{program}\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("cycler_ctl.notify.sending.STARTING_S", 0.5)
+    (answer,) = Sender(addressed(tmp_path, "json://127.0.0.1"), answer_s=0.5).send(HOSTILE)
+    assert not answer.ok
+    assert said in answer.said
+
+
 def station(folder: Path, rules: str) -> Path:
     file = folder / "station.toml"
     file.write_text(
