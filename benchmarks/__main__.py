@@ -11,7 +11,7 @@ import platform
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-from benchmarks import engine, fleet, link, mqtt, outage, page, path, store, virtual
+from benchmarks import engine, fleet, link, mqtt, outage, page, path, peers, storage, store, virtual
 from benchmarks.measure import Table
 
 ALL: Mapping[str, Callable[[], AsyncIterator[Table]]] = {
@@ -21,7 +21,11 @@ ALL: Mapping[str, Callable[[], AsyncIterator[Table]]] = {
     "mqtt": mqtt.bench,
     "path": path.bench,
     "virtual": virtual.bench,
+    "peers": peers.bench,
+    "storage": storage.bench,
 }
+NAMED = {"peers", "storage"}
+"""Take minutes, and the first installs other programs: only where they are named."""
 LONG: Mapping[str, Callable[[], Awaitable[None]]] = {"outage": outage.bench, "fleet": fleet.bench, "page": page.bench}
 """Those take minutes and print as they go on: only where they are named."""
 
@@ -40,7 +44,7 @@ if __name__ == "__main__":
         asyncio.run(fleet.bench(fleet.wanted_of(sys.argv[2:])))
         sys.exit()
     as_json = "--json" in sys.argv
-    wanted = [name for name in sys.argv[1:] if name != "--json"] or list(ALL)
+    wanted = [name for name in sys.argv[1:] if name != "--json"] or [name for name in ALL if name not in NAMED]
     if not set(wanted) <= {*ALL, *LONG}:
         sys.exit(f"there are {', '.join([*ALL, *LONG])}")
     if not as_json:
