@@ -200,6 +200,7 @@ def station_stalls(world: World, random: Random) -> None:
 
         def proceed() -> None:
             patched.guardian_ticks(patched.TICK_S)
+            world.judge.went_on_s = world.loop.time()
             world.loop.proceed(child.process)
 
         world.after(random.choice((0.3, 1.0, 5.0, 30.0)), proceed)

@@ -16,7 +16,7 @@ from cycler_ctl import guardian
 from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.watching.lease import Leases
 from sim_hardware.keithley2400_abuse import CHARGE_WHILE_OFF
-from simulated.seats import CELL_V, MARGIN_V, MOST_A, Seat, too_wide, unarmed
+from simulated.seats import CELL_V, LONG_AGO_S, MARGIN_V, MOST_A, Seat, too_wide, unarmed
 from simulated.wires import Wire
 
 OFF_S = 5.0  # T_off (reliability F3)
@@ -37,13 +37,15 @@ class Judge:
         self.leases = Leases()
         self.broken: list[str] = []
         self.checks = 0
+        self.went_on_s = LONG_AGO_S
+        """When a station that had stood still went on."""
         self.measured: Callable[[Seat], None] = lambda _: None
-        self._now_s = now_s
+        self.now_s = now_s
         self._say = say
 
     def broke(self, letter: str, text: str) -> None:
         self._say("BROKEN", f"({letter}) {text}")
-        self.broken.append(f"({letter}) at {self._now_s():.3f} s: {text}")
+        self.broken.append(f"({letter}) at {self.now_s():.3f} s: {text}")
 
     def exchanged(self, wire: Wire, data: bytes, reply: bytes) -> None:
         self._say(wire.name, f"{data!r} -> {reply!r}")
@@ -53,7 +55,7 @@ class Judge:
         if b":READ?" in data:
             self.measured(seat)
             if reply and SENTINEL not in reply:
-                seat.measured_s = self._now_s()
+                seat.measured_s = self.now_s()
         self.look(seat)
 
     def look(self, seat: Seat) -> None:
@@ -62,7 +64,7 @@ class Judge:
         if on and not was_on:
             self._switched_on(seat)
         if seat.hit():
-            seat.hindered_s = self._now_s()
+            seat.hindered_s = self.now_s()
         if was_on and seat.flowing_A:
             self._watched(seat)
         self._charge(seat)
@@ -77,14 +79,14 @@ class Judge:
             seat.wrong_since_s = None
 
     def _switched_on(self, seat: Seat) -> None:
-        seat.measured_s = seat.leased_s = self._now_s()
+        seat.measured_s = seat.leased_s = self.now_s()
         if seat.latched:
             self.broke("g", f"{seat.channel} was latched and went on without anybody's acknowledgement")
         if not self._leased(seat):
             self.broke("b", f"{seat.channel} went on without a lease")
 
     def _leased(self, seat: Seat) -> bool:
-        return seat.channel in self.leases._until_s and seat.channel not in self.leases.lapsed(self._now_s())
+        return seat.channel in self.leases._until_s and seat.channel not in self.leases.lapsed(self.now_s())
 
     def _as_told(self, seat: Seat) -> None:
         if seat.slot is not None and seat.slot._energised() is False:
@@ -92,15 +94,15 @@ class Judge:
 
     def _as_armed(self, seat: Seat) -> None:
         """Of the instrument's own settings: what it carries current with."""
-        unlooked = seat.smu.woke_on or self._now_s() - seat.reset_s < LOOKED_S
+        unlooked = seat.smu.woke_on or self.now_s() - seat.reset_s < LOOKED_S
         for wrong in () if unlooked else unarmed(seat.smu.settings):
             self.broke("c", f"{seat.channel} carries {seat.flowing_A:.3g} A and {wrong}")
         wide = too_wide(seat.smu.settings)
-        if not wide or seat.hindered_s > self._now_s() - 1.0:
+        if not wide or seat.hindered_s > self.now_s() - 1.0:
             seat.wrong_since_s = None
         elif seat.wrong_since_s is None:
-            seat.wrong_since_s = self._now_s()
-        elif self._now_s() - seat.wrong_since_s > OFF_S:
+            seat.wrong_since_s = self.now_s()
+        elif self.now_s() - seat.wrong_since_s > OFF_S:
             self.broke("c", f"{seat.channel} carries {seat.flowing_A:.3g} A for {OFF_S:g} s, and {', '.join(wide)}")
 
     def _charge(self, seat: Seat) -> None:
@@ -135,7 +137,7 @@ class Judge:
             if step != seat.step:
                 seat.step, seat.step_C, seat.slack_C = step, 0.0, 0.0
         seat.step_C += flowed_C
-        if seat.hindered_s >= self._now_s():
+        if seat.hindered_s >= self.now_s():
             seat.slack_C += abs(flowed_C)  # nobody can count or stop it: the instrument's own window must hold
         if watched is None:
             return
@@ -146,10 +148,10 @@ class Judge:
             self.broke("a", f"{seat.channel}: {seat.step_C:.4g} C in step {seat.step}, {allowed_C:.4g} C are allowed")
 
     def _off_s(self, seat: Seat) -> float:
-        return OFF_S if seat.hindered_s < self._now_s() - RECOVER_S else OFF_S + RECOVER_S
+        return OFF_S if seat.hindered_s < self.now_s() - RECOVER_S else OFF_S + RECOVER_S
 
     def _watched(self, seat: Seat) -> None:
-        now_s = self._now_s()
+        now_s = self.now_s()
         if self._leased(seat):
             seat.leased_s = now_s
         age_s = now_s - seat.measured_s
@@ -167,7 +169,7 @@ class Judge:
 
     def _alarmed(self, seat: Seat) -> None:
         """Where a fault makes contact impossible nobody can turn it off; then a person is told."""
-        now_s = self._now_s()
+        now_s = self.now_s()
         needed = seat.on and seat.wire.blocked and not seat.hindered() and seat.state is ChannelState.RUNNING
         if not needed:
             seat.silent_since_s = None
@@ -179,7 +181,7 @@ class Judge:
     def died(self) -> None:
         """The station's process: what it renewed counts no more, and what it held is the guardian's from now on."""
         for seat in self.seats.values():
-            seat.leased_s = min(self._now_s(), self.leases._until_s.get(seat.channel, seat.leased_s))
+            seat.leased_s = min(self.now_s(), self.leases._until_s.get(seat.channel, seat.leased_s))
         self.leases = Leases()
 
     def told(self, status: ChannelStatus) -> None:

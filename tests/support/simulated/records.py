@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cycler_ctl.link.turns import STALL_S
 from cycler_ctl.publish.payloads import encode
 from cycler_ctl.publish.runs import StoredRuns
 from cycler_ctl.store.reader import open_run
@@ -23,7 +24,8 @@ from simulated.disk import Key
 from simulated.judge import Judge
 from simulated.seats import Seat
 
-ANSWER_S = 2.05  # a link waits a second for an answer, and a process may stand still for another (link.turns.STALL_S)
+ANSWER_S = 1.05  # a link waits that long for an answer
+JUST_NOW_S = 0.05
 VOLT_ERROR_V, AMP_ERROR = (
     1e-3,
     3e-4,
@@ -78,7 +80,12 @@ class Records:
         seat = self._seat(channel)
         seat.smu.catch_up()
         found = seat.samples.get(digits(voltage_V, current_A), [])
-        return any(ago_s is None or -1e-3 <= seat.smu.at_s - at_s - ago_s <= ANSWER_S for at_s in found)
+        return any(ago_s is None or -1e-3 <= seat.smu.at_s - at_s - ago_s <= self._most_s(ago_s) for at_s in found)
+
+    def _most_s(self, ago_s: float) -> float:
+        """What was read as a process went on may have lain there for as long as a process may stand still."""
+        since_s = self._judge.now_s() - ago_s - self._judge.went_on_s
+        return ANSWER_S + (STALL_S if since_s < JUST_NOW_S else 0.0)
 
     def delivered(self, data_dir: Path, broker: Broker, durable: dict[Key, int]) -> None:
         """``durable``: rows that have had the time to go out."""
