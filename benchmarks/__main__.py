@@ -11,7 +11,7 @@ import platform
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-from benchmarks import engine, fleet, link, mqtt, outage, page, path, peers, storage, store, virtual
+from benchmarks import engine, fleet, link, mqtt, outage, page, path, peers, start, storage, store, virtual
 from benchmarks.measure import Table
 
 ALL: Mapping[str, Callable[[], AsyncIterator[Table]]] = {
@@ -23,9 +23,10 @@ ALL: Mapping[str, Callable[[], AsyncIterator[Table]]] = {
     "virtual": virtual.bench,
     "peers": peers.bench,
     "storage": storage.bench,
+    "start": start.bench,
 }
-NAMED = {"peers", "storage"}
-"""Take minutes, and the first installs other programs: only where they are named."""
+NAMED = {"peers", "storage", "start"}
+"""Take minutes, and peers installs other programs: only where they are named."""
 LONG: Mapping[str, Callable[[], Awaitable[None]]] = {"outage": outage.bench, "fleet": fleet.bench, "page": page.bench}
 """Those take minutes and print as they go on: only where they are named."""
 
