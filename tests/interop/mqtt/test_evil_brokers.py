@@ -47,6 +47,19 @@ def test_a_broker_that_hangs_up_on_mqtt_5_without_an_answer_is_spoken_to_in_3_1_
     until(lambda: publisher.status().connected)
 
 
+def test_a_broker_that_ends_the_connection_without_a_reason_is_connected_to_again(
+    lab: Any, mosquitto: Any, wire_to: Callable[[int], Any], until: Until
+) -> None:
+    """The library's error has no cause then; it was once made its own, and explaining it never came to an end."""
+    wire = wire_to(mosquitto.port)
+    publisher = lab.publish(wire.url, timing=TIMING)
+    writer = lab.begin()
+    lab.record(writer, 1, 1)
+    until(lambda: publisher.status().rows_waiting == {} and publisher.status().connected)
+    wire.say(b"\xe0\x00")
+    until(lambda: wire.accepted > 1 and publisher.status().connected)
+
+
 def test_a_disk_that_fails_while_old_runs_are_looked_for_is_tried_again(
     lab: Any, bundled: Broker, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
