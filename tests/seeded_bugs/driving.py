@@ -7,6 +7,7 @@ from tests.seeded_bugs.bug import Bug
 WIRE = "tests/wire/test_keithley_2400.py"
 EACH = "tests/wire/test_all_drivers.py"
 LINKS = "tests/wire/test_links.py"
+STILL = "tests/wire/test_stood_still.py"
 DEATHS = "tests/service/guardian/test_guardian.py"
 
 BUGS = (
@@ -102,6 +103,17 @@ BUGS = (
         (
             f"{LINKS}::test_after_a_time_out_no_question_is_answered_until_the_link_was_cleared[None]",
             f"{LINKS}::test_a_cancelled_query_leaves_the_link_out_of_step",
+        ),
+    ),
+    Bug(
+        "old answer believed",
+        "what lay in the computer for longer than a stall may last is no answer, for its time would be false (F12)",
+        "cycler_ctl/link/stream.py",
+        "        if (past_s := self._loop.time() - self._deadline_s) > STALL_S:",
+        "        if (past_s := self._loop.time() - self._deadline_s) > 1e9:",
+        (
+            f"{STILL}::test_an_answer_that_lay_in_the_computer_for_long_is_no_answer[None]",
+            f"{STILL}::test_contact_is_not_lost_where_it_was_the_computer_that_stood_still",
         ),
     ),
     Bug(

@@ -16,7 +16,8 @@ from simulated.faults import KINDS, by_number
 SEEDS, HOURS = "0-39", 1.25
 CAMPAIGN_SEEDS = "0-9999"
 EACH_FAULT = 500
-HARD_SEEDS = (485, 810, 20005)  # ended by its window; welded and without power; a broker hangs up
+HARD_SEEDS = (485, 810, 1840, 2387, 20005)
+"""Ended by its window; welded and without power; a broker is back; reset as it is switched on; a broker hangs up."""
 JOBS = int(os.environ.get("SIMULATION_JOBS", os.cpu_count() or 1))
 BUG_SEEDS, BUG_HOURS = 5, 0.5
 pytestmark = [pytest.mark.timeout(36_000), pytest.mark.not_our_driver]
