@@ -70,6 +70,8 @@ class Courier:
             mail = await mailbox.wait()
             for run in mail.runs:
                 self._outbox.durable(run)
+            if mail.gathered:
+                self._outbox.release()
             looked()
             if mail.stop_within_s is not None and not self._stopping.done():
                 self._stopping.set_result(asyncio.get_running_loop().time() + mail.stop_within_s)

@@ -46,6 +46,11 @@ class Lane:
         return len(self._unacknowledged)
 
     @property
+    def ready(self) -> bool:
+        """There is something to send."""
+        return self.durable > self._sent
+
+    @property
     def gathering(self) -> bool:
         """What is not sent yet fills no message, and may wait until it does."""
         return self.released <= self._sent and self.durable - self._sent < self._limit

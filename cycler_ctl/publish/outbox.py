@@ -183,7 +183,7 @@ class Outbox:
             (lane.suspected, not tracked.live, tracked.turn, key.stream, key.run, key)
             for tracked in self._runs.values()
             for key, lane in tracked.lanes.items()
-            if lane.next_span() is not None and not (self._gathers and tracked.gathering(key))
+            if lane.ready and not (self._gathers and tracked.gathering(key))
         ]
         if not ready:
             return None

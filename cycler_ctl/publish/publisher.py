@@ -85,7 +85,7 @@ class Publisher:
                 str(meta.get("version", "")),
             ),
         )
-        self._mailbox = Mailbox()
+        self._mailbox = Mailbox(self._subject.timing.gather_s)
         self._lock = threading.Lock()
         self._status = PublisherStatus()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.publish.mailbox import Mailbox
@@ -28,6 +29,38 @@ async def test_news_of_one_channel_replace_each_other_and_of_one_run_are_one() -
     mail = await mailbox.wait()
     assert [each.reason for each in mail.channels] == ["second", "other"]
     assert mail.runs == {"r"}
+
+
+async def test_rows_of_a_run_without_news_wake_nobody_and_come_all_together_when_they_have_been_gathered() -> None:
+    mailbox = Mailbox(gather_s=0.05)
+    mailbox.open(asyncio.get_running_loop())
+    await mailbox.wait()
+    mailbox.durable("r1")
+    mailbox.durable("r2")
+    mail = await mailbox.wait()
+    assert (mail.runs, mail.gathered) == ({"r1", "r2"}, True)
+
+
+async def test_a_run_whose_channel_has_changed_is_looked_at_as_soon_as_it_is_on_disk_and_no_other_with_it() -> None:
+    mailbox = Mailbox(gather_s=3600.0)
+    mailbox.open(asyncio.get_running_loop())
+    await mailbox.wait()
+    mailbox.durable("quiet")
+    mailbox.channel_changed(replace(status("its step has ended"), run="told"))
+    assert (await mailbox.wait()).runs == set()
+    mailbox.durable("told")
+    mail = await mailbox.wait()
+    assert (mail.runs, mail.gathered) == ({"told"}, False)
+
+
+async def test_at_the_end_every_run_is_looked_at() -> None:
+    mailbox = Mailbox(gather_s=3600.0)
+    mailbox.open(asyncio.get_running_loop())
+    await mailbox.wait()
+    mailbox.durable("quiet")
+    mailbox.stop(1.0)
+    mail = await mailbox.wait()
+    assert (mail.runs, mail.gathered) == ({"quiet"}, True)
 
 
 async def test_another_thread_wakes_the_loop() -> None:
