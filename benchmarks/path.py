@@ -1,95 +1,140 @@
-"""The whole path of a sample against a floor: one channel at 1 Hz on the virtual clock, the same simulated 2400.
+"""The whole path of a sample, wire to disk and broker, against the floor: CPU a sample and deadlines that were missed.
 
-The floor queries, parses, checks a cut-off and commits every 250 rows, all in one loop; it has no guard, no protocol, no
-checkpoint and no verified output. Both costs hold the simulator's own. MQTT and the page are left out on both sides.
+N fake instruments in a process of their own, real-time where that is allowed; the station, or the floor, alone on another
+core; the bundled broker beside the instruments. By turns: ``python -m benchmarks.path --json``.
 """
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, closing
+import argparse
+import json
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
+from statistics import median
+from subprocess import PIPE, Popen
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from benchmarks.link import Bare
-from benchmarks.measure import Cost, Stopwatch, Table, compare
-from cycler_ctl.clock import real_sleep
-from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, Limits, MqttSettings
-from cycler_ctl.config import StationSettings as Names
-from cycler_ctl.running.start import read_order
-from cycler_ctl.station import Station
-from cycler_ctl.testing.stepclock import StepClock
-from cycler_ctl.watching.lease import NoLease
-from protocols.shipped import library
-from sim_hardware.bench import BenchInstrument, Place, open_bench
+from benchmarks.instruments import FakeRack, fake_rack
+from benchmarks.measure import Line, Table
+from benchmarks.placing import pin
+from benchmarks.spec import Spec
+from cycler_ctl.broker import Broker
 
-SAMPLES = 8_000
-PLACE = Place("smu", cell="d", serial="1")
-SETTINGS = (
-    ":SENS:FUNC:CONC ON;:SENS:FUNC 'VOLT','CURR';:FORM:ELEM VOLT,CURR,STAT;:SENS:CURR:PROT 7.85E-5;:SOUR:CLE:AUTO OFF;"
-    ":SOUR:FUNC VOLT;:SOUR:VOLT:RANG 2;:SOUR:VOLT 0.2;:OUTP ON\n"
-)
+SIZES = ((8, 10.0), (128, 10.0), (128, 40.0))
+CONTESTANTS = ("service", "floor")
+LOOPS = ("asyncio", "uvloop")
 
 
-def config(data_dir: Path, instrument: BenchInstrument) -> Config:
-    limits = Limits(voltage_V=(-0.5, 5.0), current_A=10e-3, step_charge_Ah=20e-3)
-    return Config(
-        station=Names(name="bench", site="bench", data_dir=data_dir),
-        mqtt=MqttSettings(),
-        http=HttpSettings(enabled=False),
-        instruments={"smu": InstrumentSettings(driver="keithley-2400", address=instrument.address)},
-        channels={"d": ChannelSettings(instrument="smu", sample_every_s=1.0, limits=limits, temperature="unmonitored")},
-    )
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    sizes: tuple[tuple[int, float], ...] = SIZES
+    seconds: float = 10.0
+    repeats: int = 3
+    loops: tuple[str, ...] = LOOPS
+    contestants: tuple[str, ...] = CONTESTANTS
+    profile: str = ""
 
 
-async def by_station() -> Cost:
-    clock = StepClock()
-    async with AsyncExitStack() as stack:
-        folder = stack.enter_context(TemporaryDirectory())
-        bench = await stack.enter_async_context(open_bench(1, clock.now, [PLACE]))
-        group = await stack.enter_async_context(asyncio.TaskGroup())
-        station = Station(config(Path(folder), bench["smu"]), clock, NoLease())
-        with clock.member():
-            await station.open(group)
-            stack.push_async_callback(station.close, "the end of the benchmark")
-            await station.first_tries()
-            await station.begin("d", read_order(library()["fig_s3_d"], None, {}))
-        began_s, watch = clock.now(), Stopwatch()
-        while clock.now() - began_s < SAMPLES:
-            await real_sleep(0.01)
-        return watch.cost(clock.now() - began_s)
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """``missed``: periods in which an instrument was not asked, of ``due``."""
+
+    cpu_us: float
+    missed: int
+    due: int
+    memory_MB: float
+    busy: float
+    threads: dict[str, float]
+    """CPU in µs a sample of each kind of thread."""
 
 
-async def by_floor() -> Cost:
-    clock = StepClock()
-    async with open_bench(1, clock.now, [PLACE]) as bench:
-        with TemporaryDirectory() as folder, closing(sqlite3.connect(Path(folder) / "floor.sqlite")) as rows:
-            return await _floor(clock, bench["smu"], rows)
+NONE = Measured(0.0, 0, 0, 0.0, 0.0, {})
+REMARK = "CPU in µs a sample; missed: periods of an instrument in which nobody asked it"
 
 
-async def _floor(clock: StepClock, instrument: BenchInstrument, rows: sqlite3.Connection) -> Cost:
-    rows.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE samples (at_s, V, A)")
-    host, port = instrument.address.split("::")[1:3]
-    _, wire = await asyncio.get_running_loop().create_connection(Bare, host, int(port))
-    wire.transport.write(SETTINGS.encode())
-    waiting: list[tuple[float, float, float]] = []
-    watch = Stopwatch()
-    with clock.member():
-        for second in range(SAMPLES):
-            await clock.sleep_until(float(second))
-            voltage_V, current_A, _ = map(float, (await wire.query(b":READ?\n")).split(b","))
-            waiting.append((clock.now(), voltage_V, current_A))
-            if voltage_V <= 0.2 or len(waiting) == 250:
-                rows.executemany("INSERT INTO samples VALUES (?, ?, ?)", waiting)
-                rows.commit()
-                waiting.clear()
-    cost = watch.cost(SAMPLES)
-    wire.transport.abort()
-    return cost
+def one(contestant: str, spec: Spec, rack: FakeRack) -> Measured:
+    """Start it, wait until it is at work, and let it work for the time."""
+    with Popen([sys.executable, "-m", f"benchmarks.{contestant}", spec.text()], stdout=PIPE, text=True) as child:
+        try:
+            _line(child, "begin")
+            rack.tell("begin", 1 / spec.hz)
+            said = _line(child, "end")
+            missed = rack.report().missed
+        finally:
+            child.terminate()
+    cpu_us = 1e6 * said["cpu_s"] / max(said["samples"], 1)
+    due = round(len(spec.ports) * spec.hz * spec.seconds)
+    return Measured(cpu_us, missed, due, said["memory_MB"], said["cpu_s"] / said["wall_s"], said["threads"])
+
+
+def _line(child: Popen[str], word: str) -> dict[str, Any]:
+    while line := child.stdout.readline() if child.stdout else "":
+        if f'"at": "{word}"' in line:
+            return dict(json.loads(line))
+    raise RuntimeError(f"it ended before {word!r}")
+
+
+def measure(wanted: Wanted) -> Iterator[Table]:
+    pin(measured=False)
+    with TemporaryDirectory() as folder, Broker(Path(folder), 0) as broker:
+        for (count, hz), loop in product(wanted.sizes, wanted.loops):
+            with fake_rack(count) as rack:
+                spec = Spec(tuple(rack.ports), hz, wanted.seconds, "", broker.url, loop, wanted.profile)
+                yield _compared(spec, rack, wanted)
+
+
+def _compared(spec: Spec, rack: FakeRack, wanted: Wanted) -> Table:
+    """By turns, so that a machine that gets busier weighs on both."""
+    found: dict[str, list[Measured]] = {name: [] for name in wanted.contestants}
+    for _, name in product(range(wanted.repeats), wanted.contestants):
+        with TemporaryDirectory() as folder:
+            found[name].append(one(name, replace(spec, folder=folder), rack))
+    pairs = zip(found.get("service", ()), found.get("floor", ()), strict=False)
+    ratios = [ours.cpu_us / floor.cpu_us for ours, floor in pairs]
+    lines = [Line(name, _numbers(each)) for name, each in found.items()]
+    lines += [
+        Line(f"service: {thread}", {"µs CPU": cost})
+        for thread, cost in found.get("service", [NONE])[-1].threads.items()
+    ]
+    if ratios:
+        lines.append(Line("service / floor", {"× CPU": median(ratios), "best": min(ratios), "worst": max(ratios)}))
+    return Table(f"the whole path: {len(spec.ports)} channels × {spec.hz:g} Hz, {spec.loop}", tuple(lines), REMARK)
+
+
+def _numbers(found: Sequence[Measured]) -> dict[str, float]:
+    return {
+        "µs CPU": median(each.cpu_us for each in found),
+        "% of a core": 100 * median(each.busy for each in found),
+        "missed": sum(each.missed for each in found),
+        "due": sum(each.due for each in found),
+        "MB": median(each.memory_MB for each in found),
+    }
 
 
 async def bench() -> AsyncIterator[Table]:
-    title = "one sample, wire to disk, at 1 Hz of virtual time"
-    yield await compare(title, {"station": by_station, "floor": by_floor}, 3, rate="simulated s/s")
+    for table in measure(Wanted()):
+        yield table
+
+
+def wanted_of(words: Sequence[str]) -> Wanted:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.path")
+    parser.add_argument("--size", nargs=2, type=float, action="append", metavar=("CHANNELS", "HZ"))
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--loop", action="append", choices=("asyncio", "uvloop"))
+    parser.add_argument("--only", action="append", choices=CONTESTANTS)
+    parser.add_argument("--profile", default="", help="a file for cProfile's figures of the service")
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args(words)
+    sizes = tuple((int(count), hz) for count, hz in asked.size or SIZES)
+    loops, only = tuple(asked.loop or LOOPS), tuple(asked.only or CONTESTANTS)
+    return Wanted(sizes, asked.seconds, asked.repeats, loops, only, asked.profile)
+
+
+if __name__ == "__main__":
+    for table in measure(wanted_of(sys.argv[1:])):
+        print(table.json() if "--json" in sys.argv else table.text(), flush=True)
