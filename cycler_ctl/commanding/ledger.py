@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from cycler_ctl.errors import StoreError
+from cycler_ctl.publish.database import open_database, speaking_of
 
 KEPT_S = 24 * 3600.0
 MOST_AUDITED = 100_000
@@ -48,16 +47,11 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._recent: dict[str, None] = {}
-        with self._said():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(path, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")  # taken must stay taken, also after a power cut
-            self._database.executescript(_SCHEMA)
+        self._database = open_database(path, _SCHEMA, "FULL")  # taken must stay taken, also after a power cut
 
     def repeated(self, cmd_id: str) -> bool:
         """Whether a signed command of this id came before, whatever became of it."""
-        with self._said():
+        with speaking_of(self._path):
             row = self._database.execute("SELECT 1 FROM taken WHERE cmd_id = ?", (cmd_id,)).fetchone()
         return cmd_id in self._recent or row is not None
 
@@ -70,37 +64,24 @@ class Ledger:
     def take(self, cmd_id: str, utc_s: float) -> None:
         """Durable when this returns. Kept for a day and longer: forgetting begins with the next one that is taken."""
         self.seen(cmd_id)
-        with self._said():
+        with speaking_of(self._path):
             self._database.execute("INSERT INTO taken VALUES (?, ?)", (cmd_id, utc_s))
             self._database.execute("DELETE FROM taken WHERE utc_s < ?", (utc_s - KEPT_S,))
 
     def note(self, entry: Entry) -> None:
-        with self._said():
+        with speaking_of(self._path):
             number = self._database.execute(_ADD, astuple(entry)).lastrowid or 0
             self._database.execute("DELETE FROM audit WHERE n <= ?", (number - MOST_AUDITED,))
 
     def close(self) -> None:
         self._database.close()
 
-    @contextmanager
-    def _said(self) -> Generator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{self._path}: {error}") from error
-
 
 def entries(path: Path) -> list[Entry]:
     """The whole audit, the oldest first; for another program too, while the station writes."""
     if not path.exists():
         return []
-    try:
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            columns = ", ".join(Entry.__dataclass_fields__)
-            found = database.execute(f"SELECT {columns} FROM audit ORDER BY n")  # noqa: S608 - our own names
-            return [Entry(*row) for row in found]
-        finally:
-            database.close()
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: {error}") from error
+    with speaking_of(path), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        columns = ", ".join(Entry.__dataclass_fields__)
+        found = database.execute(f"SELECT {columns} FROM audit ORDER BY n")  # noqa: S608 - our own names
+        return [Entry(*row) for row in found]

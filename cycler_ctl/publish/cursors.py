@@ -6,14 +6,11 @@ ahead of it (that would be loss).
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from cycler_ctl.errors import StoreError
+from cycler_ctl.publish.database import open_database, speaking_of
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS cursor (
@@ -106,19 +103,14 @@ class Cursors:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._pending: dict[LaneKey, int] = {}
-        with self._said():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(path, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            # NORMAL: a power cut may take the last commits back, which costs duplicates, never rows.
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.executescript(_SCHEMA)
+        # A power cut may take the last commits back, which costs duplicates, never rows.
+        self._database = open_database(path, _SCHEMA, "NORMAL")
 
     def acknowledged(self, lane: LaneKey) -> int:
         """The last number acknowledged, committed or not; 0 if none."""
         if lane in self._pending:
             return self._pending[lane]
-        with self._said():
+        with speaking_of(self._path):
             found = self._database.execute(
                 "SELECT acknowledged FROM cursor WHERE run = ? AND epoch = ? AND stream = ?",
                 (lane.run, lane.epoch, lane.stream),
@@ -132,14 +124,14 @@ class Cursors:
         if not self._pending:
             return
         rows = [(lane.run, lane.epoch, lane.stream, number) for lane, number in self._pending.items()]
-        with self._said(), self._database:
+        with speaking_of(self._path), self._database:
             self._database.execute("BEGIN")
             self._database.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?)", rows)
         self._pending.clear()
 
     def bury(self, lane: LaneKey, number: int, reason: str) -> None:
         """A dead letter is durable before the cursor passes it."""
-        with self._said():
+        with speaking_of(self._path):
             self._database.execute(
                 "INSERT OR REPLACE INTO dead_letter VALUES (?, ?, ?, ?, ?)",
                 (lane.run, lane.epoch, lane.stream, number, reason),
@@ -147,29 +139,29 @@ class Cursors:
 
     def dead_letters(self) -> tuple[DeadLetter, ...]:
         question = "SELECT run, stream, number, reason FROM dead_letter ORDER BY run, number"
-        with self._said():
+        with speaking_of(self._path):
             found = self._database.execute(question).fetchall()
         return tuple(DeadLetter(run, Stream(stream), number, reason) for run, stream, number, reason in found)
 
     def complete(self) -> frozenset[str]:
         """Ended runs of which everything was acknowledged: never to be opened again."""
-        with self._said():
+        with speaking_of(self._path):
             return frozenset(str(run) for (run,) in self._database.execute("SELECT run FROM complete"))
 
     def mark_complete(self, run: str) -> None:
         self.commit()
-        with self._said():
+        with speaking_of(self._path):
             self._database.execute("INSERT OR IGNORE INTO complete VALUES (?)", (run,))
 
     def keep_manifest(self, run: str, manifest: FinalManifest) -> None:
-        with self._said():
+        with speaking_of(self._path):
             self._database.execute(
                 "INSERT OR REPLACE INTO manifest VALUES (?, ?, ?, ?)",
                 (run, manifest.epoch, manifest.rows, manifest.payload),
             )
 
     def manifest(self, run: str) -> FinalManifest | None:
-        with self._said():
+        with speaking_of(self._path):
             found = self._database.execute("SELECT epoch, rows, payload FROM manifest WHERE run = ?", (run,)).fetchone()
         return FinalManifest(*found) if found else None
 
@@ -180,13 +172,13 @@ class Cursors:
             "run IN (SELECT run FROM complete) FROM cursor WHERE run IN "
             "(SELECT DISTINCT run FROM cursor WHERE run > ? ORDER BY run LIMIT ?) GROUP BY run, epoch ORDER BY run"
         )
-        with self._said():
+        with speaking_of(self._path):
             found = self._database.execute(question, (after, LISTED)).fetchall()
         return tuple(Listed(run, epoch, rows, bool(ended)) for run, epoch, rows, ended in found)
 
     def confirm(self, said: Confirmed) -> None:
         """The newest of each sink and run; of a sink the newest ``CONFIRMED`` runs, of sinks those heard of last."""
-        with self._said():
+        with speaking_of(self._path):
             self._database.execute(
                 "INSERT OR REPLACE INTO sink VALUES (?, ?, ?, ?, ?)",
                 (said.client, said.run, said.epoch, said.seq, said.at),
@@ -207,7 +199,7 @@ class Cursors:
             "SELECT client, run, sink.epoch, seq, at, rows FROM sink LEFT JOIN manifest USING (run) "
             "ORDER BY client, run DESC"
         )
-        with self._said():
+        with speaking_of(self._path):
             return tuple(Confirmed(*found) for found in self._database.execute(question))
 
     def close(self) -> None:
@@ -215,10 +207,3 @@ class Cursors:
             self.commit()
         finally:
             self._database.close()
-
-    @contextmanager
-    def _said(self) -> Generator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{self._path}: {error}") from error
