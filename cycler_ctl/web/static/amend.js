@@ -14,7 +14,7 @@ const CHANGE_IT = "Change the text. What it would change is said here before any
 export class Amend {
   constructor(dialog) {
     Object.assign(this, { dialog, amended: null, asked: 0, looked: null, timer: null });
-    dialog.addEventListener("close", () => this.leave());
+    dialog.addEventListener("close", () => { if (!dialog.open) this.leave(); }); // told late: it may be open again
   }
 
   /** `channel` of the overview, with this run under way; `amended(words)` when it is done. */
@@ -23,6 +23,9 @@ export class Amend {
     Object.assign(this, { channel, amended, begun: givenOf(about), looked: null });
     this.build(about);
     this.dialog.showModal();
+    this.part.text.setSelectionRange(0, 0);
+    const line = about.lines[about.at?.step_id];
+    if (line) showLine(this.part.text, line);
     this.forget(CHANGE_IT);
   }
 
@@ -45,7 +48,7 @@ export class Amend {
       settings: new Map(about.settings.variables.map(([variable, value]) => [variable, make("input", { maxlength: 200, placeholder: begun.set[variable] ? "" : value, value: begun.set[variable] ?? "", oninput: () => this.changed() })])),
       said: make("p", { class: "verdict", role: "status" }), problems: make("div"), refused: make("div"), changes: make("div"), plan: make("div"),
       sentence: make("p", { class: "sentence" }), failed: make("p", { class: "said bad", role: "alert" }), who: nameField(),
-      go: make("button", { class: "act sure", type: "submit", disabled: true }, `Amend ${name}`),
+      go: make("button", { class: "act sure calm", type: "submit", disabled: true }, `Amend ${name}`),
     };
     const form = make("form", { method: "dialog", class: "start-body", onsubmit: (event) => { event.preventDefault(); this.go(); } },
       make("div", { class: "detail-head" }, make("div", {}, make("h2", { id: "amend-title" }, `Amend the run on ${name}`), make("p", {}, `${about.protocol_name}, cell ${about.cell.name}`)),

@@ -15,7 +15,7 @@ const REFRESH_MS = 5000;
 export class Detail {
   constructor(dialog, { get }) {
     Object.assign(this, { dialog, get, channel: null, view: "curves", curves: null, run: null, graph: null, at: -Infinity });
-    dialog.addEventListener("close", () => this.leave());
+    dialog.addEventListener("close", () => { if (!dialog.open) this.leave(); }); // told late: it may be open again
     dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   }
 

@@ -14,7 +14,7 @@ const REFRESH_MS = 5000;
 export class Queue {
   constructor(dialog, { add }) {
     Object.assign(this, { dialog, add, channel: null, queue: null, shown: "", heard: "", at: -Infinity });
-    dialog.addEventListener("close", () => this.leave());
+    dialog.addEventListener("close", () => { if (!dialog.open) this.leave(); }); // told late: it may be open again
     dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
     hear("changed", (channel) => { if (channel === this.channel) this.changed(); });
   }

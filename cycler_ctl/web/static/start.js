@@ -13,7 +13,7 @@ const LARGEST = 900 * 1024; // what the station takes in all, with room for the 
 export class Start {
   constructor(dialog, { channels, started, queued }) {
     Object.assign(this, { dialog, channels, started, queued, files: {}, shipped: [], asked: 0, planned: null, timer: null });
-    dialog.addEventListener("close", () => this.leave());
+    dialog.addEventListener("close", () => { if (!dialog.open) this.leave(); }); // told late: it may be open again
   }
 
   async open(name) {
