@@ -20,7 +20,7 @@ from cycler_ctl.clock import SystemClock
 from cycler_ctl.instrument import LinkDefaults
 from cycler_ctl.link.opening import open_link
 
-QUERIES = 3000
+QUERIES = 1000
 HOST = "127.0.0.1"
 QUESTION = b":READ?"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -111,7 +112,7 @@ async def serving(count: int) -> AsyncGenerator[Served]:
         ends = [await stack.enter_async_context(serve_tcp(one.wire())) for one in instruments]
         tables = [CHANNEL.format(name=f"c{number}", address=end.address) for number, end in enumerate(ends)]
         config = folder / "station.toml"
-        config.write_text(STATION.format(port=await _free_port()) + "".join(tables), encoding="utf-8")
+        config.write_text(STATION.format(port=_free_port()) + "".join(tables), encoding="utf-8")
         began_s = time.perf_counter()
         process = await asyncio.create_subprocess_exec(
             *PROGRAM, "serve", cwd=folder, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
@@ -123,9 +124,10 @@ async def serving(count: int) -> AsyncGenerator[Served]:
             await process.wait()
 
 
-async def _free_port() -> int:
-    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as server:
-        return int(server.sockets[0].getsockname()[1])
+def _free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> float:
