@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 from cycler_ctl.errors import BadReply, Overflow
 from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
@@ -32,6 +32,7 @@ RESOLUTION = 2e-6  # of a range, of voltages and currents; 2961 p. 2-36 gives ha
 READ_BACK = 1e-3
 QUIET_LIMIT = 0.11  # of the range, let through on switching on: less would be the limit of the next lower range
 
+ASKED_OFTEN = 512  # drives in use at the same time, with room
 VOLT, CURR = "VOLT", "CURR"
 ELEMENTS = "VOLT,CURR,STAT,SOUR"  # answered in this order, however they are asked for (2961 p. 4-21)
 _FIELD = r"[+-]\d\.\d{5,9}E[+-]\d{2,3}"  # p. 1-12
@@ -159,6 +160,7 @@ def plain_functions(channel: int) -> tuple[str, ...]:
     return (f":SENS{channel}:FUNC:OFF:ALL", f':SENS{channel}:FUNC "VOLT","CURR"')
 
 
+@lru_cache(ASKED_OFTEN)
 def reading_query(drive: Drive) -> bytes:
     """A spot measurement, which starts no sweep, and the same data once more: with a byte lost the two differ.
 
@@ -204,8 +206,14 @@ def parse_reading(raw: bytes, drive: Drive) -> Sample:
     if found[2] != drive.function or found[3] != "1" or not _is_level(drive, level):
         raise BadReply("a reading", raw, "another source or level than was set, or two wires")
     _check_status(raw, int(status_word), (voltage_V, current_A), drive)
-    scpi.confirm_kept((drive.limit_setting(),), (found[4],))
+    _confirm_limit(drive, found[4])
     return Sample(voltage_V, current_A, output_on=True, flags=flags_of(int(status_word)))
+
+
+@lru_cache(ASKED_OFTEN)
+def _confirm_limit(drive: Drive, answer: str) -> None:
+    """What was found right once is right again; what is wrong is an exception, and not remembered."""
+    scpi.confirm_kept((drive.limit_setting(),), (answer,))
 
 
 def _check_status(raw: bytes, status: int, values: tuple[float, float], drive: Drive) -> None:
