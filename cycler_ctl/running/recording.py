@@ -32,6 +32,16 @@ def is_news(actions: tuple[Action, ...]) -> bool:
 
 def hand_over(recorder: Recorder, actions: tuple[Action, ...], state: State) -> None:
     """What is to be written of ``actions``. The newest state is every commit's checkpoint."""
+    match actions:  # nearly every sample is one of the first two
+        case ():
+            recorder.append((), (), (), (), partial(engine.to_json, state))
+        case (RecordRow(row),):
+            recorder.append((row,), (), (), (), partial(engine.to_json, state))
+        case _:
+            _hand_over_all(recorder, actions, state)
+
+
+def _hand_over_all(recorder: Recorder, actions: tuple[Action, ...], state: State) -> None:
     recorder.append(
         tuple(action.row for action in actions if isinstance(action, RecordRow)),
         tuple(action.event for action in actions if isinstance(action, RecordEvent)),
