@@ -6,8 +6,10 @@ import asyncio
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
+from math import ceil
 from typing import Protocol
 
+TICKS_PER_S = 1000  # uvloop counts in ms and rounds to the nearest: half a millisecond would be none, again and again
 AWAKE_S = 1.0  # the loop's own timers stand still while the computer sleeps: so soon after that is a deadline seen
 
 
@@ -53,6 +55,10 @@ class Clock(Protocol):
         ...
 
 
+def _whole_ticks(left_s: float) -> float:
+    return ceil(left_s * TICKS_PER_S) / TICKS_PER_S if left_s > 0.0 else 0.0
+
+
 def _elapsed_s() -> float:
     """Goes on while the computer sleeps, for so does a current; Linux's monotonic clock stands still, Windows' does not."""
     if sys.platform == "linux":
@@ -81,7 +87,7 @@ class SystemClock:
         while True:
             left_s = (at_s - self.now()) / self._speed
             sleeper: asyncio.Future[None] = loop.create_future()
-            timer = loop.call_later(min(max(0.0, left_s), AWAKE_S), _resolve, sleeper)
+            timer = loop.call_later(min(_whole_ticks(left_s), AWAKE_S), _resolve, sleeper)
             if wake is not None:
                 wake.attach(sleeper)
             try:
