@@ -16,6 +16,8 @@ A sample period of 1 s may pass before that question, and OFF_S for one try to t
 after the last answer at the latest (reliability F1: 5 s), however long a driver's own tries would take.
 """
 TICK_S = 0.01
+CATCH_UP_S = 0.1
+"""Patience is looked at twice, so long apart: a process that stood still takes first what has come meanwhile."""
 
 
 class Contact:
@@ -113,14 +115,21 @@ class _Watch:
         self._contact = contact
         self._limit = limit
         self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(PATIENCE_S - contact.silent_s, self._look)
+        self._is_second = contact.silent_s > PATIENCE_S - CATCH_UP_S
+        self._timer = self._loop.call_later(PATIENCE_S - CATCH_UP_S - contact.silent_s, self._look)
 
     def _look(self) -> None:
-        if self._contact.silent_s >= PATIENCE_S:
+        left_s = PATIENCE_S - self._contact.silent_s
+        if self._is_second and left_s <= 0.0:
             self._limit.reschedule(self._loop.time())
+        elif left_s > CATCH_UP_S:
+            self._again(left_s - CATCH_UP_S, second=False)
         else:
-            again_s = max(TICK_S, PATIENCE_S - self._contact.silent_s)
-            self._timer = self._loop.call_later(again_s, self._look)
+            self._again(TICK_S if self._is_second else CATCH_UP_S, second=True)
+
+    def _again(self, after_s: float, *, second: bool) -> None:
+        self._is_second = second
+        self._timer = self._loop.call_later(max(TICK_S, after_s), self._look)
 
     def end(self) -> None:
         self._timer.cancel()

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import pytest
 from virtual_loop import VirtualLoop, leap
 
-from cycler_ctl.channels.contact import Contact
+from cycler_ctl.channels.contact import PATIENCE_S, Contact
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import AnsweredLate, LinkTimeout
 from cycler_ctl.instrument import Link, LinkDefaults
@@ -69,13 +69,26 @@ def test_an_answer_that_lay_in_the_computer_for_long_is_no_answer(backend: str |
     leap(story())
 
 
-def test_contact_is_not_lost_where_it_was_the_computer_that_stood_still() -> None:
+@BACKENDS
+def test_contact_is_not_lost_where_it_was_the_computer_that_stood_still(backend: str | None) -> None:
     async def story() -> None:
-        async with asleep_while_it_answers(LONG_S, None) as link:
+        async with asleep_while_it_answers(LONG_S, backend) as link:
             contact = Contact(link)
             with pytest.raises(AnsweredLate):
                 async with contact.patience():
                     await contact.query(b"A?")
             assert contact.lost == ""
+
+    leap(story())
+
+
+@BACKENDS
+def test_patience_that_ran_out_in_a_computers_sleep_ends_nothing_that_goes_on(backend: str | None) -> None:
+    async def story() -> None:
+        async with asleep_while_it_answers(PATIENCE_S + 0.05, backend) as link:
+            contact = Contact(link)
+            async with contact.patience():
+                assert await contact.query(b"A?") == b"re:A?"
+                assert await contact.query(b"B?") == b"re:B?"
 
     leap(story())
