@@ -251,10 +251,8 @@ class Station:
         self._waiting = waiting
 
     def _with_waiting(self, status: ChannelStatus) -> ChannelStatus:
-        status = replace(status, queue=self._queue(status.channel))
-        if self._waiting is None or status.run is None:
-            return status
-        return replace(status, rows_waiting=self._waiting(status.run))
+        rows = None if self._waiting is None or status.run is None else self._waiting(status.run)
+        return replace(status, queue=self._queue(status.channel), rows_waiting=rows)
 
     def meta(self) -> dict[str, JSON]:
         """What is fixed while the station runs: versions, channels and their limits."""

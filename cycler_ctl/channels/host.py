@@ -72,15 +72,25 @@ class InstrumentHost:
     def spec(self) -> DriverSpec:
         return self._wiring.spec
 
+    @property
+    def link(self) -> str:
+        """As in the status: connected, lost or absent."""
+        return "connected" if self._instrument else "lost" if self._last_good_utc_s else "absent"
+
+    @property
+    def protection(self) -> str | None:
+        """Of the driver, as long as nobody has seen the instrument."""
+        return self.spec.protection.value if self.spec.protection else None
+
     def status(self) -> InstrumentStatus:
         instrument = self._instrument
         return InstrumentStatus(
             name=self._wiring.name,
             driver=self._wiring.settings.driver,
             address=self._wiring.settings.address,
-            link="connected" if instrument else "lost" if self._last_good_utc_s else "absent",
+            link=self.link,
             identity=asdict(instrument.identity) if instrument else None,
-            protection=self.spec.protection.value if self.spec.protection else None,
+            protection=self.protection,
             message=self._message,
             last_good_utc_s=self._last_good_utc_s,
         )

@@ -45,7 +45,7 @@ class IdleLook:
         """Beside a run on another output each of the rest is asked one question: that run must not be kept waiting."""
         async with self.turn:
             idle = [slot for slot in self._slots if not (slot.busy or slot.may_be_on())]
-            if self._host.status().link != "connected" or not idle:
+            if self._host.link != "connected" or not idle:
                 return
             contact, instrument = self._host.contact(), self._host.connected()
             alone = len(idle) == len(self._slots)
@@ -74,7 +74,7 @@ class IdleLook:
 
     def _drop(self, contact: Contact, why: str) -> None:
         """Unless somebody else has had it made anew meanwhile."""
-        if self._host.status().link == "connected" and self._host.contact() is contact:
+        if self._host.link == "connected" and self._host.contact() is contact:
             self._host.drop(why)
 
 

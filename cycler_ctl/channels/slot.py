@@ -68,16 +68,15 @@ class Slot:
 
     def _protection(self) -> str | None:
         """The class of this output as it is set up; unseen, that of the driver."""
-        status = self.host.status()
-        if status.link != "connected" or self.settings.output not in self.host.connected().channels:
-            return status.protection
+        if self.host.link != "connected" or self.settings.output not in self.host.connected().channels:
+            return self.host.protection
         return self.host.connected().channels[self.settings.output].ratings.protection.value
 
     def _energised(self) -> bool | None:
         """While no run has it, connected means: every output was turned off and that was read back."""
         if self._current is not None and self._base.state in ACTIVE:
             return self._current.runner.energised
-        if self._base.state is ChannelState.CANNOT_DEENERGISE or self.host.status().link != "connected":
+        if self._base.state is ChannelState.CANNOT_DEENERGISE or self.host.link != "connected":
             return None
         return None if self.host.contact().lost else False
 

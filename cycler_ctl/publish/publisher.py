@@ -179,12 +179,15 @@ class Publisher:
             self._status = replace(self._status, connected=report.connected, url=report.url, message=report.message)
 
     def _look(self, outbox: Outbox) -> None:
-        waiting, unreadable = outbox.waiting(), dict(outbox.unreadable)
+        seen = outbox.waiting(), outbox.unreadable, outbox.dead_letters, outbox.confirmed
         with self._lock:
-            self._status = replace(
-                self._status,
-                rows_waiting=waiting,
-                unreadable=unreadable,
-                dead_letters=outbox.dead_letters,
-                confirmed=outbox.confirmed,
-            )
+            status = self._status
+            if seen != (status.rows_waiting, status.unreadable, status.dead_letters, status.confirmed):
+                waiting, unreadable, dead_letters, confirmed = seen
+                self._status = replace(
+                    status,
+                    rows_waiting=waiting,
+                    unreadable=dict(unreadable),
+                    dead_letters=dead_letters,
+                    confirmed=confirmed,
+                )

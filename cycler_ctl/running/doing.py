@@ -60,16 +60,16 @@ def amperes(current_A: float) -> str:
 
 def with_setpoint(status: ChannelStatus, word: str, setpoint: Setpoint | None) -> ChannelStatus:
     """The status with what the instrument was told."""
-    told = replace(status, doing=doing(word, setpoint))
+    said = doing(word, setpoint)
     match setpoint:
         case ConstantCurrent(current_A=current_A):
-            return replace(told, setpoint_A=current_A)
+            return replace(status, doing=said, setpoint_A=current_A)
         case ConstantVoltage(voltage_V=voltage_V, current_limit_A=limit_A):
-            return replace(told, setpoint_V=voltage_V, current_limit_A=limit_A)
+            return replace(status, doing=said, setpoint_V=voltage_V, current_limit_A=limit_A)
         case Rest():
-            return replace(told, setpoint_A=0.0)
+            return replace(status, doing=said, setpoint_A=0.0)
         case None:
-            return told
+            return replace(status, doing=said)
 
 
 def step_total(steps: tuple[Step, ...]) -> int:
