@@ -19,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from cycler_ctl.clock import SystemClock, real_sleep
+from cycler_ctl.clock import SystemClock, Wake, real_sleep
 from cycler_ctl.errors import StoreError
 from cycler_ctl.plugins import load_driver
 from cycler_ctl.running.relay import switch_off
@@ -131,6 +131,9 @@ class Guardian:
         return ending, code
 
     async def _watch(self, leases: Leases, hearing: asyncio.Task[None], exiting: asyncio.Task[int]) -> Ending:
+        clock, over = SystemClock(), Wake()
+        for either in (hearing, exiting):
+            either.add_done_callback(lambda _: over.set())
         while not (hearing.done() or exiting.done()):
             if self._asked.is_set():
                 return Ending.STOPPED
@@ -141,7 +144,7 @@ class Guardian:
                     say(f"{late}: taking over")
                     return Ending.LAPSED
             self._watchdog.fed(now_s())  # it lives, and whatever is on has been looked at in time
-            await asyncio.wait({hearing, exiting}, timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
+            await clock.sleep_until(clock.now() + TICK_S, over)
         return Ending.DIED
 
     async def _stop(self, station: asyncio.subprocess.Process, leases: Leases, exiting: asyncio.Task[int]) -> None:
