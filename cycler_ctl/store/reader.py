@@ -5,6 +5,7 @@ Every call is one short read of committed data: a reader that is slow, or dies, 
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -190,7 +191,7 @@ class RunReader:
 
     def _look_for_segments(self) -> None:
         """Whether there is one more than are open; asked before every read, so it is one look at the folder."""
-        while self._next.is_file():
+        while os.access(self._next, os.F_OK):
             self._segments.append(_open_segment(self._next))
             self._next = segment_path(self.run_dir, len(self._segments) + 1)
         if not self._segments:
