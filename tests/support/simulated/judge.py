@@ -115,6 +115,9 @@ class Judge:
 
     def _beyond(self, seat: Seat, flowed_C: float) -> None:
         """Only charge that flows back makes good what flowed beyond a limit; to be off for a while does not."""
+        if not (flowed_C or seat.excess_C):
+            seat.episodes = 1
+            return
         current_A = seat.current_A or seat.flowing_A
         voltage_V = seat.cell_voltage(current_A)
         low_V, high_V = CELL_V[0] - MARGIN_V, CELL_V[1] + MARGIN_V

@@ -67,11 +67,13 @@ class Task(asyncio.Task[Any]):
 
 
 class Future(asyncio.Future[Any]):
-    _number = 0
+    __slots__ = ("_number",)
+    _number: int
 
     def __hash__(self) -> int:
         """As a task's; most futures are never asked."""
-        self._number = self._number or next(NUMBERS)
+        if not hasattr(self, "_number"):
+            self._number = next(NUMBERS)
         return self._number
 
 
@@ -156,8 +158,11 @@ class SimLoop(BaseEventLoop):
 
     def living_tasks(self) -> int:
         """Of processes: the world has its own. Those of dead ones are never over."""
-        self._tasks = [task for task in self._tasks if not task.done()]
-        return sum(task.process is not None and task.process.alive for task in self._tasks)
+        undone = [task for task in self._tasks if not task.done()]
+        self._tasks = [task for task in undone if task.process is None or task.process.alive]
+        if len(self._tasks) < len(undone):
+            GRAVES.extend(undone)
+        return sum(task.process is not None for task in self._tasks)
 
     def _write_to_self(self) -> None:
         """There is no other thread that could be asleep."""
