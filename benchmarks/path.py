@@ -60,9 +60,9 @@ def one(contestant: str, spec: Spec, rack: FakeRack) -> Measured:
     """Start it, wait until it is at work, and let it work for the time."""
     with Popen([sys.executable, "-m", f"benchmarks.{contestant}", spec.text()], stdout=PIPE, text=True) as child:
         try:
-            _line(child, "begin")
+            line_of(child, "begin")
             rack.tell("begin", 1 / spec.hz)
-            said = _line(child, "end")
+            said = line_of(child, "end")
             missed = rack.report().missed
         finally:
             child.terminate()
@@ -71,7 +71,7 @@ def one(contestant: str, spec: Spec, rack: FakeRack) -> Measured:
     return Measured(cpu_us, missed, due, said["memory_MB"], said["cpu_s"] / said["wall_s"], said["threads"])
 
 
-def _line(child: Popen[str], word: str) -> dict[str, Any]:
+def line_of(child: Popen[str], word: str) -> dict[str, Any]:
     while line := child.stdout.readline() if child.stdout else "":
         if f'"at": "{word}"' in line:
             return dict(json.loads(line))

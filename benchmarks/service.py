@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from benchmarks.placing import pin, realtime
-from benchmarks.spec import Spec, measured, runner
-from cycler_ctl.clock import SystemClock
+from benchmarks.spec import Spec, measured, runner, say
+from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, Limits, MqttSettings
 from cycler_ctl.config import StationSettings as Names
 from cycler_ctl.reporting import open_reporting
@@ -82,10 +83,23 @@ async def main(spec: Spec) -> None:
         await station.first_tries()
         await stack.enter_async_context(open_reporting(station, spec.broker))
         order = order_of(spec)
-        async with asyncio.TaskGroup() as starts:
-            for each in station.channels():
-                starts.create_task(station.begin(each.channel, order))
-        await measured(spec, lambda: rows_of(station))
+        names = [each.channel for each in station.channels()]
+        await begin(station, names, order)
+        if not spec.rounds:
+            await measured(spec, lambda: rows_of(station))
+        for _ in range(spec.rounds):
+            say("begin")
+            crossed = names[: len(names) // 2]
+            await asyncio.gather(*map(station.ended, crossed))
+            say("end")
+            await begin(station, crossed, order)
+
+
+async def begin(station: Station, names: Sequence[str], order: Order) -> None:
+    async with asyncio.TaskGroup() as starts:
+        for name in names:
+            starts.create_task(station.begin(name, order))
+    await real_sleep(2.0)
 
 
 if __name__ == "__main__":

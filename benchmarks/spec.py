@@ -30,6 +30,8 @@ class Spec:
     profile: str = ""
     page: int = 0
     """Port of the page; 0: none."""
+    rounds: int = 0
+    """How often half of the runs are waited for and begun again."""
 
     @staticmethod
     def of(text: str) -> Spec:
