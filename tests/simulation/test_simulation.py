@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,18 +54,24 @@ def test_the_same_seed_gives_the_same_trace_to_the_last_byte(tmp_path: Path) -> 
     assert traces[0] == traces[1]
 
 
+@pytest.fixture(scope="module")
+def worker() -> Iterator[simulate.Worker]:
+    with simulate.Worker() as worker:
+        yield worker
+
+
 @pytest.mark.parametrize("seed", HARD_SEEDS)
-def test_a_seed_that_was_broken_is_not_any_more(seed: int) -> None:
-    assert simulate.worker(str(seed), simulate.HOURS, "")[0]["broken"] == []
+def test_a_seed_that_was_broken_is_not_any_more(worker: simulate.Worker, seed: int) -> None:
+    assert worker.run(seed, simulate.HOURS)["broken"] == []
 
 
 @pytest.mark.parametrize("bug", BUGS)
-def test_a_seeded_bug_is_caught(bug: str) -> None:
+def test_a_seeded_bug_is_caught(worker: simulate.Worker, bug: str) -> None:
     first = BUGS[bug].seed
     for seed in range(first, first + BUG_SEEDS):
-        found, without = simulate.with_and_without(bug, seed, BUG_HOURS)
+        found = worker.run(seed, BUG_HOURS, bug)
         if found["broken"]:
             assert "the simulation itself failed" not in str(found["broken"]), found
-            assert without["broken"] == []
+            assert worker.run(seed, BUG_HOURS, simulate.WITHOUT + bug)["broken"] == []
             return
     pytest.fail(f"{BUG_SEEDS} seeds did not notice it")

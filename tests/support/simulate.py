@@ -19,13 +19,13 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict
-from itertools import product
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, Self
 
 HOURS = 2.0
-PART = 5
 SAID_EVERY = 50
 WITHOUT = "without "  # before a bug's name: the same hunt, and nothing to find
 LONGEST_S = 600.0
@@ -82,7 +82,6 @@ def said(seed: int, out: str, why: str) -> dict[str, Any]:
 
 def forked(seed: int, hours: float, bug: str) -> None:
     """As ``in_child``, but nothing is imported anew; the line of JSON goes to our own standard output."""
-    sys.stdout.flush()
     child = os.fork()
     if child == 0:
         try:
@@ -91,36 +90,65 @@ def forked(seed: int, hours: float, bug: str) -> None:
             sys.stdout.write(json.dumps(said(seed, "", traceback.format_exc())) + "\n")
             sys.stdout.flush()
         os._exit(0)
-    os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)
+    if status:
+        sys.stdout.write(json.dumps(said(seed, "", f"its process ended with status {status}")) + "\n")
+        sys.stdout.flush()
 
 
 def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONHASHSEED": "0"}
 
 
-def worker(seeds: str, hours: float, bug: str) -> list[dict[str, Any]]:
-    """The results of seeds, and of bugs, with commas between them, of a process that forks for each."""
-    arguments = [sys.executable, __file__, "--worker", seeds, "--hours", str(hours), "--bug", bug]
-    done = subprocess.run(arguments, stdout=subprocess.PIPE, text=True, check=False, env=environment())
-    return [dict(json.loads(line)) for line in done.stdout.splitlines()]
+class Worker:
+    """A process that imports everything once, and forks for each seed; a context manager. Without forks, nothing."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        if hasattr(os, "fork"):
+            arguments = [sys.executable, __file__, "--worker"]
+            pipe = subprocess.PIPE
+            self._process = subprocess.Popen(arguments, stdin=pipe, stdout=pipe, text=True, env=environment())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.communicate()
+
+    def run(self, seed: int, hours: float, bug: str = "") -> dict[str, Any]:
+        if self._process is None or self._process.stdin is None or self._process.stdout is None:
+            return in_child(seed, hours, bug)
+        self._process.stdin.write(json.dumps([seed, hours, bug]) + "\n")
+        self._process.stdin.flush()
+        return said(seed, self._process.stdout.readline(), "its worker has ended")
 
 
-def with_and_without(bug: str, seed: int, hours: float) -> list[dict[str, Any]]:
-    """One seed with the bug, and the same one without it."""
-    both = bug, WITHOUT + bug
-    if not hasattr(os, "fork"):
-        return [in_child(seed, hours, one) for one in both]
-    return worker(str(seed), hours, ",".join(both))
+def work() -> None:
+    """Of a worker: a line in, a line out."""
+    import simulated.world
+
+    assert simulated.world
+    while line := sys.stdin.readline():
+        seed, hours, bug = json.loads(line)
+        forked(seed, hours, bug)
 
 
 def many(seeds: Sequence[int], hours: float, jobs: int, bug: str = "") -> Iterator[dict[str, Any]]:
-    with ThreadPoolExecutor(jobs) as pool:
-        if not hasattr(os, "fork"):
-            yield from pool.map(lambda seed: in_child(seed, hours, bug), seeds)
-            return
-        parts = [seeds[first : first + PART] for first in range(0, len(seeds), PART)]
-        for found in pool.map(lambda part: worker(",".join(map(str, part)), hours, bug), parts):
-            yield from found
+    free: SimpleQueue[Worker] = SimpleQueue()
+
+    def run(seed: int) -> dict[str, Any]:
+        worker = free.get()
+        try:
+            return worker.run(seed, hours, bug)
+        finally:
+            free.put(worker)
+
+    with ExitStack() as workers, ThreadPoolExecutor(jobs) as pool:
+        for _ in range(jobs):
+            free.put(workers.enter_context(Worker()))
+        yield from pool.map(run, seeds)
 
 
 def campaign(seeds: Sequence[int], hours: float, jobs: int, file: Path) -> int:
@@ -160,15 +188,11 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--trace", default="", help="the file to write everything to that happened")
     parser.add_argument("--bug", default="")
-    parser.add_argument("--worker", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--results", type=Path, help="for many seeds: the file of their results, to be gone on with")
     asked = parser.parse_args()
     if asked.worker:
-        import simulated.world
-
-        assert simulated.world
-        for seed, bug in product(map(int, asked.worker.split(",")), asked.bug.split(",")):
-            forked(seed, asked.hours, bug)
+        work()
         return 0
     if asked.seed is not None:
         if os.environ.get("PYTHONHASHSEED") != "0":
