@@ -23,7 +23,8 @@ from cycler_ctl.config import Config, MqttSettings
 from cycler_ctl.errors import ConfigError, CyclerError, InstrumentError, StoreError
 from cycler_ctl.live import StationView
 from cycler_ctl.publish.backoff import Backoff, Timing
-from cycler_ctl.publish.endpoint import Credentials, endpoints
+from cycler_ctl.publish.endpoint import Credentials, Endpoint, endpoints
+from cycler_ctl.publish.names import Names
 from cycler_ctl.publish.topics import Topics
 from cycler_ctl.running.start import Order
 from cycler_ctl.secret import secret_from_file
@@ -69,6 +70,7 @@ class Commander:
         self._loop = asyncio.get_running_loop()
         self._around = around or real()
         self._brokers = endpoints(with_own_certificate(config.mqtt), default_url)
+        self._names = Names()
         self._credentials = command_credentials(config.mqtt)
         self._secrets = command_secrets(config.mqtt)
         self._ending = threading.Event()
@@ -127,14 +129,20 @@ class Commander:
             not_welcome = False
             for broker in self._brokers:
                 began_s = clock.now()
-                to = Whereto(broker, self._credentials, self._client_id, self._requests(), _heard(desk))
                 try:
-                    self._serve(to, desk)
+                    self._serve(self._whereto(broker, desk), desk)
                 except LinkLostError as error:
                     self._wrong(f"{broker.url}: {error}")
                     not_welcome |= error.not_welcome
                     backoff.was_up(clock.now() - began_s)
             self._ending.wait(backoff.refused_s() if not_welcome else backoff.next_s())
+
+    def _whereto(self, broker: Endpoint, desk: Desk) -> Whereto:
+        try:
+            located = self._names.locate_here(broker)
+        except OSError as error:
+            raise LinkLostError(str(error)) from error
+        return Whereto(located, self._credentials, self._client_id, self._requests(), _heard(desk))
 
     def _serve(self, to: Whereto, desk: Desk) -> None:
         """Until asked to end, or the connection is gone."""

@@ -20,6 +20,7 @@ from cycler_ctl.publish.certificates import warnings
 from cycler_ctl.publish.endpoint import Credentials, Endpoint
 from cycler_ctl.publish.explain import NotHeard, explain, not_welcome
 from cycler_ctl.publish.mailbox import Mailbox
+from cycler_ctl.publish.names import Names
 from cycler_ctl.publish.outbox import WINDOW, Outbox
 from cycler_ctl.publish.session import Session, Subject
 from cycler_ctl.publish.speaker import HungUp, Speaker
@@ -61,6 +62,7 @@ class Courier:
         self._session: Session | None = None
         self._stopping: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._backoff = Backoff(subject.timing, random.random)
+        self._names = Names(subject.timing.connack_s)
         self._old: set[str] = set()
         """Brokers that do not know MQTT 5, or perhaps not."""
 
@@ -117,15 +119,7 @@ class Courier:
         """Connected until asked to stop, or until it failed: why."""
         loop = asyncio.get_running_loop()
         started_s = loop.time()
-        failure: BaseException | None = None
-        speaker = self._client(broker)
-        try:
-            async with speaker as client:
-                await self._serve(client, broker)
-        except* (MqttError, NotHeard, StoreError, OSError) as errors:
-            failure = _first(errors)
-        if isinstance(failure, MqttCodeError):  # "not connected", and why not was known before
-            failure = speaker.gone or failure
+        failure = await self._connection(broker)
         if _too_new(failure) and broker.url not in self._old:
             self._old.add(broker.url)
             return await self._attempt(broker)
@@ -135,6 +129,20 @@ class Courier:
             self._outbox.lost(suspicious=not isinstance(failure, NotHeard))
             self._backoff.was_up(loop.time() - started_s)
             self._report_failure(broker, failure)
+        return failure
+
+    async def _connection(self, broker: Endpoint) -> BaseException | None:
+        """What ended it, or kept it from being made; None: it ended as asked."""
+        failure: BaseException | None = None
+        speaker: Speaker | None = None
+        try:
+            speaker = self._client(await self._names.locate(broker))
+            async with speaker as client:
+                await self._serve(client, broker)
+        except* (MqttError, NotHeard, StoreError, OSError) as errors:
+            failure = _first(errors)
+        if speaker is not None and isinstance(failure, MqttCodeError):  # "not connected", and why not was known before
+            return speaker.gone or failure
         return failure
 
     async def _serve(self, client: Speaker, broker: Endpoint) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ class Tls(ssl.SSLContext):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """``tls`` None: in clear, and then ``host`` is an address of this computer. ``own``: the certificates of files."""
+    """``tls`` None: in clear, and then only to this computer (``Names``). ``own``: the certificates of files."""
 
     url: str
     host: str
@@ -145,22 +144,35 @@ def _endpoint(url: str, settings: MqttSettings) -> Endpoint:
     where = port or _PORTS[parts.scheme]
     if parts.scheme == "mqtts":
         return Endpoint(url, parts.hostname, where, _tls(settings), _own(settings))
-    return Endpoint(url, _local_address(url, parts.hostname), where, None)
+    return Endpoint(url, _checked(url, parts.hostname), where, None)
 
 
-def _local_address(url: str, host: str) -> str:
-    """In clear only to this computer. The address is kept instead of the name: what it means may change later."""
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(f"[mqtt] url {url!r}: {host} is not known here ({error})") from error
-    addresses = [str(each[4][0]) for each in found]
-    if not _all_here(addresses):
-        strangers = ", ".join(sorted(set(addresses)))
-        message = f"{host} is {strangers}: in clear only to this computer, write mqtts:// (port 8883)"
-        raise ConfigError(f"[mqtt] url {url!r}: {message}")
+def _checked(url: str, host: str) -> str:
+    """Of an address it is known at the start whose it is; where a name leads is found out when it is connected to."""
+    if is_address(host) and not _is_here(host):
+        raise ConfigError(f"[mqtt] url {url!r}: {_stranger(host, [host])}")
+    return host
+
+
+def here(host: str, addresses: Sequence[str]) -> str:
+    """In clear only to this computer. The address instead of the name: what it means may change later."""
+    if not addresses or not all(map(_is_here, addresses)):
+        raise PermissionError(_stranger(host, addresses))
     return _LOCAL if _LOCAL in addresses else addresses[0]
 
 
-def _all_here(addresses: Sequence[str]) -> bool:
-    return bool(addresses) and all(ipaddress.ip_address(each.partition("%")[0]).is_loopback for each in addresses)
+def is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def _is_here(address: str) -> bool:
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+
+
+def _stranger(host: str, addresses: Sequence[str]) -> str:
+    strangers = ", ".join(sorted(set(addresses)))
+    return f"{host} is {strangers}: in clear only to this computer, write mqtts:// (port 8883)"

@@ -12,6 +12,7 @@ from cycler_ctl.errors import CyclerError
 from cycler_ctl.publish.certificates import warnings
 from cycler_ctl.publish.endpoint import Credentials, Endpoint, credentials, endpoints
 from cycler_ctl.publish.explain import explain
+from cycler_ctl.publish.names import Names
 from cycler_ctl.publish.topics import Topics
 from cycler_ctl.terminal.finding import MEND, OK, Finding
 
@@ -36,8 +37,12 @@ def brokers(config: Config, utc_s: float) -> Iterator[Finding]:
 
 
 async def _trouble(broker: Endpoint, login: Credentials, name: str) -> str | None:
+    try:
+        located = await Names().locate(broker)
+    except OSError as error:
+        return explain(broker, error)
     client = Client(
-        broker.host,
+        located.host,
         broker.port,
         username=login.username,
         password=login.password,

@@ -22,7 +22,8 @@ from cycler_ctl.commanding.models import NonceMessage, ReplyMessage
 from cycler_ctl.commanding.request import RequestMessage, Why, signature
 from cycler_ctl.config import MqttSettings, find_config, load_config
 from cycler_ctl.errors import ConfigError, RefusedError
-from cycler_ctl.publish.endpoint import credentials, endpoints
+from cycler_ctl.publish.endpoint import Endpoint, credentials, endpoints
+from cycler_ctl.publish.names import Names
 from cycler_ctl.publish.payloads import iso
 from cycler_ctl.publish.topics import ROOT
 from cycler_ctl.running.start import who
@@ -89,9 +90,16 @@ def signed_request(wanted: Wanted, client: str, nonce: NonceMessage, secret: byt
     return json.dumps(request).encode()
 
 
+async def _located(broker: Endpoint) -> Endpoint:
+    try:
+        return await Names().locate(broker)
+    except OSError as error:
+        raise UnreachableError(f"{broker.url}: {error}") from error
+
+
 async def _exchange(wanted: Wanted, settings: MqttSettings, secret: bytes) -> ReplyMessage:
     """A nonce may be replaced in the very moment it is quoted: then once more, with the newer one."""
-    broker, user = endpoints(settings, None)[0], credentials(settings)
+    broker, user = await _located(endpoints(settings, None)[0]), credentials(settings)
     client = f"send-{secrets.token_hex(6)}"
     try:
         async with Client(

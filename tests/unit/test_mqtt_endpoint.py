@@ -1,8 +1,11 @@
 """Where the brokers are, and what is refused before the start."""
 
+import asyncio
 import os
 import socket
 import ssl
+import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,11 @@ from cycler_ctl.config import MqttSettings
 from cycler_ctl.errors import ConfigError
 from cycler_ctl.publish.backoff import Backoff, Pace, Timing
 from cycler_ctl.publish.certificates import Validity, warnings
-from cycler_ctl.publish.endpoint import credentials, endpoints
+from cycler_ctl.publish.endpoint import Endpoint, credentials, endpoints
 from cycler_ctl.publish.explain import explain
+from cycler_ctl.publish.names import Names, Unresolved
+
+Locate = Callable[[Endpoint], Awaitable[Endpoint]]
 
 
 def private(file: Path, content: bytes = b"x") -> Path:
@@ -41,37 +47,104 @@ def test_what_is_not_a_broker_s_address_is_refused(url: str) -> None:
 
 def names(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     """What a name means here is the computer's affair, so the resolver is the one thing replaced."""
-    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in addresses]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+    def resolve(*_: object, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+
+def in_clear(host: str) -> Endpoint:
+    (found,) = endpoints(MqttSettings(url=(f"mqtt://{host}:1883",)), None)
+    return found
 
 
 @pytest.mark.parametrize(
     "addresses", [("10.0.0.5",), ("127.0.0.1", "10.0.0.5"), ("169.254.0.1",), ("fe80::1%eth0",), ("::ffff:10.0.0.5",)]
 )
 @pytest.mark.parametrize("host", ["broker.lab", "localhost"])
-def test_in_clear_to_a_name_that_is_another_computer_s_too_is_refused_at_the_start(
+async def test_in_clear_to_a_name_that_is_another_computer_s_too_nothing_is_connected(
     monkeypatch: pytest.MonkeyPatch, host: str, addresses: tuple[str, ...]
 ) -> None:
     names(monkeypatch, *addresses)
+    for locate in ways():
+        with pytest.raises(PermissionError, match="in clear only to this computer"):
+            await locate(in_clear(host))
+
+
+@pytest.mark.parametrize("host", ["10.0.0.5", "[fe80::1%eth0]", "[::ffff:10.0.0.5]", "0.0.0.0"])  # noqa: S104 - refused
+def test_in_clear_to_another_computer_s_address_is_refused_at_the_start(host: str) -> None:
     with pytest.raises(ConfigError, match="in clear only to this computer"):
-        endpoints(MqttSettings(url=(f"mqtt://{host}:1883",)), None)
+        in_clear(host)
 
 
-def test_in_clear_the_address_is_kept_and_not_the_name_whose_meaning_may_change(
+async def test_in_clear_the_address_is_connected_to_and_not_the_name_whose_meaning_may_change(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names(monkeypatch, "::1", "127.0.0.1")
-    (found,) = endpoints(MqttSettings(url=("mqtt://localhost:1883",)), None)
-    assert found.host == "127.0.0.1"
+    for locate in ways():
+        assert (await locate(in_clear("localhost"))).host == "127.0.0.1"
+        assert (await locate(in_clear("[::1]"))).host == "::1"
 
 
-def test_a_name_nobody_knows_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_with_tls_the_name_stays_which_the_certificate_must_bear(monkeypatch: pytest.MonkeyPatch) -> None:
+    names(monkeypatch, "10.0.0.5")
+    (found,) = endpoints(MqttSettings(url=("mqtts://broker.lab",)), None)
+    for locate in ways():
+        assert await locate(found) is found
+
+
+async def test_of_a_name_nobody_knows_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    with pytest.raises(ConfigError, match="not known here"):
-        endpoints(MqttSettings(url=("mqtt://brokr:1883",)), None)
+    for locate in ways():
+        with pytest.raises(Unresolved, match="brokr is not known here"):
+            await locate(in_clear("brokr"))
+
+
+class Hanging:
+    """A resolver that answers when it is allowed to."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answers = threading.Event()
+
+    def __call__(self, host: str, _port: object, **_: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        self.asked.append(host)
+        self.answers.wait()
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+
+
+@pytest.mark.parametrize("way", [0, 1])
+async def test_a_resolver_that_hangs_holds_up_nobody_and_its_late_answer_is_taken(
+    monkeypatch: pytest.MonkeyPatch, way: int
+) -> None:
+    resolver = Hanging()
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    broker = in_clear("broker.lab")
+    assert resolver.asked == []
+    locate = ways(0.02)[way]
+    for _ in range(3):
+        with pytest.raises(Unresolved, match=r"says nothing of broker.lab within 0.02 s"):
+            await locate(broker)
+    resolver.answers.set()
+    for thread in threading.enumerate():
+        if thread.name == "name broker.lab":
+            thread.join()
+    assert (await locate(broker)).host == "127.0.0.1"
+    assert resolver.asked == ["broker.lab"]
+
+
+def ways(within_s: float = 10.0) -> tuple[Locate, Locate]:
+    """Of finding out where a broker is: on a loop, and in a thread."""
+    here = Names(within_s)
+
+    async def in_thread(broker: Endpoint) -> Endpoint:
+        return await asyncio.to_thread(here.locate_here, broker)
+
+    return Names(within_s).locate, in_thread
 
 
 def test_tls_is_1_2_or_newer_and_host_and_certificate_are_always_checked() -> None:

@@ -1,5 +1,7 @@
 """Brokers that send nonsense or too much, that hang up, or that know two stations of one name: the data go on."""
 
+import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -58,6 +60,27 @@ def test_a_broker_that_ends_the_connection_without_a_reason_is_connected_to_agai
     until(lambda: publisher.status().rows_waiting == {} and publisher.status().connected)
     wire.say(b"\xe0\x00")
     until(lambda: wire.accepted > 1 and publisher.status().connected)
+
+
+def test_a_resolver_that_hangs_holds_up_neither_the_station_nor_another_broker_nor_the_end(
+    lab: Any, bundled: Broker, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, really = threading.Event(), socket.getaddrinfo
+
+    def hanging(host: Any, *rest: Any, **more: Any) -> Any:
+        if host == "hangs.lab":
+            answers.wait()
+        return really("127.0.0.1" if host == "hangs.lab" else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    quick = Timing(first_s=0.01, most_s=0.02, connack_s=0.3)
+    alone = lab.publish("mqtt://hangs.lab:1883", timing=quick)
+    until(lambda: "resolver says nothing of hangs.lab" in alone.status().message)
+    alone.stop(0.0)
+    publisher = lab.publish(("mqtt://hangs.lab:1883", bundled.url), timing=quick)
+    until(lambda: publisher.status().url == bundled.url and publisher.status().connected)
+    publisher.stop(1.0)
+    answers.set()
 
 
 def test_a_disk_that_fails_while_old_runs_are_looked_for_is_tried_again(
