@@ -22,7 +22,9 @@ export class ActBar {
     this.said = make("span", { class: "said", role: "status" });
     this.buttons = new Map(ACTS.map(([word, label]) => [word, make("button", { class: `act act-${word}`, type: "button", hidden: true, onclick: () => this.press(word) }, label)]));
     this.queue = make("button", { class: "act to-queue", type: "button", hidden: true, "aria-haspopup": "dialog", onclick: () => tell("queue", this.channel) });
-    this.element = make("div", { class: "acts", hidden: true }, ...this.buttons.values(), ...others, this.queue, this.said);
+    const buttons = [...this.buttons.values()];
+    const stop = buttons.pop();
+    this.element = make("div", { class: "acts", hidden: true }, ...buttons, ...others, this.queue, this.said, stop);
   }
 
   /** `wanted` false: this channel is not, or no longer, what is looked at here. */

@@ -19,12 +19,11 @@ export class Queue {
     hear("changed", (channel) => { if (channel === this.channel) this.changed(); });
   }
 
-  async open(channel) {
-    Object.assign(this, { channel, queue: null, shown: "" });
+  open(channel) {
+    Object.assign(this, { channel, queue: null, shown: "", heard: "" });
     this.build();
     this.changed();
     if (!this.dialog.open) this.dialog.showModal();
-    await this.load();
   }
 
   leave() {

@@ -9,7 +9,7 @@ export class RunChart {
   /** `zoomed(range)` is told what part of the x axis a person chose, null for all of it. */
   constructor(zoomed) {
     this.graph = make("div", { class: "graph" });
-    this.element = make("div", { class: "canvas", tabindex: "0", role: "img", onkeydown: (event) => this.key(event) }, this.graph);
+    this.element = make("div", { class: "canvas", tabindex: "0", role: "group", onkeydown: (event) => this.key(event) }, this.graph);
     Object.assign(this, { zoomed, drawn: false });
   }
 

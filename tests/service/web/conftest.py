@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
@@ -20,15 +22,25 @@ from cycler_ctl.channels.readiness import Outlook
 from cycler_ctl.config import ChannelSettings, HttpSettings, Limits
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus
+from cycler_ctl.queueing.keeper import QueueKeeper
+from cycler_ctl.queueing.model import Entry, Queue, entry_of
+from cycler_ctl.queueing.shelf import write_queue
 from cycler_ctl.ratings import Accuracy, Protection, Ratings
-from cycler_ctl.running.start import Order
+from cycler_ctl.running.amending import Wanted
+from cycler_ctl.running.start import Order, Prepared, checked_program, plan_on
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.writer import RunWriter, create_run
 from cycler_ctl.web.app import create_app
 from cycler_ctl.web.hub import Hub
 from cycler_ctl.web.server import allowed_hosts_of, serve_http
-from protocols.record import Counters, CycleSummary, Mark, Mode, Outcome, Row
+from protocols.check import check_text
+from protocols.describing.differences import differences
+from protocols.model import Program
+from protocols.planning.plan_text import plan_json
+from protocols.reading.documents import Document
+from protocols.record import JSON, Counters, CycleSummary, Mark, Mode, Outcome, Row
+from protocols.shipped import library
 
 TOKEN = "a-token-for-tests-" + "x" * 25
 STARTED_UTC_S = 1_795_000_000.0
@@ -114,7 +126,15 @@ def recorded(cycles: int, full_Ah: float, *, last_part: float = 1.0, points: int
     return found
 
 
-def info(run: str, channel: str, protocol: str, cell: Mapping[str, object]) -> RunInfo:
+def info(run: str, channel: str, protocol: str, cell: Mapping[str, object], text: str = "protocol: 1\n") -> RunInfo:
+    """As a start without overrides or included files records it."""
+    program = check_text(text, "x.yaml").program
+    variables: list[JSON] = [] if program is None else [list(pair) for pair in program.variables]
+    settings: dict[str, JSON] = {
+        "documents": [],
+        "order": {"file": "protocol.yaml", "overrides": {}, "cell": None},
+        "variables": variables,
+    }
     return RunInfo(
         run=run,
         epoch=7,
@@ -123,11 +143,11 @@ def info(run: str, channel: str, protocol: str, cell: Mapping[str, object]) -> R
         site="kasuga",
         started_utc_s=STARTED_UTC_S,
         protocol_name=protocol,
-        protocol_text="protocol: 1\n",
+        protocol_text=text,
         protocol_sha256="0" * 64,
         cell=dict(cell),  # type: ignore[arg-type]
         plan={},
-        settings={},
+        settings=settings,
         instrument={"model": "2400"},
         versions={},
         discharge_means=None,
@@ -165,6 +185,15 @@ class FakeStation:
 
     def put(self, status: ChannelStatus) -> None:
         self.statuses[status.channel] = status
+
+    def changed(self, channel: str) -> None:
+        """Of a queue: a reader of this station compares."""
+
+    async def look(self, channel: str, order: Order) -> Prepared:
+        raise RefusedError(f"nothing can be added on channel {channel} of this station: {order.by}")
+
+    async def begin(self, channel: str, order: Order, run: str | None = None) -> str:
+        raise RefusedError(f"nothing begins on channel {channel} of this station: {order.by}, {run}")
 
     def change(self, channel: str, state: ChannelState, *, energised: bool | None, reason: str = "") -> None:
         self.put(replace(self.statuses[channel], state=state, energised=energised, reason=reason))
@@ -215,6 +244,8 @@ class Lab:
     station: FakeStation
     actions: FakeActions
     hub: Hub
+    queues: QueueKeeper | None = None
+    amending: Any = None
 
     def refuse(self, why: str) -> None:
         self.actions.refusal = RefusedError(why)
@@ -233,6 +264,8 @@ class Lab:
             site="kasuga",
             reading_needs_token=reading_needs_token,
             hub=self.hub,
+            queues=self.queues,
+            amending=self.amending,
         )
         return serve_http(app, settings)
 
@@ -252,7 +285,8 @@ def furnish(lab: Lab) -> None:
         mass_g = 2.0e-3 * part
         found = recorded(cycles, capacity_mAh_g * 1e-3 * mass_g, last_part=last_part)
         run = f"20261122-101500-{channel}-k3x{channel[1]}"
-        about = info(run, channel, protocol, {"name": cell, "active_mass_g": mass_g, "active_material": "MgH2"})
+        text = library()[f"fig_s3_{cell}"].read_text(encoding="utf-8")
+        about = info(run, channel, protocol, {"name": cell, "active_mass_g": mass_g, "active_material": "MgH2"}, text)
         state = {"a4": ChannelState.FINISHED, "a5": ChannelState.TRIPPED}.get(channel, ChannelState.RUNNING)
         write(lab.data_dir, about, found, Outcome.FINISHED if state is ChannelState.FINISHED else None)
         running = state is ChannelState.RUNNING
@@ -303,6 +337,62 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     made = empty_lab(tmp_path_factory.mktemp("data"))
     furnish(made)
     return made
+
+
+class FakeAmending:
+    """Looks as the station does, at the run of Fig. S3 (a)."""
+
+    async def amend(self, channel: str, wanted: Wanted, of: str | None) -> Any:
+        del channel, of
+        before = checked(library()["fig_s3_a"].read_text(encoding="utf-8"))
+        program = checked(wanted.protocol.text)
+        if not (changes := differences(before, program)):
+            raise RefusedError("this protocol does nothing else than the one that is running")
+        told = plan_json(plan_on(program, SETTINGS, "2400 (smu1)", RATINGS))
+        prepared = SimpleNamespace(info=SimpleNamespace(plan=told))
+        return SimpleNamespace(of="0" * 64, changes=changes, prepared=prepared)
+
+
+def checked(text: str) -> Program:
+    return checked_program(Order(Document("protocol.yaml", text)))[1]
+
+
+WAITING = {
+    "a1": (None, (("Formation, 3 cycles at C/20", "a", 3.1e5), ("Rate test, C/20 to 2C", "a", None))),
+    "a4": (
+        "stopped: stopped by M. Ito (http 127.0.0.1)",
+        (
+            ("Formation, 3 cycles at C/20", "MG-0143", 3.1e5),
+            ("Cycling, 100 times at C/2", "MG-0143", 1.9e6),
+            ("Self-discharge at 60 °C", "MG-0144", 6.1e5),
+        ),
+    ),
+    "a6": (None, (("Formation, 3 cycles at C/20", "MG-0150", 3.1e5),)),
+}
+
+
+def let_wait(lab: Lab, folder: Path) -> None:
+    """Entries on three channels, one of them held."""
+    for channel, (held, waiting) in WAITING.items():
+        entries = tuple(entry(f"{channel}{place}", *each) for place, each in enumerate(waiting))
+        write_queue(folder, Queue(channel, entries, held))
+    lab.queues = QueueKeeper(lab.station, folder, lambda: STARTED_UTC_S)
+    lab.queues.open()
+    for status in lab.station.channels():
+        lab.station.put(replace(status, queue=lab.queues.told(status.channel)))
+
+
+def entry(id: str, protocol: str, cell: str, at_most_s: float | None) -> Entry:  # noqa: A002
+    order = Order(Document("formation.yaml", "protocol: 1\n"), by="K. Abe (http 127.0.0.1)")
+    return entry_of(order, id=id, protocol=protocol, cell=cell, at_most_s=at_most_s, utc_s=STARTED_UTC_S)
+
+
+@pytest.fixture
+def busy_lab(lab: Lab, tmp_path: Path) -> Lab:
+    """With queues, and a run that can be amended."""
+    let_wait(lab, tmp_path)
+    lab.amending = FakeAmending()
+    return lab
 
 
 @pytest.fixture

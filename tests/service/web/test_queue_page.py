@@ -117,6 +117,8 @@ async def test_two_runs_are_queued_marked_begun_and_held_after_a_stop_and_their_
         await browser.run(CLICK, "#queue .close")
         await sure(browser, "[data-channel=a1] .stop")
         await browser.until(SAYS, "[data-channel=a1] .next", "held: stopped")
+        line = await browser.run("return document.querySelector('[data-row=a1] .of-queue').textContent")
+        assert line == f"1, held: {NASTY} on {NASTY}"
         assert rig.is_off()
         await click(browser, "[data-channel=a1] .next")
         await browser.until(SAYS, "#queue .queue-why", "Held: stopped")

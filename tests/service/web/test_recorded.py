@@ -74,7 +74,8 @@ async def test_dqdv_has_the_capacity_under_it(client: httpx.AsyncClient) -> None
 async def test_a_description_says_where_the_run_is_and_where_its_steps_stand(client: httpx.AsyncClient) -> None:
     about = (await client.get(f"/api/v1/runs/{RUN}")).json()
     assert about["at"]["cycle"] == 3
-    assert about["lines"] == {}  # this protocol has no steps
+    assert set(about["lines"]) == {"1", "2", "2.1", "2.2", "2.3", "2.4"}
+    assert about["at"]["step_id"] == "2.3"
     assert (await get(client, "events"))["events"] == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
 PAGE = DOCS / "screenshots.md"
 SIZES = {390: 844, 1440: 900}
 SCHEMES = ("light", "dark")
-VIEWS = ("overview", "run", "start")
+VIEWS = ("overview", "run", "start", "queue", "amend")
 MOST_BYTES = 150_000
 TOKEN = "a-token-for-tests-" + "x" * 25
-RUN = "20261122-101500-a4-k3x4"
+RUN = "20261122-101500-a1-k3x1"
 TILES = """
 const seen = [...document.querySelectorAll('[data-channel]')].filter((one) => one.getBoundingClientRect().top < innerHeight / 2);
 return seen.length > 0 && seen.every((one) => one.querySelector('.curve'))"""
@@ -38,14 +39,26 @@ for (const [place, value] of arguments[0]) {
 return true"""
 
 
-async def show(browser: Browser, address: str, view: str) -> None:
-    """Come to the view as a person would, and wait until it is all there."""
+async def show(browser: Browser, address: str, view: str, lab: Any) -> None:
+    """Come to the view as a person would, and wait until it is all there, however slow this computer is."""
     await browser.open("about:blank")
     await browser.open(f"{address}/#token={TOKEN}")
     await browser.until(TILES)
-    if view == "run":
+    for channel, (run, row) in lab.station.samples.items():
+        lab.station.samples[channel] = (run, replace(row, seq=row.seq + 1))
+    await browser.until("return !document.querySelector('.tile.stale')")
+    if view in {"run", "amend"}:
         await browser.run("location.hash = arguments[0]; return true", f"#/run/{RUN}")
         await browser.until(LINES)
+    if view == "amend":
+        await browser.run(CLICK, ".to-amend")
+        await browser.until("return document.querySelector('#amend [name=protocol]')")
+        text = library()["fig_s3_a"].read_text(encoding="utf-8").replace("times: 3", "times: 10")
+        await browser.run(WRITE, [["#amend [name=protocol]", text]])
+        await browser.until("return document.querySelector('#amend .plan')")
+    if view == "queue":
+        await browser.run(CLICK, "[data-channel=a4] .next")
+        await browser.until("return document.querySelector('#queue .queue-entry')")
     if view == "start":
         text = library()["fig_s3_a"].read_text(encoding="utf-8")
         await browser.run(CLICK, ".act.start")
@@ -69,11 +82,11 @@ async def picture(browser: Browser, width: int) -> bytes:
 @needs_chromium
 @pytest.mark.timeout(300)
 async def test_each_view_fits_a_phone_and_a_desk_light_and_dark(
-    lab: Any, browser: Browser, tmp_path: Path, request: pytest.FixtureRequest
+    busy_lab: Any, browser: Browser, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     campaign = request.config.getoption("--campaign")
     folder, views = (DOCS / "screenshots", VIEWS) if campaign else (tmp_path, VIEWS[:1])
-    async with lab.serve() as address:
+    async with busy_lab.serve() as address:
         for width, height in SIZES.items():
             await browser.emulate(
                 "Emulation.setDeviceMetricsOverride",
@@ -86,7 +99,7 @@ async def test_each_view_fits_a_phone_and_a_desk_light_and_dark(
                 feature = {"name": "prefers-color-scheme", "value": scheme}
                 await browser.emulate("Emulation.setEmulatedMedia", features=[feature])
                 for view in views:
-                    await show(browser, address, view)
+                    await show(browser, address, view, busy_lab)
                     assert await browser.run("return document.documentElement.scrollWidth") <= width
                     (folder / f"{view}-{width}-{scheme}.png").write_bytes(await picture(browser, width))
     shots = {scheme: (folder / f"overview-390-{scheme}.png").read_bytes() for scheme in SCHEMES}
