@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import mad_client as mad_program
 import pytest
-from commanded import SECRETS, Operator, sign
+from commanded import BASE, SECRETS, Operator, sign
 from rig import Rig, open_rig, protocol, until
 
 from cycler_ctl.broker import Broker
@@ -23,6 +25,7 @@ from cycler_ctl.live import ChannelState
 from cycler_ctl.publish.backoff import Timing
 
 UTC = SystemClock().utc
+MAD = Path(str(mad_program.__file__))
 
 
 @pytest.fixture
@@ -171,34 +174,39 @@ async def test_settings_that_are_not_those_that_were_looked_at_arm_nothing(rig: 
         assert operator.nonces["a2"]["armed"] is None
 
 
-async def test_a_mad_client_costs_no_sample(rig: Rig, broker: Broker) -> None:
-    """A thousand commands a second and packets that are too long, beside a run that samples every 0.2 s."""
-    async with commanded(rig, broker) as operator:
+async def test_a_mad_client_costs_no_sample(rig: Rig, broker: Broker, pytestconfig: pytest.Config) -> None:
+    """A thousand commands a second and packets of 0.5 and 100 MB, beside a run that samples every 0.2 s."""
+    seconds = 60.0 if pytestconfig.getoption("--campaign") else 2.0
+    async with commanded(rig, broker):
         run = await rig.flowing()
-        calm = await rows_in(rig, run, 2.0)
-        over = threading.Event()
-        thread = threading.Thread(target=flood, args=(operator, over))
-        thread.start()
-        try:
-            busy = await rows_in(rig, run, 2.0)
-        finally:
-            over.set()
-            thread.join()
+        calm = await rows_in(rig, run, seconds)
+        with mad_client(broker) as mad:
+            assert mad.stdout is not None
+            assert await asyncio.to_thread(mad.stdout.readline) == "begun\n"
+            busy = await rows_in(rig, run, seconds)
+            sent = int((await asyncio.to_thread(mad.communicate))[0])
         assert busy >= calm - 1, (calm, busy)
+        assert sent > 100 * seconds, sent
         assert rig.status().state is ChannelState.RUNNING
         assert rig.guardian.lapsed == []
+        times_s = [row.time_s for row in rig.rows(run)]
+        longest_s = max(after - before for before, after in pairwise(times_s))
+        sys.stdout.write(
+            f"{calm} rows in {seconds:.0f} s of calm, {busy} beside {sent} commands; longest step {longest_s:.2f} s\n"
+        )
         await rig.station.stop("a1", "the end")
 
 
-def flood(operator: Operator, over: threading.Event) -> None:
-    pause, beat = threading.Event(), 0
-    while not over.is_set():
-        beat += 1
-        for _ in range(20):
-            operator.publish(b"{" + os.urandom(300), qos=0)
-        if beat % 50 == 10:
-            operator.publish(bytes(500_000), qos=0)
-        pause.wait(0.02)
+@contextmanager
+def mad_client(broker: Broker) -> Iterator[subprocess.Popen[str]]:
+    """A process of its own, as it would be."""
+    command = [sys.executable, str(MAD), broker.url.rpartition(":")[2], f"{BASE}/channel/a1/cmd"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as mad:
+        try:
+            yield mad
+        finally:
+            mad.kill()
 
 
 async def rows_in(rig: Rig, run: str, seconds: float) -> int:
