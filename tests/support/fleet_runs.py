@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from aiomqtt import Client, MqttError
+from plain_runs import plain_info
 
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.fleet.said import Delivery
@@ -19,7 +20,6 @@ from cycler_ctl.publish import payloads
 from cycler_ctl.publish.digest import Digest
 from cycler_ctl.publish.payloads import Value, encode
 from cycler_ctl.publish.runs import StoredRuns
-from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.writer import create_run
 from cycler_ctl.testing.rows import Shape, cycling_rows
 
@@ -63,24 +63,7 @@ class StationRun:
 def a_run(data_dir: Path, station: str, number: int, rows: int, epoch: int = 7) -> StationRun:
     """Written by the real writer and read by the publisher's reader."""
     name = f"2026{number % 12 + 1:02d}01-{number:06d}-a-{number:04d}"
-    info = RunInfo(
-        run=name,
-        epoch=epoch,
-        channel="a",
-        station=station,
-        site="lab",
-        started_utc_s=1_767_225_600.0,
-        protocol_name="p",
-        protocol_text="",
-        protocol_sha256="",
-        cell={},
-        plan={},
-        settings={},
-        instrument={},
-        versions={},
-        discharge_means=None,
-        sample_every_s=1.0,
-    )
+    info = plain_info(name, site="lab", station=station, epoch=epoch)
     writer = create_run(data_dir, info, on_durable=lambda _: None)
     writer.append(list(islice(cycling_rows(Shape(points=rows // 7 + 1)), rows)))
     writer.close(60.0)
