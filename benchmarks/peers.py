@@ -21,7 +21,6 @@ from benchmarks.measure import Cost, Table, compare
 HERE = Path(__file__).parent
 SAMPLES = 20_000
 LENGTHS = (10_000, 100_000, 1_000_000)
-GROWING = (500, 1_000, 2_000, 4_000)
 ROUNDS = 3
 
 
@@ -36,13 +35,12 @@ class Peer:
 
 
 PYMEASURE = ("PyMeasure==0.16.0",)
-TOMATO = Peer("tomato, a poll a sample", "by_tomato", ("tomato==2.2",), 1_000)
 PEERS = (
     Peer("PyMeasure, property and file", "by_pymeasure", PYMEASURE, SAMPLES),
     Peer("PyMeasure, procedure and worker", "by_pymeasure_worker", PYMEASURE, SAMPLES),
     Peer("QCoDeS", "by_qcodes", ("qcodes==0.58.0",), SAMPLES),
     Peer("bluesky with ophyd", "by_bluesky", ("bluesky==1.15.1", "ophyd==1.11.2"), 2_000),
-    TOMATO,
+    Peer("tomato, a poll a sample", "by_tomato", ("tomato==2.2",), 1_000),
 )
 
 
@@ -110,16 +108,6 @@ async def bench() -> AsyncIterator[Table]:
     yield await compare(title, parts | contestants, ROUNDS, remark=remark)
     service = {"the whole service, virtual time": ours("service", SAMPLES)}
     yield await compare(f"{title}, with all that a run does", service | contestants, ROUNDS)
-    yield await by_length("driver, guard, engine, store", LENGTHS, lambda samples: ours("parts", samples))
-    if TOMATO in there:
-        yield await by_length(TOMATO.name, GROWING, lambda samples: theirs(TOMATO, samples))
-
-
-async def by_length(
-    name: str, lengths: tuple[int, ...], contestant: Callable[[int], Callable[[], Awaitable[Cost]]]
-) -> Table:
-    """Whether a sample costs more in a long run."""
-    longest_first = {f"{length:,} samples": contestant(length) for length in reversed(lengths)}
-    return await compare(
-        f"{name}: one sample by the length of the run, the longest against the others", longest_first, ROUNDS
-    )
+    longest_first = {f"{length:,} samples": ours("parts", length) for length in reversed(LENGTHS)}
+    title = "driver, guard, engine, store: one sample by the length of the run, the longest against the others"
+    yield await compare(title, longest_first, ROUNDS)
