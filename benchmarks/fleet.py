@@ -1,8 +1,8 @@
 """What one row costs the historian: N lab PCs of 64 channels at 1 row/s, a NATS cluster of three, PostgreSQL.
 
 The PCs' messages are those of the publisher's own payloads and go by MQTT, QoS 1, one connection a PC; the collectors
-are processes of the real command. What the servers use while nobody publishes is measured first and subtracted from the
-cost of a row. Run on a machine with nothing else to do: ``python -m benchmarks fleet --pcs 100 --minutes 10``.
+are processes of the real command. What the servers use while nobody publishes is measured before and after, and subtracted
+from the cost of a row. Run on a machine with nothing else to do: ``python -m benchmarks fleet --pcs 100 --minutes 10``.
 """
 
 from __future__ import annotations
@@ -144,7 +144,8 @@ async def one_size(size: int, wanted: Wanted, servers: Servers, folder: Path) ->
         all_s = _now_s() - started_s
         gross = [used - start for used, start in zip(load.used(), before, strict=True)]
         memory = max(each.memory_info().rss for each in historian) / 1e6
-    net = [each - all_s * rest for each, rest in zip(gross, idle, strict=True)]
+        rests = [(before + after) / 2 for before, after in zip(idle, await _idle(load), strict=True)]
+    net = [each - all_s * rest for each, rest in zip(gross, rests, strict=True)]
     cells = "  ".join(f"{1e6 * part / max(here, 1):7.1f}" for part in (*net, own_s))
     print(
         f"  {size:4} PCs  {sent / took_s:6.0f} rows/s  {sent:8} sent  {here:8} here  {sent - here:6} lost  {cells}"
