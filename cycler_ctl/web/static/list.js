@@ -13,6 +13,7 @@ const LOUDNESS = { emergency: 3, alarm: 2, warning: 1 };
 const COLUMNS = [
   ["name", "Channel", ({ name }) => name],
   ["state", "State", ({ status }) => urgency(status.state), true],
+  ["output", "Output", ({ status }) => [false, null, true].indexOf(status.energised)],
   ["alarms", "Alarm", (channel) => loudest(channel), true],
   ["cell", "Cell", ({ status }) => status.cell],
   ["protocol", "Protocol", ({ status }) => status.protocol],
@@ -23,7 +24,6 @@ const COLUMNS = [
   ["charge", "Capacity", ({ sample }) => chargeOf(sample)],
   ["left", "Time left", (channel) => left(channel)],
   ["queue", "Queue", ({ status }) => status.queue?.length || null, true],
-  ["output", "Output", ({ status }) => [false, null, true].indexOf(status.energised)],
 ];
 const NUMBERS = new Set(["cycle", "voltage", "current", "charge", "left"]);
 

@@ -174,3 +174,19 @@ async def test_the_harness_hears_a_complaint_and_sees_a_foreign_request(lab: Any
             while not (complaints := await browser.complaints()):
                 await real_sleep(0.05)
         assert "Content Security Policy" in complaints[0]
+
+
+async def test_stop_and_whether_current_may_flow_are_in_sight_in_a_list_wider_than_the_window(
+    lab: Any, browser: Browser
+) -> None:
+    await browser.emulate(
+        "Emulation.setDeviceMetricsOverride", width=800, height=600, deviceScaleFactor=1, mobile=False
+    )
+    async with lab.serve() as address:
+        await browser.open(f"{address}/#token={TOKEN}")
+        await browser.until(TILE, "a1", "Running")
+        await browser.run(CLICK, "#bar [data-view=list]")
+        assert await browser.run("const l = document.querySelector('#lines'); return l.scrollWidth > l.clientWidth")
+        for place in (".stop", ".of-output"):
+            right = "return document.querySelector(`[data-row=a1] ${arguments[0]}`).getBoundingClientRect().right"
+            assert 0 < await browser.run(right, place) <= 800, place
