@@ -10,8 +10,9 @@ import asyncio
 import json
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from re import fullmatch
 
 from cycler_ctl.alarms.model import Alarm
@@ -51,7 +52,7 @@ class Hub:
         self._closed = False
 
     def channel_changed(self, status: ChannelStatus) -> None:
-        self._put("channel", status.channel, status, asdict(status))
+        self._put("channel", status.channel, status, lambda: asdict(status))
 
     def durable(self, run: str) -> None:
         self._durable.append(run)
@@ -67,35 +68,47 @@ class Hub:
         yield "retry: 2000\n\n"
         beat_due_s = loop.time()
         while not self._closed:
-            self.look(loop.time())
-            for news in self.since(seen):
-                seen = news.number
-                yield news.text
+            for _ in self._looking(loop.time()):
+                await real_sleep(0.0)  # control runs on this loop
+            if newer := self.since(seen):
+                seen = newer[-1].number
+                yield "".join(news.text for news in newer)
             if loop.time() >= beat_due_s:
                 beat_due_s = loop.time() + BEAT_EVERY_S
                 yield "event: beat\ndata: {}\n\n"
             await real_sleep(LOOK_EVERY_S)
 
     def look(self, now_s: float) -> None:
-        """Compare the station with what was last told; shared by all readers, so it works only once per interval."""
+        """Compare the station with what was last told."""
+        for _ in self._looking(now_s):
+            pass
+
+    def _looking(self, now_s: float) -> Iterator[None]:
+        """In small steps, between which others have their turn; shared by all readers, so only once per interval."""
         if self._looked_s is not None and now_s - self._looked_s < LOOK_EVERY_S / 2:
             return
         self._looked_s = now_s
         for status in self._view.channels():
             self.channel_changed(status)
             self._look_at_sample(status.channel, now_s)
+            yield
         for instrument in self._view.instruments():
-            self._put("instrument", instrument.name, instrument, asdict(instrument))
+            self._put("instrument", instrument.name, instrument, partial(asdict, instrument))
         alarms = self._alarms()
-        self._put("alarms", "", alarms, {"active": [asdict(alarm) for alarm in alarms]})
+        self._put("alarms", "", alarms, lambda: {"active": [asdict(alarm) for alarm in alarms]})
         while self._durable:
             run = self._durable.popleft()
-            self._put("durable", run, object(), {"run": run})
+            self._put("durable", run, object(), partial(dict, run=run))
         self._forget_old_runs()
 
     def since(self, number: int) -> list[News]:
-        newer = [news for _, news in self._newest.values() if news.number > number]
-        return sorted(newer, key=lambda news: news.number)
+        """The newest stand last, in order."""
+        newer: list[News] = []
+        for _, news in reversed(self._newest.values()):
+            if news.number <= number:
+                break
+            newer.append(news)
+        return newer[::-1]
 
     def _seen(self, last_event_id: str) -> int:
         """0, that is: tell everything, when the id is another boot's or no id of ours."""
@@ -107,16 +120,16 @@ class Hub:
         if latest is None or now_s - self._sent_s.get(channel, -SAMPLE_EVERY_S) < SAMPLE_EVERY_S:
             return
         run, row = latest
-        if self._put("sample", channel, (run, row), {"channel": channel, "run": run, **sample(row)}):
+        if self._put("sample", channel, (run, row), lambda: {"channel": channel, "run": run, **sample(row)}):
             self._sent_s[channel] = now_s
 
-    def _put(self, event: str, name: str, value: object, data: dict[str, JSON]) -> bool:
-        """Give ``value`` a new number if it differs from what was told."""
+    def _put(self, event: str, name: str, value: object, data: Callable[[], dict[str, JSON]]) -> bool:
+        """Give ``value`` a new number if it differs from what was told; most of what is looked at has not changed."""
         known = self._newest.get((event, name))
         if known is not None and known[0] == value:
             return False
         self._number += 1
-        text = f"id: {self._boot}-{self._number}\nevent: {event}\ndata: {json.dumps(data, allow_nan=False)}\n\n"
+        text = f"id: {self._boot}-{self._number}\nevent: {event}\ndata: {json.dumps(data(), allow_nan=False)}\n\n"
         self._newest.pop((event, name), None)  # the dictionary stays in the order of the news
         self._newest[event, name] = (value, News(self._number, text))
         return True
