@@ -11,7 +11,7 @@ import platform
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-from benchmarks import engine, fleet, link, mqtt, outage, page, path, peers, start, storage, store, virtual
+from benchmarks import engine, fleet, link, mqtt, outage, page, path, peers, reaction, start, storage, store, virtual
 from benchmarks.measure import Table
 
 ALL: Mapping[str, Callable[[], AsyncIterator[Table]]] = {
@@ -20,12 +20,13 @@ ALL: Mapping[str, Callable[[], AsyncIterator[Table]]] = {
     "store": store.bench,
     "mqtt": mqtt.bench,
     "path": path.bench,
+    "reaction": reaction.bench,
     "virtual": virtual.bench,
     "peers": peers.bench,
     "storage": storage.bench,
     "start": start.bench,
 }
-NAMED = {"peers", "storage", "start"}
+NAMED = {"path", "reaction", "peers", "storage", "start"}
 """Take minutes, and peers installs other programs: only where they are named."""
 LONG: Mapping[str, Callable[[], Awaitable[None]]] = {"outage": outage.bench, "fleet": fleet.bench, "page": page.bench}
 """Those take minutes and print as they go on: only where they are named."""

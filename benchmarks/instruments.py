@@ -20,7 +20,7 @@ from functools import partial
 from itertools import cycle
 from subprocess import PIPE, Popen
 from time import perf_counter
-from typing import cast
+from typing import Any, cast
 
 from benchmarks.placing import pin, realtime
 from sim_hardware.keysightb2900 import KeysightB2900
@@ -167,14 +167,14 @@ class FakeRack:
         self._child = child
         self.ports: list[int] = json.loads(self._line())
 
-    def tell(self, word: str, *numbers: float) -> object:
+    def tell(self, word: str, *numbers: float) -> Any:  # noqa: ANN401 - whatever that command answers
         if self._child.stdin is not None:
             self._child.stdin.write(json.dumps([word, *numbers]) + "\n")
             self._child.stdin.flush()
         return json.loads(self._line())
 
     def report(self) -> Seen:
-        return Seen(**cast("dict[str, object]", self.tell("report")))  # type: ignore[arg-type]
+        return Seen(**self.tell("report"))
 
     def _line(self) -> str:
         return self._child.stdout.readline() if self._child.stdout else ""

@@ -24,7 +24,7 @@ from benchmarks.placing import pin
 from benchmarks.spec import Spec
 from cycler_ctl.broker import Broker
 
-SIZES = ((8, 10.0), (128, 10.0), (128, 40.0))
+SIZES = ((8, 10.0), (128, 10.0), (32, 40.0))
 CONTESTANTS = ("service", "floor")
 LOOPS = ("asyncio", "uvloop")
 
@@ -34,7 +34,7 @@ class Wanted:
     sizes: tuple[tuple[int, float], ...] = SIZES
     seconds: float = 10.0
     repeats: int = 3
-    loops: tuple[str, ...] = LOOPS
+    loops: tuple[str, ...] = ("asyncio",)
     contestants: tuple[str, ...] = CONTESTANTS
     profile: str = ""
 
@@ -125,13 +125,13 @@ def wanted_of(words: Sequence[str]) -> Wanted:
     parser.add_argument("--size", nargs=2, type=float, action="append", metavar=("CHANNELS", "HZ"))
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--loop", action="append", choices=("asyncio", "uvloop"))
+    parser.add_argument("--loop", action="append", choices=LOOPS)
     parser.add_argument("--only", action="append", choices=CONTESTANTS)
     parser.add_argument("--profile", default="", help="a file for cProfile's figures of the service")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(words)
     sizes = tuple((int(count), hz) for count, hz in asked.size or SIZES)
-    loops, only = tuple(asked.loop or LOOPS), tuple(asked.only or CONTESTANTS)
+    loops, only = tuple(asked.loop or Wanted().loops), tuple(asked.only or CONTESTANTS)
     return Wanted(sizes, asked.seconds, asked.repeats, loops, only, asked.profile)
 
 

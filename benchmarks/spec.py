@@ -9,7 +9,7 @@ import resource
 import sys
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,9 +54,9 @@ def say(word: str, **told: object) -> None:
     sys.stdout.flush()
 
 
-def by_thread() -> Counter[str]:
+def by_thread() -> defaultdict[str, float]:
     """Seconds of processor of each kind of thread, named by the first word of its name; what has ended is not in it."""
-    used = Counter[str]()
+    used = defaultdict[str, float](float)
     for thread in threading.enumerate():
         file = Path(f"/proc/self/task/{thread.native_id}/schedstat")
         if file.exists():
