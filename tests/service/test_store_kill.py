@@ -101,7 +101,7 @@ def test_no_acknowledged_row_is_lost_whenever_the_writer_is_killed(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     choose = random.Random(1)
-    for trial in range(1000 if request.config.getoption("--campaign") else 30):
+    for trial in range(1000 if request.config.getoption("--campaign") else 20):
         data_dir = tmp_path / str(trial)
         data_dir.mkdir()
         acked = kill_after(data_dir, choose.randint(1, 40), choose.random() * 0.02, "honest")
