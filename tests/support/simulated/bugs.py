@@ -20,6 +20,7 @@ from cycler_ctl.running import output, recovery
 from cycler_ctl.store import files, writer
 from cycler_ctl.watching import lease
 from drivers import keithley_2400, keithley_2400_settings
+from simulated import wires
 from simulated.patched import put
 
 
@@ -137,6 +138,17 @@ def late_answer_believed() -> None:
     put(keithley_2400, get_into_step=in_step)
 
 
+def readings_take_long() -> None:
+    """Else a process hardly ever stands still in the middle of one."""
+    take = wires.Wire.take
+
+    def slowly(self: wires.Wire, transport: wires.Transport, data: bytes) -> None:
+        self.latency_s = (0.7, 0.9) if b":READ?" in data else (0.004, 0.02)
+        take(self, transport, data)
+
+    put(wires.Wire, take=slowly)
+
+
 def old_answer_believed() -> None:
     """However long it lay in the computer."""
     put(stream, STALL_S=inf)
@@ -175,7 +187,9 @@ BUGS: Mapping[str, Bug] = {
     "latch forgotten": Bug(latch_forgotten, ("cell reversed", "lead open", "station killed")),
     "blind to NaN": Bug(blind_to_nan, ("sentinel",), driver_that_answers_nan),
     "late answer believed": Bug(late_answer_believed, ("delay", "merge"), sample_every_s=1.0, seed=1),
-    "old answer believed": Bug(old_answer_believed, ("delay", "station stalls"), sample_every_s=10.0, seed=19),
+    "old answer believed": Bug(
+        old_answer_believed, ("station stalls",), readings_take_long, sample_every_s=10.0, seed=3
+    ),
     "failed file written again": Bug(failed_file_written_again, ("disk error",), seed=4),
     "off said before it is": Bug(says_off_at_once, ("hang", "output stays on", "unplugged")),
 }
