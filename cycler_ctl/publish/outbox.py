@@ -88,7 +88,7 @@ class Outbox:
             if outgoing.lane.stream is Stream.MANIFESTS:
                 self._manifest_arrived(tracked)
         self._window = min(WINDOW, self._window + 1)
-        if not tracked.busy():
+        if not tracked.busy() and (tracked.ended or not tracked.live):  # of a run that goes on ``durable`` tells more
             self._refresh(outgoing.lane.run)
 
     def too_large(self, outgoing: Outgoing) -> None:
