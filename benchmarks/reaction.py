@@ -15,6 +15,7 @@ import sys
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from statistics import median, quantiles
 from subprocess import PIPE, Popen
 from tempfile import TemporaryDirectory
@@ -171,8 +172,7 @@ def wanted_of(words: Sequence[str]) -> Wanted:
 
 
 async def main(wanted: Wanted, *, as_json: bool) -> None:
-    tables = [await lost()]
-    for table in (*tables, *measure(wanted)):
+    for table in chain((await lost(),), measure(wanted)):
         print(table.json() if as_json else table.text(), flush=True)
 
 

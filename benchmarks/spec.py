@@ -66,7 +66,7 @@ def by_thread() -> defaultdict[str, float]:
 
 async def measured(spec: Spec, count: Callable[[], int]) -> None:
     """When everybody is at work; the window begins and ends with a line."""
-    await real_sleep(2.0)
+    await real_sleep(2.0 + len(spec.ports) / 8)  # what every start had to tell has gone out by then
     say("begin")
     profile = cProfile.Profile() if spec.profile else None
     began, threads = count(), by_thread()
