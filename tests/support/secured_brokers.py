@@ -23,7 +23,7 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 WAIT_S = 10.0
 
 
-def lab_ca(folder: Path, *arguments: str, days: int = 30) -> None:
+def lab_ca(folder: Path, *arguments: str, days: int = 20) -> None:
     subprocess.run(
         ["sh", str(DEPLOY / "lab-ca.sh"), *arguments],
         cwd=folder,
@@ -42,7 +42,7 @@ class Certificates:
     def file(self, name: str) -> Path:
         return self.folder / name
 
-    def named(self, name: str, *, days: int = 30) -> dict[str, Path]:
+    def named(self, name: str, *, days: int = 20) -> dict[str, Path]:
         """``cert_file`` and ``key_file`` of a client."""
         if not self.file(f"{name}.pem").exists():
             lab_ca(self.folder, "client", name, days=days)
