@@ -66,12 +66,12 @@ def crossings(rack: FakeRack, numbers: Sequence[int], between_s: tuple[float, fl
     pause.wait(0.5)
 
 
-def by_raw(rack: FakeRack, count: int) -> list[float]:
-    rack.tell("begin", 1 / HZ)
-    with program("benchmarks.raw_client", str(rack.ports[0]), str(HZ)):
+def by_raw(count: int) -> list[float]:
+    """An instrument of its own: what the station has set in the others, the raw client would not undo."""
+    with fake_rack(1) as rack, program("benchmarks.raw_client", str(rack.ports[0]), str(HZ)):
         Event().wait(0.5)
         crossings(rack, (0,) * count, RAW_BETWEEN_S)
-    return rack.report().reactions_s
+        return rack.report().reactions_s
 
 
 def by_service(rack: FakeRack, rounds: int, *, silent: bool) -> list[float]:
@@ -108,7 +108,7 @@ def measure(wanted: Wanted) -> Iterator[Table]:
 
 
 def _turn(rack: FakeRack, rounds: int) -> dict[str, list[float]]:
-    raw = by_raw(rack, min(100, rounds * len(rack.ports) // 2))
+    raw = by_raw(min(100, rounds * len(rack.ports) // 2))
     service = by_service(rack, rounds, silent=False)
     return {"raw client": raw, "service": service, "service, one silent": by_service(rack, rounds, silent=True)}
 
