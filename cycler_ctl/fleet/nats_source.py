@@ -14,7 +14,7 @@ import contextlib
 import json
 import logging
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -26,6 +26,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import BadRequestError, NotFoundError
 
+from cycler_ctl.clock import real_sleep
 from cycler_ctl.fleet.errors import SourceError
 from cycler_ctl.fleet.said import Delivery
 
@@ -155,8 +156,7 @@ class NatsSource:
                     name=f"cycler-ctl collect {self._group}",
                 )
         except BaseException:  # also when we are cancelled: the library leaves its socket open
-            with contextlib.suppress(NatsError, OSError):
-                await client.close()
+            await _closed(client)
             raise
         return client
 
@@ -189,9 +189,20 @@ class NatsSource:
     async def _close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            with contextlib.suppress(NatsError, OSError, TimeoutError):
-                async with asyncio.timeout(_CONNECT_S):
-                    await client.close()
+            await _closed(client)
+
+
+async def _closed(client: Client) -> None:
+    """Where its own closing was cut short the library takes itself for closed, and leaves its socket open."""
+    try:
+        with contextlib.suppress(NatsError, OSError, TimeoutError):
+            async with asyncio.timeout(_CONNECT_S):
+                await client.close()
+    finally:
+        close: Callable[[], object] | None = getattr(vars(client).get("_transport"), "close", None)
+        if close is not None:
+            close()
+            await real_sleep(0)  # the loop's turn to close it
 
 
 async def _noted(error: Exception) -> None:
