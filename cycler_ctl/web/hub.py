@@ -98,7 +98,7 @@ class Hub:
         self._put("alarms", "", alarms, lambda: {"active": [asdict(alarm) for alarm in alarms]})
         while self._durable:
             run = self._durable.popleft()
-            self._put("durable", run, object(), partial(dict, run=run))
+            self._put("durable", run, object(), partial(_of_run, run))
         self._forget_old_runs()
 
     def since(self, number: int) -> list[News]:
@@ -138,6 +138,10 @@ class Hub:
         runs = [key for key in self._newest if key[0] == "durable"]
         for key in runs[:-RUNS_REMEMBERED]:
             del self._newest[key]
+
+
+def _of_run(run: str) -> dict[str, JSON]:
+    return {"run": run}
 
 
 def sample(row: Row) -> dict[str, JSON]:
