@@ -14,7 +14,7 @@ import contextlib
 import json
 import logging
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -26,7 +26,6 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import BadRequestError, NotFoundError
 
-from cycler_ctl.clock import real_sleep
 from cycler_ctl.fleet.errors import SourceError
 from cycler_ctl.fleet.said import Delivery
 
@@ -76,9 +75,11 @@ class NatsSource:
             await self._bind(JetStreamContext(self._client, timeout=_CONNECT_S))
             self._inbox = self._client.new_inbox()
             await self._client.subscribe(self._inbox, cb=self._on_message)  # pyright: ignore[reportUnknownMemberType]
-        except (NatsError, OSError, TimeoutError) as error:
+        except BaseException as error:  # also when we are cancelled: nobody leaves what was never entered
             await self._close()
-            raise SourceError(f"NATS {', '.join(self._place.servers)}: {_said(error)}") from error
+            if isinstance(error, NatsError | OSError | TimeoutError):
+                raise SourceError(f"NATS {', '.join(self._place.servers)}: {_said(error)}") from error
+            raise
         return self
 
     async def __aexit__(
@@ -156,7 +157,8 @@ class NatsSource:
                     name=f"cycler-ctl collect {self._group}",
                 )
         except BaseException:  # also when we are cancelled: the library leaves its socket open
-            await _closed(client)
+            with contextlib.suppress(NatsError, OSError):
+                await client.close()
             raise
         return client
 
@@ -189,20 +191,9 @@ class NatsSource:
     async def _close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            await _closed(client)
-
-
-async def _closed(client: Client) -> None:
-    """Where its own closing was cut short the library takes itself for closed, and leaves its socket open."""
-    try:
-        with contextlib.suppress(NatsError, OSError, TimeoutError):
-            async with asyncio.timeout(_CONNECT_S):
-                await client.close()
-    finally:
-        close: Callable[[], object] | None = getattr(vars(client).get("_transport"), "close", None)
-        if close is not None:
-            close()
-            await real_sleep(0)  # the loop's turn to close it
+            with contextlib.suppress(NatsError, OSError, TimeoutError):
+                async with asyncio.timeout(_CONNECT_S):
+                    await client.close()
 
 
 async def _noted(error: Exception) -> None:
