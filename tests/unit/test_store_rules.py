@@ -30,9 +30,8 @@ OPENERS = {
     "store/pages.py",  # a damaged file that nobody writes any more, under the run's lock
     "store/salvage.py",
     "records/repair.py",
-    "commanding/ledger.py",  # commands.sqlite, its own
     "store/export/bundle.py",  # SQLite's own copy of a run
-    "publish/cursors.py",  # outbox.sqlite, its own
+    "publish/database.py",  # outbox.sqlite and commands.sqlite, each its owner's
     "verify/ledger.py",
 }
 """Closing any descriptor of a file drops all of a process's locks on it (SQLite, "How to corrupt", 2.2)."""
