@@ -31,6 +31,7 @@ OPENERS = {
     "store/salvage.py",
     "records/repair.py",
     "store/export/bundle.py",  # SQLite's own copy of a run
+    "commanding/ledger.py",  # commands.sqlite, read-only
     "publish/database.py",  # outbox.sqlite and commands.sqlite, each its owner's
     "verify/ledger.py",
 }
