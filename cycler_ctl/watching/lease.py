@@ -144,8 +144,7 @@ class GuardianLease:
 
 
 def take_lease_pipe() -> int:
-    """Our standard output as the lease pipe; whatever prints from now on goes to standard error."""
-    sys.stdout.flush()
+    """Our standard output as the lease pipe; whatever was printed and is not out yet goes to standard error, as does the rest."""
     pipe = os.dup(1)
     os.dup2(2, 1)
     if sys.platform != "win32":
