@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import suppress
 from dataclasses import dataclass
 
 from cycler_ctl.clock import SystemClock
@@ -80,12 +79,10 @@ class Mailbox:
             self._loop = None
 
     async def wait(self) -> Mail:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._patience_s()):
-                await self._arrived.wait()
+        waited = await self._nothing_came()
         with self._lock:
             self._arrived.clear()
-            gathered = self._clock.now() >= self._gather_due_s or self._stop_within_s is not None
+            gathered = waited or self._clock.now() >= self._gather_due_s or self._stop_within_s is not None
             runs = {run for run in self._runs if gathered or self._has_news(run)}
             mail = Mail(frozenset(runs), tuple(self._channels.values()), self._stop_within_s, gathered)
             self._runs -= runs
@@ -93,6 +90,15 @@ class Mailbox:
             if gathered:
                 self._begin_to_gather()
         return mail
+
+    async def _nothing_came(self) -> bool:
+        """Until it is time to look. A timer may be a rounding early: whoever asked the clock again would never look."""
+        try:
+            async with asyncio.timeout(self._patience_s()):
+                await self._arrived.wait()
+        except TimeoutError:
+            return True
+        return False
 
     def _patience_s(self) -> float | None:
         return max(0.0, self._gather_due_s - self._clock.now()) if self._gather_s else None

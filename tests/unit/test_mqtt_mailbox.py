@@ -4,6 +4,8 @@ import asyncio
 import threading
 from dataclasses import replace
 
+import pytest
+
 from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.publish.mailbox import Mailbox
 
@@ -83,3 +85,19 @@ def test_leaving_something_after_the_loop_is_closed_harms_nobody() -> None:
     mailbox.close()
     loop.close()
     mailbox.durable("r")
+
+
+async def test_a_timer_that_is_a_little_early_is_time_to_look_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In virtual time no time passes until somebody waits: it asked again and again without end."""
+
+    class Stands:
+        def now(self) -> float:
+            return 100.0
+
+    monkeypatch.setattr("cycler_ctl.publish.mailbox.SystemClock", Stands)
+    mailbox = Mailbox(gather_s=0.05)
+    mailbox.open(asyncio.get_running_loop())
+    await mailbox.wait()
+    mailbox.durable("r")
+    mail = await mailbox.wait()
+    assert (set(mail.runs), mail.gathered) == ({"r"}, True)
