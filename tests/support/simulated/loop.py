@@ -20,6 +20,7 @@ from cycler_ctl.clock import real_sleep
 Answer = TypeVar("Answer")
 START_S = 1000.0
 TICK_S = 1e-6  # a timer is always seen a little late, and time never stands still for who waits for it
+MOST_ROUNDS = 100_000  # at one moment; a stopped process that goes on has a few hundred
 
 
 class VirtualProcess:
@@ -109,6 +110,10 @@ class DeadlockError(Exception):
     """Nothing is left to do, ever."""
 
 
+class LivelockError(Exception):
+    """Somebody does things without end, and no time passes."""
+
+
 class SimLoop(BaseEventLoop):
     """``network`` and ``fresh_thread`` are what its processes see of the world."""
 
@@ -169,14 +174,18 @@ class SimLoop(BaseEventLoop):
 
     def _run_once(self) -> None:
         """Again and again, until it is stopped."""
-        soon, later = self._soon, self._later
+        soon, later, rounds = self._soon, self._later, 0
         while not self._stopping:
             while later and later[0][2].dropped:
                 heapq.heappop(later)
+            rounds += 1
             if not soon:
                 if not later:
                     raise DeadlockError
                 self._at_s = max(self._at_s, later[0][0]) + TICK_S
+                rounds = 0
+            elif rounds > MOST_ROUNDS:
+                raise LivelockError(str(soon[0].callback))
             while later and later[0][0] <= self._at_s:
                 soon.append(heapq.heappop(later)[2])
             for _ in range(len(soon)):
