@@ -128,6 +128,7 @@ class SimLoop(BaseEventLoop):
         self._tasks: list[Task] = []
         self.network: Network | None = None
         self.handled = 0
+        self._rounds = 0
 
     get_debug = staticmethod(bool)  # asked for each future: no, without a call of ours
 
@@ -174,24 +175,32 @@ class SimLoop(BaseEventLoop):
 
     def _run_once(self) -> None:
         """Again and again, until it is stopped."""
-        soon, later, rounds = self._soon, self._later, 0
+        soon, later = self._soon, self._later
         while not self._stopping:
             while later and later[0][2].dropped:
                 heapq.heappop(later)
-            rounds += 1
-            if not soon:
-                if not later:
-                    raise DeadlockError
-                self._at_s = max(self._at_s, later[0][0]) + TICK_S
-                rounds = 0
-            elif rounds > MOST_ROUNDS:
-                raise LivelockError(str(soon[0].callback))
+            if soon:
+                self._stay()
+            else:
+                self._go_on()
             while later and later[0][0] <= self._at_s:
                 soon.append(heapq.heappop(later)[2])
             for _ in range(len(soon)):
                 handle = soon.popleft()
                 if not handle.dropped:
                     self._handle(handle)
+
+    def _go_on(self) -> None:
+        """To the next timer."""
+        if not self._later:
+            raise DeadlockError
+        self._at_s = max(self._at_s, self._later[0][0]) + TICK_S
+        self._rounds = 0
+
+    def _stay(self) -> None:
+        self._rounds += 1
+        if self._rounds > MOST_ROUNDS:
+            raise LivelockError(str(self._soon[0].callback))
 
     def _handle(self, handle: Handle) -> None:
         process = handle.context.get(PROCESS)
