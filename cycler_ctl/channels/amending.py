@@ -26,6 +26,8 @@ async def amend(slot: Slot, wanted: Wanted, of: str | None, spot: Spot, utc_s: f
 async def looked(slot: Slot, wanted: Wanted, spot: Spot, utc_s: float) -> Looked:
     """ConfigError or RefusedError say why it cannot be; a step that ends meanwhile may still change that."""
     current = slot.running("amend")
+    if wanted.run not in {None, current.run}:
+        raise RefusedError(f"channel {slot.name}: its run is another one than you looked at: look again")
     script = current.runner.script
     found = await asyncio.to_thread(partial(look, wanted, current.info, script.program, spot, utc_s))
     if isinstance(why_not := engine.amended(script.program, current.runner.state, found.prepared.program), str):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.running.order import order_of
 from cycler_ctl.running.script import Amendment
-from cycler_ctl.running.start import Prepared, Spot, prepare
+from cycler_ctl.running.start import Prepared, Spot, prepare, program_sha256
 from cycler_ctl.store.info import RunInfo
 from protocols.describing.differences import differences
 from protocols.model import Program
@@ -23,13 +23,14 @@ ASKED = ("documents", "order", "program_sha256", "variables")
 class Wanted:
     """What a person sends: the protocol's new text with its includes. ``overrides`` None: as the run was begun with.
 
-    The cell is the run's own.
+    The cell is the run's own. ``run`` None: whichever runs there.
     """
 
     protocol: Document
     sent: Mapping[str, str]
     overrides: Mapping[str, str] | None
     by: str
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def look(wanted: Wanted, running: RunInfo, program: Program, spot: Spot, utc_s: 
     if not changes:
         raise RefusedError("this protocol does nothing else than the one that is running")
     amendment = Amendment(program, prepared.program, prepared.ceilings, wanted.by, _data(running, prepared, changes))
-    return Looked(amendment, prepared, changes, str(running.settings["program_sha256"]))
+    return Looked(amendment, prepared, changes, program_sha256(program))
 
 
 def _data(running: RunInfo, prepared: Prepared, changes: tuple[str, ...]) -> dict[str, JSON]:

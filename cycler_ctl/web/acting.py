@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from cycler_ctl.errors import RefusedError
 from cycler_ctl.live import StationView
 from cycler_ctl.running.start import Order
 from cycler_ctl.web.actions import StationActions
@@ -48,6 +49,12 @@ class ActRequest(BaseModel):
     by: str = Field(default="", max_length=64)
 
 
+class RunActRequest(ActRequest):
+    """``run``: the one it is about; refused where another is the channel's by now."""
+
+    run: str | None = Field(default=None, max_length=255)
+
+
 class Started(BaseModel):
     run: str
 
@@ -69,21 +76,36 @@ def acting_routes(view: StationView, actions: StationActions) -> APIRouter:
         "pause": actions.pause,
         "resume": actions.resume,
         "skip": actions.skip,
-        "stop": actions.stop,
         "acknowledge": actions.acknowledge,
     }
     for word, act in acts.items():
         routes.add_api_route(f"/{word}", _endpoint(view, word, act), methods=["POST"], name=word)
+
+    async def stop(channel: str, body: ActRequest, request: Request) -> Done:
+        """Whatever runs there, off first."""
+        must_exist(view, channel)
+        await actions.stop(channel, who(body.by, request))
+        return Done(channel=channel, done="stop")
+
+    routes.add_api_route("/stop", stop, methods=["POST"], name="stop")
     return routes
 
 
 def _endpoint(view: StationView, word: str, act: Act) -> Callable[..., Awaitable[Done]]:
-    async def endpoint(channel: str, body: ActRequest, request: Request) -> Done:
+    async def endpoint(channel: str, body: RunActRequest, request: Request) -> Done:
         must_exist(view, channel)
+        _must_be_its_run(view, channel, body.run)
         await act(channel, who(body.by, request))
         return Done(channel=channel, done=word)
 
     return endpoint
+
+
+def _must_be_its_run(view: StationView, channel: str, run: str | None) -> None:
+    """What a person means for one run never meets the one that has begun since."""
+    now = next(status.run for status in view.channels() if status.channel == channel)
+    if run is not None and run != now:
+        raise RefusedError(f"channel {channel}: its run is another one than you looked at: look again")
 
 
 def who(by: str, request: Request) -> str:

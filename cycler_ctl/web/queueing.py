@@ -27,7 +27,8 @@ class Amending(Protocol):
 class AmendRequest(BaseModel):
     """The protocol's whole new text. ``set`` null: as the run was begun with; its cell stays.
 
-    Without ``of`` it is looked at only, and the answer's ``of`` is what to send to have just that done.
+    Without ``of`` it is looked at only, and the answer's ``of`` is what to send to have just that done. ``run``: the one
+    it is about; refused where another is the channel's by now.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -36,6 +37,7 @@ class AmendRequest(BaseModel):
     include: dict[Name, Text] = Field(default={}, max_length=MOST_INCLUDED)
     set: dict[Name, Name] | None = None
     of: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    run: str | None = Field(default=None, max_length=255)
     by: str = Field(default="", max_length=64)
 
 
@@ -91,7 +93,7 @@ def amend_routes(station: Amending | None) -> APIRouter:
         if station is None:
             raise RefusedError("nothing runs here that could be amended")
         document = Document(body.file_name, body.protocol)
-        wanted = Wanted(document, body.include, body.set, who(body.by, request))
+        wanted = Wanted(document, body.include, body.set, who(body.by, request), body.run)
         found = await station.amend(channel, wanted, body.of)
         plan: dict[str, object] = {**found.prepared.info.plan}
         return Amended(channel=channel, done=body.of is not None, of=found.of, changes=list(found.changes), plan=plan)

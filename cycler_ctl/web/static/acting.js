@@ -34,11 +34,16 @@ const DONE = { pause: "paused", resume: "goes on", skip: "goes on with the next 
 /** Ask, do, and return what has become of it in words; "" where the person was not sure. Throws what the station says. */
 export async function perform(dialog, channel, word, saying) {
   const will = WILL[word](channel);
+  const [meant, { run }] = [facts(channel), channel.status];
   if (!await ask(dialog, { ...will, no: KEEP[channel.status.state] ?? "Not now" })) return "";
   saying(word === "stop" || word === "pause" ? `${channel.name}: switching off; not confirmed yet` : `${channel.name}: asked`);
-  await act(channel.name, word, actor());
+  if (word !== "stop" && word !== "pause" && facts(channel) !== meant) throw new Error(`${channel.name} has changed since you were asked: look again.`);
+  await act(channel.name, word, actor(), word === "stop" ? null : run);
   return outcome(channel.name, word);
 }
+
+/** What the question was about; off is always off. */
+function facts({ status: { run, state, reason, step, cycle } }) { return JSON.stringify([run, state, reason, step, cycle]); }
 
 /** "Off" only when it was read back, and not before. */
 async function outcome(name, word) {

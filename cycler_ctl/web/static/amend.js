@@ -20,7 +20,7 @@ export class Amend {
   /** `channel` of the overview, with this run under way; `amended(words)` when it is done. */
   async open(channel, run, amended) {
     const about = await get(`/api/v1/runs/${run}`);
-    Object.assign(this, { channel, amended, begun: givenOf(about), looked: null });
+    Object.assign(this, { channel, run, amended, begun: givenOf(about), looked: null });
     this.build(about);
     this.dialog.showModal();
     this.part.text.setSelectionRange(0, 0);
@@ -95,7 +95,7 @@ export class Amend {
     const { text, beside, settings } = this.part;
     const set = Object.fromEntries([...settings].map(([name, input]) => [name, input.value.trim()]).filter(([, value]) => value));
     const same = JSON.stringify(Object.entries(set).sort()) === JSON.stringify(Object.entries(this.begun.set).sort());
-    return { protocol: text.value, file_name: this.begun.file_name, include: Object.fromEntries([...beside].map(([name, made]) => [name, made.value])), set: same ? null : set };
+    return { run: this.run, protocol: text.value, file_name: this.begun.file_name, include: Object.fromEntries([...beside].map(([name, made]) => [name, made.value])), set: same ? null : set };
   }
 
   /** Checked first, in a process of its own and with errors at their lines; then compared with what runs. */
@@ -104,7 +104,8 @@ export class Amend {
     const body = this.body();
     if (JSON.stringify(body).length > LARGEST) { this.forget("These files are longer than a protocol may be."); return; }
     try {
-      const checked = await post("/api/v1/check", { ...body, set: body.set ?? this.begun.set, ...this.begun.cell });
+      const { run, ...texts } = body;
+      const checked = await post("/api/v1/check", { ...texts, set: body.set ?? this.begun.set, ...this.begun.cell });
       if (asked !== this.asked) return;
       const errors = checked.problems.filter(({ severity }) => severity === "error").length;
       const found = errors ? null : await post(of(this.channel.name, "amend"), body);
@@ -148,17 +149,16 @@ export class Amend {
     } catch (error) {
       if (!this.dialog.open) return;
       this.changed(); // it is looked at again: the run may have gone on meanwhile
-      say(failed, error instanceof TypeError ? "The station does not answer: whether it was amended its events tell." : `Not amended: ${error.message}`);
+      say(failed, error instanceof TypeError ? "The station does not answer: whether it was amended its events tell." : error.message);
     }
   }
 }
 
-/** What a run was asked for with, from its record: the last text among its files is the cell's, where it had one of its own. */
+/** What a run was asked for with, from its record: the last of its texts is the cell's, where it had one of its own; another may have its name. */
 function givenOf({ settings: { documents, order } }) {
-  const texts = new Map(documents.map(({ name, text }) => [name, text]));
-  const cell = order.cell === null ? {} : { cell: texts.get(order.cell) ?? "", cell_name: order.cell };
-  texts.delete(order.cell);
-  return { file_name: order.file, include: Object.fromEntries(texts), set: order.overrides, cell };
+  const beside = [...documents];
+  const cell = order.cell === null ? {} : { cell: beside.pop()?.text ?? "", cell_name: order.cell };
+  return { file_name: order.file, include: Object.fromEntries(beside.map(({ name, text }) => [name, text])), set: order.overrides, cell };
 }
 
 function count(number, word) { return `${number} ${word}${number === 1 ? "" : "s"}`; }

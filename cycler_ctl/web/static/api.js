@@ -29,7 +29,8 @@ export async function send(method, address, body) {
   }));
 }
 
-export function act(channel, word, by) { return post(of(channel, word), { by }); }
+/** `run`: the one that is meant; null: whatever runs there. */
+export function act(channel, word, by, run) { return post(of(channel, word), run ? { by, run } : { by }); }
 
 /** The address of something of a channel. */
 export function of(channel, what) { return `/api/v1/channels/${encodeURIComponent(channel)}/${what}`; }
