@@ -14,23 +14,25 @@ from protocols.record import JSON
 def order_of(info: RunInfo, by: str) -> Order:
     """What was asked for at the start, from the texts in the run file."""
     documents = info.settings.get("documents")
-    texts: dict[str, str] = {}
-    for one in documents if isinstance(documents, list) else []:
-        document = table_of(one)
-        texts[str(document.get("name"))] = text = str(document.get("text"))
-        if sha256(text) != document.get("sha256"):
-            raise cannot(info.run, f"the text of {document.get('name')} in its record was changed")
+    beside = [_whole(info.run, table_of(one)) for one in (documents if isinstance(documents, list) else [])]
     if sha256(info.protocol_text) != info.protocol_sha256:
         raise cannot(info.run, "the protocol's text in its record was changed")
     asked = table_of(info.settings.get("order"))
-    cell = asked.get("cell")
+    cell = beside.pop() if asked.get("cell") is not None and beside else None  # the last: it may be named as another
     return Order(
         Document(str(asked.get("file", "protocol.yaml")), info.protocol_text),
-        None if cell is None else Document(str(cell), texts.pop(str(cell), "")),
+        cell,
         {name: str(value) for name, value in table_of(asked.get("overrides")).items()},
-        sent=texts,
+        sent={one.name: one.text for one in beside},
         by=by,
     )
+
+
+def _whole(run: str, document: Mapping[str, JSON]) -> Document:
+    name, text = str(document.get("name")), str(document.get("text"))
+    if sha256(text) != document.get("sha256"):
+        raise cannot(run, f"the text of {name} in its record was changed")
+    return Document(name, text)
 
 
 def cannot(run: str, why: str) -> RefusedError:

@@ -11,6 +11,7 @@ from cycler_ctl.config import Limits
 from cycler_ctl.errors import ConfigError, RefusedError
 from cycler_ctl.live import ChannelState
 from cycler_ctl.running.amending import Looked, Wanted
+from cycler_ctl.running.start import Order
 from protocols.reading.documents import Document
 from protocols.record import EventKind
 
@@ -131,3 +132,21 @@ async def test_a_channel_without_a_run_has_nothing_to_amend(tmp_path: Path) -> N
         await lab.ends()
         with pytest.raises(RefusedError, match="there is nothing to amend"):
             await amend(lab, AFTER)
+
+
+async def test_a_file_that_is_included_keeps_its_text_where_the_cell_s_own_file_has_the_same_name(
+    tmp_path: Path,
+) -> None:
+    head = CELL.replace("record: every 60 s\n", "include: cell.yaml\n")
+    cell = Document("cell.yaml", "cell: {name: GN-8, nominal_capacity: 3 mAh, discharge_means: lithiate}\n")
+    sent = {"cell.yaml": "record: every 30 s\n"}
+    async with open_virtual(tmp_path / "data") as lab:
+        document = Document("trial.yaml", f"{head}steps:\n{BEFORE}")
+        lab.run = await lab.station.begin("a1", Order(document, cell, sent=sent))
+        await lab.at(120.0)
+        other = Document("trial.yaml", f"{head}steps:\n{AFTER}")
+        looked = await lab.acting(lab.station.amend("a1", Wanted(other, sent, None, "K. Abe", lab.run), None))
+        assert len(looked.changes) == 2
+        await lab.dies(60.0)
+        await lab.acting(lab.station.resume("a1", "K. Abe"))
+        assert (await lab.ends()).state is ChannelState.FINISHED

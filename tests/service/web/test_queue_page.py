@@ -14,10 +14,12 @@ from cycler_ctl.clock import SystemClock
 from cycler_ctl.config import HttpSettings
 from cycler_ctl.live import ChannelState
 from cycler_ctl.queueing.opening import open_queueing
+from cycler_ctl.running.start import Order
 from cycler_ctl.web.app import create_app
 from cycler_ctl.web.hub import Hub
 from cycler_ctl.web.server import allowed_hosts_of, serve_http
-from protocols.record import EventKind
+from protocols.reading.documents import Document
+from protocols.record import JSON, EventKind
 
 pytestmark = needs_chromium
 TOKEN = "a-token-for-tests-" + "x" * 25
@@ -31,6 +33,14 @@ const field = document.querySelector(arguments[0]);
 field.value = arguments[1];
 field.dispatchEvent(new Event(field.tagName === 'SELECT' ? 'change' : 'input'));
 return true"""
+WRITE_SETTING = """
+const label = [...document.querySelectorAll('#amend .settings label')].find((one) => one.innerText.startsWith(arguments[0]));
+const field = label.querySelector('input');
+const was = field.value || field.placeholder;
+if (arguments[1] === null) return was;
+field.value = arguments[1];
+field.dispatchEvent(new Event('input'));
+return was"""
 NASTY = '<img src=x onerror="document.title=1"><b>cell</b>'
 
 
@@ -190,3 +200,62 @@ async def test_a_running_protocol_is_amended_paused_and_stopped_from_its_own_pag
         complaints = await browser.complaints()
         assert [one for one in complaints if "/amend - Failed to load resource" not in one] == []
         assert len(complaints) == 1  # the refused look, as the browser logs it
+
+
+async def test_a_run_is_amended_from_its_page_with_the_file_it_includes_and_its_settings_and_loses_neither(
+    rig: Rig, browser: Browser
+) -> None:
+    """The cell's own file has the name of the one that is included, as where both are called cell.yaml."""
+    head, _, cell = protocol().partition("cell:")
+    cell = "cell:" + cell.partition("record:")[0]
+    steps = LITHIATE + "  - rest: $pause\n  - delithiate: {at: $slow, until: voltage >= 1 V}\n"
+    text = f"{head}include: shared.yaml\nrecord: every 0.2 s\nsteps:\n{steps}"
+    shared = "variables: {pause: 20 min, slow: 0.3 mA/cm2}\n"
+    order = Order(
+        Document("trial.yaml", text), Document("shared.yaml", cell), {"pause": "10 min"}, sent={"shared.yaml": shared}
+    )
+
+    async def looked() -> str:
+        await browser.until(SHOWN, "#amend .act.sure")
+        found: str = await browser.run(TEXT, "#amend .changes")
+        return found
+
+    def newest() -> dict[str, JSON]:
+        amended = [one for one in rig.events(run) if one.kind is EventKind.OPERATOR and one.data["action"] == "amend"]
+        return dict(amended[-1].data)
+
+    async with page_of(rig) as address:
+        run = await rig.station.begin("a1", order)
+        await until(lambda: rig.flows() and rig.station.latest("a1") is not None)
+        await browser.open(f"{address}/#token={TOKEN}")
+        await browser.until(SHOWN, ".act.start")
+        await browser.run("location.hash = arguments[0]; return true", f"#/run/{run}")
+        await click(browser, "#run .to-amend")
+        await browser.until("return document.querySelector('#amend details textarea')?.value === arguments[0]", shared)
+        assert await browser.run("return document.querySelectorAll('#amend textarea').length") == 2
+        assert await browser.run(WRITE_SETTING, "slow", None) == "0.3 mA/cm2"
+        other = shared.replace("0.3", "0.2")
+        await browser.run(WRITE, "#amend details textarea", other)
+        assert await browser.run(WRITE_SETTING, "pause", "7 min") == "10 min"
+        changes = await looked()
+        assert "step 2: ends at time >= 10 min -> time >= 7 min" in changes
+        assert changes.count("step 3: ") == 1
+        await click(browser, "#amend .act.sure")
+        await browser.until(SAYS, "#run .run-acts .said", "a1: amended, 2 changes")
+        told = newest()
+        assert told["order"] == {"file": "trial.yaml", "overrides": {"pause": "7 min"}, "cell": "shared.yaml"}
+        assert [one["text"] for one in told["documents"]] == [other, cell]  # type: ignore[index,call-overload,union-attr]
+
+        await click(browser, "#run .to-amend")
+        await browser.until("return document.querySelector('#amend details textarea')?.value === arguments[0]", other)
+        await browser.run(WRITE, "#amend [name=protocol]", f"{text}  - rest: 1 min\n")
+        changes = await looked()
+        assert changes.startswith("step 4 is new: rest")
+        assert "step 2" not in changes  # as it was set last
+        assert await browser.run(WRITE_SETTING, "pause", "") == "7 min"
+        await browser.until(SAYS, "#amend .changes", "step 2: ends at time >= 7 min -> time >= 20 min")
+        await click(browser, "#amend .act.sure")
+        await browser.until(SAYS, "#run .run-acts .said", "a1: amended, 2 changes")
+        assert newest()["order"] == {"file": "trial.yaml", "overrides": {}, "cell": "shared.yaml"}
+        assert rig.flows()
+        assert await browser.complaints() == []
