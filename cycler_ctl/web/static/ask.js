@@ -19,8 +19,16 @@ export function nameField() {
   return { element: make("div", {}, field, words), read: () => setActor(input.value) };
 }
 
+let before = Promise.resolve(); // one question at a time: none is put in the place of another that is open
+
 /** True when the person is sure. Escape means no. `tone` calm: the colour of an alarm is kept for what ends a run. `field`: one more to fill in. */
-export function ask(dialog, { title, text, yes, no, tone = "sure", field = null }) {
+export function ask(dialog, question) {
+  const answered = before.then(() => put(dialog, question));
+  before = answered.catch(() => {});
+  return answered;
+}
+
+function put(dialog, { title, text, yes, no, tone = "sure", field = null }) {
   return new Promise((resolve) => {
     const name = no ? nameField() : null;
     const answer = (sure) => () => {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from chromium import Browser, needs_chromium
 from rig import Rig, open_rig, protocol, until
 
 from cycler_ctl.config import HttpSettings
+from cycler_ctl.errors import InstrumentError
 from cycler_ctl.live import ChannelState
 from cycler_ctl.web.app import create_app
 from cycler_ctl.web.hub import Hub
@@ -171,3 +173,52 @@ async def test_an_end_without_off_read_back_is_never_called_off(lab: Any, browse
         await browser.run(CLICK, "#confirm .sure")
         await browser.until(SAYS, "#happened", "OFF IS NOT CONFIRMED: treat the output as on")
         assert not await browser.run(SAYS, "[data-channel=a1]", "Off confirmed")
+
+
+async def test_a_failure_is_told_after_the_question_that_is_open_and_never_in_its_place(
+    lab: Any, browser: Browser
+) -> None:
+    failing = asyncio.Event()
+
+    async def stop(channel: str, _by: str) -> None:
+        if channel == "a1":
+            await failing.wait()
+            raise InstrumentError("smu1 does not answer")
+        lab.station.change(channel, ChannelState.STOPPED, energised=False, reason="stopped")
+
+    lab.actions.stop = stop
+    async with lab.serve() as address:
+        await browser.open(f"{address}/#token={TOKEN}")
+        await browser.until("return document.querySelector('[data-channel=a2] .stop')?.hidden === false")
+        await browser.run(CLICK, "[data-channel=a1] .stop")
+        await browser.run(CLICK, "#confirm .sure")
+        await browser.until(SAYS, "#happened", "a1: switching off; not confirmed yet")
+        await browser.run(CLICK, "[data-channel=a2] .stop")
+        await browser.until(SAYS, "#confirm", "Stop a2?")
+        failing.set()
+        await browser.until("return document.querySelector('#happened').innerText === ''")
+        assert await browser.run(SAYS, "#confirm", "Stop a2?")
+        await browser.run(CLICK, "#confirm .sure")
+        await browser.until(SAYS, "#confirm", "a1 was not stopped")
+        await browser.run(CLICK, "#confirm button")
+        await browser.until("return !document.querySelector('[data-channel=a1] .stop').disabled")
+        assert lab.station.statuses["a2"].state is ChannelState.STOPPED
+
+
+async def test_what_a_person_said_yes_to_is_not_done_to_the_step_that_came_while_she_was_asked(
+    lab: Any, browser: Browser
+) -> None:
+    async with lab.serve() as address:
+        await browser.open(f"{address}/#token={TOKEN}")
+        await browser.until("return document.querySelector('[data-channel=a1] .stop')?.hidden === false")
+        await browser.run(CLICK, "[data-channel=a1] .open")
+        await browser.run(CLICK, "#detail .act-skip")
+        await browser.until("return document.querySelector('#confirm').open")
+        lab.station.put(replace(lab.station.statuses["a1"], step="9.9"))
+        await browser.until(SAYS, "[data-channel=a1]", "step 9.9")
+        await browser.run(CLICK, "#confirm .sure")
+        await browser.until(SAYS, "#detail .said", "a1 has changed since you were asked: look again")
+        assert lab.actions.asked == []
+        await press(browser, "skip")
+        await browser.until(SAYS, "#detail .said", "goes on with the next step")
+        assert [what for what, *_ in lab.actions.asked] == ["skip"]
