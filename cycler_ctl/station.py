@@ -63,6 +63,7 @@ class Station:
         self._closing = False
         self._waiting: Callable[[str], int] | None = None
         self._queue: Callable[[str], QueueStatus | None] = lambda _channel: None
+        self._stopping: Callable[[str, str], None] = lambda _channel, _by: None
         self._before_start: Callable[[], None] | None = None
 
     def _host(self, name: str) -> InstrumentHost:
@@ -122,8 +123,7 @@ class Station:
         return not unsure
 
     def _waiting_for_a_person(self) -> list[LeftOpen]:
-        data_dir = self.config.station.data_dir
-        return list(waiting(data_dir, self._slots, on_durable=self._durable, utc=self._clock.utc))
+        return list(waiting(self.config.station.data_dir, self._slots, on_durable=self._durable, utc=self._clock.utc))
 
     async def _tell_left_on(self, before: ChannelStatus, why: str) -> None:
         data_dir, utc = self.config.station.data_dir, self._clock.utc
@@ -192,7 +192,12 @@ class Station:
         return self._group
 
     async def stop(self, channel: str, by: str) -> None:
+        self._stopping(channel, by)
         await self._slot(channel).stop(by)
+
+    def call_off(self, channel: str, by: str) -> None:
+        """What is just beginning there does not; what has begun goes on."""
+        self._slot(channel).beginning.call_off(by)
 
     async def pause(self, channel: str, by: str) -> None:
         await self._slot(channel).ask("pause", by)
@@ -200,10 +205,8 @@ class Station:
     async def resume(self, channel: str, by: str) -> None:
         """Go on with a paused or interrupted run. RefusedError: the cell, the instrument or the record is not as it was."""
         slot = self._slot(channel)
-        if slot.status().state is ChannelState.INTERRUPTED:
-            await self._go_on(slot, by)
-        else:
-            await slot.ask("resume", by)
+        interrupted = slot.status().state is ChannelState.INTERRUPTED
+        await (self._go_on(slot, by) if interrupted else slot.ask("resume", by))
 
     async def skip(self, channel: str, by: str) -> None:
         await self._slot(channel).ask("skip", by)
@@ -238,9 +241,9 @@ class Station:
         """Checked and planned as for a start, with the same errors; nothing is begun."""
         return await asyncio.to_thread(prepare, order, self._spot(self._slot(channel)), self._clock.utc())
 
-    def tell_queue(self, queue: Callable[[str], QueueStatus | None]) -> None:
-        """Who knows what waits on a channel; then all are told."""
-        self._queue = queue
+    def tell_queue(self, queue: Callable[[str], QueueStatus | None], stopping: Callable[[str, str], None]) -> None:
+        """Who knows what waits on a channel, and hears of a stop before it is carried out; then all are told."""
+        self._queue, self._stopping = queue, stopping
         self._instrument_changed()
 
     def changed(self, channel: str) -> None:
@@ -257,9 +260,8 @@ class Station:
     def meta(self) -> dict[str, JSON]:
         """What is fixed while the station runs: versions, channels and their limits."""
         channels = {name: one.model_dump(mode="json") for name, one in self.config.channels.items()}
-        instruments = {
-            name: {"driver": one.driver, "address": one.address} for name, one in self.config.instruments.items()
-        }
+        known = self.config.instruments.items()
+        instruments = {name: {"driver": one.driver, "address": one.address} for name, one in known}
         return {"versions": versions(), "channels": channels, "instruments": instruments}
 
     def sensors(self) -> tuple[str, ...]:

@@ -233,9 +233,9 @@ class Slot:
         if action == "pause" and runner.energised:
             raise InstrumentError(f"channel {self.name}: off is not confirmed yet")
         if not asked.done():
-            raise InstrumentError(
-                f"channel {self.name}: {action} was not carried out within {ACT_S:.0f} s; see its status"
-            )
+            raise InstrumentError(f"channel {self.name}: {action} was not carried out within {ACT_S:.0f} s: look at it")
+        if why_not := asked.result():
+            raise RefusedError(f"channel {self.name}: too late to {action}: {why_not}")
 
     def running(self, action: str) -> CurrentRun:
         current, state = self._current, self.status().state

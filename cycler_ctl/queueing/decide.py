@@ -72,7 +72,9 @@ def released(queue: Queue) -> Queue:
 
 def seen(queue: Queue, before: ChannelStatus | None, now: ChannelStatus) -> Queue:
     """The channel is as ``now`` says; ``before`` None: the service has just begun."""
-    if now.state in UNDER_WAY and (before is None or before.run != now.run) and not _is_ours(queue, now):
+    if now.state in UNDER_WAY and _is_ours(queue, now):
+        return begun(queue)
+    if now.state in UNDER_WAY and (before is None or before.run != now.run):
         queue = replace(queue, ready=None)  # another cell may have been put in for it
     changed = before is None or (before.state, before.since_utc_s) != (now.state, now.since_utc_s)
     if changed and queue.entries and now.state not in UNDER_WAY | NORMAL:
@@ -103,10 +105,17 @@ def taken(queue: Queue, run: str) -> Queue:
     return replace(queue, taken=None if queue.first is None else Taken(entry=queue.first.id, run=run))
 
 
+def called_off(queue: Queue) -> bool:
+    """What was taken has lost its mark before it was a run."""
+    return queue.taken is not None and queue.ready is None
+
+
 def begun(queue: Queue) -> Queue:
-    """What was taken is a run now."""
-    gone = queue.taken.entry if queue.taken is not None else ""
-    return replace(queue, entries=tuple(one for one in queue.entries if one.id != gone), taken=None, ready=None)
+    """What was taken, if anything, is a run now."""
+    if queue.taken is None:
+        return queue
+    left = tuple(one for one in queue.entries if one.id != queue.taken.entry)
+    return replace(queue, entries=left, taken=None, ready=None)
 
 
 def not_begun(queue: Queue, why: str) -> Queue:
@@ -122,7 +131,7 @@ def _found(queue: Queue, entry: str) -> Entry:
     if found is None:
         raise RefusedError(f"channel {queue.channel}: nothing with the id {entry[:32]!r} is queued")
     if queue.taken is not None and queue.taken.entry == entry:
-        raise RefusedError(f"channel {queue.channel}: {entry} is just beginning; 'stop' calls it off")
+        raise RefusedError(f"channel {queue.channel}: {entry} is just beginning; taking its mark back calls it off")
     return found
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cycler_ctl.errors import CyclerError, RefusedError, StoreError
-from cycler_ctl.live import ChannelStatus, QueueStatus
+from cycler_ctl.live import ChannelState, ChannelStatus, QueueStatus
 from cycler_ctl.queueing import decide
 from cycler_ctl.queueing.model import Entry, Queue, entry_of
 from cycler_ctl.queueing.shelf import read_queue, write_queue
@@ -25,12 +25,15 @@ from protocols.record import JSON
 
 log = logging.getLogger(__name__)
 
+CALLED_OFF = "its mark was taken back before it began"
+
 
 class Channels(Protocol):
     """The station, as far as a queue needs it."""
 
     def channels(self) -> tuple[ChannelStatus, ...]: ...
     def changed(self, channel: str) -> None: ...
+    def call_off(self, channel: str, by: str) -> None: ...
     async def look(self, channel: str, order: Order) -> Prepared: ...
     async def begin(self, channel: str, order: Order, run: str | None = None) -> str: ...
 
@@ -79,6 +82,13 @@ class QueueKeeper:
         self._seen[name] = status
         self._queues[name] = queue
         self._wakes[name].set()
+
+    def stopping(self, channel: str, by: str) -> None:
+        """Before a stop: its run may end as it should in this very moment, and then nothing must follow it."""
+        queue = self._queues.get(channel)
+        if queue is not None and queue.ready is not None:
+            self._queues[channel] = decide.held(queue, f"{ChannelState.STOPPED}: stopped by {by or 'a person'}")
+            self._wakes[channel].set()
 
     def told(self, channel: str) -> QueueStatus | None:
         """For the channel's state."""
@@ -136,6 +146,8 @@ class QueueKeeper:
         if channel in self._unreadable:
             raise RefusedError(self._unreadable[channel])
         self._queues[channel] = decided(self._queue(channel))
+        if decide.called_off(self._queues[channel]):
+            self._station.call_off(channel, "")
         await self._save(channel)
         self._station.changed(channel)
         self._wakes[channel].set()
@@ -184,6 +196,8 @@ class QueueKeeper:
         self._queues[name] = decide.taken(queue, run)
         try:
             await self._save(name)
+            if decide.called_off(self._queues[name]):
+                raise RefusedError(CALLED_OFF)
             by = f"{mark.by or 'a person'}, who marked its cell ready; queued by {entry.by or 'a person'}"
             await self._station.begin(name, entry.order(by), run)
         except CyclerError as error:

@@ -19,7 +19,7 @@ async def open_queueing(station: Station, clock: Clock, *, wanted: bool = True) 
         return
     keeper = QueueKeeper(station, station.config.station.data_dir, clock.utc)
     keeper.open()
-    station.tell_queue(keeper.told)
+    station.tell_queue(keeper.told, keeper.stopping)
     station.observe(keeper)
     keeping = asyncio.create_task(keeper.run(), name="queues")
     try:

@@ -12,6 +12,7 @@ from cycler_ctl.running.script import Amendment, Script
 from protocols.events import Action, Event, Paused, Resumed, Skipped, Stopped
 from protocols.running.state import State
 
+OVER = "the run is over"
 Amended = tuple[State, tuple[Action, ...]]
 ASKED: Mapping[str, Callable[[float, float, str], Event]] = {
     "stop": Stopped,
@@ -56,6 +57,7 @@ class Inbox:
     def __init__(self) -> None:
         self.wake = Wake()
         self._waiting: list[Request] = []
+        self._closed = False
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -65,6 +67,9 @@ class Inbox:
 
     def put(self, action: str, by: str, amendment: Amendment | None = None) -> asyncio.Future[str]:
         request = Request(action, by, asyncio.get_running_loop().create_future(), amendment)
+        if self._closed:
+            request.close(OVER)
+            return request.done
         self._waiting.append(request)
         self.wake.set()
         return request.done
@@ -77,5 +82,6 @@ class Inbox:
 
     def close(self) -> None:
         """Nobody waits for a run that is over."""
+        self._closed = True
         for request in self._waiting:
-            request.close("the run is over")
+            request.close(OVER)

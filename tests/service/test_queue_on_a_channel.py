@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dies_beginning
 import httpx
+import pytest
 from virtual import CELL, Virtual, open_virtual
 
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.config import HttpSettings
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.live import ChannelState
+from cycler_ctl.queueing import keeper as keeping
 from cycler_ctl.queueing.keeper import QueueKeeper
+from cycler_ctl.queueing.model import Queue
 from cycler_ctl.queueing.opening import open_queueing
-from cycler_ctl.queueing.shelf import path_of
+from cycler_ctl.queueing.shelf import path_of, write_queue
+from cycler_ctl.store.reader import open_run
 from cycler_ctl.web.app import create_app
 from cycler_ctl.web.server import allowed_hosts_of, serve_http
 from protocols.record import EventKind
@@ -158,6 +169,117 @@ async def test_what_is_refused_when_it_begins_holds_the_queue_and_says_why(tmp_p
         assert lab.is_off()
 
 
+class Held:
+    """Something that takes as long as the test wants it to."""
+
+    def __init__(self) -> None:
+        self.asked, self.let_go = threading.Event(), threading.Event()
+
+    def wait(self) -> None:
+        self.asked.set()
+        assert self.let_go.wait(20)
+
+
+async def nothing_begins(desk: Desk) -> None:
+    await desk.until(lambda: desk.keeper.of("a1")["held"] is not None)
+    await desk.lab.clock.sleep_until(desk.lab.clock.now() + 300.0)
+    assert desk.lab.is_off()
+    assert desk.lab.status().state is ChannelState.IDLE
+    assert len((await desk.queue())["entries"]) == 1
+
+
+@pytest.mark.parametrize("act", ["queue/{}/unready", "queue/hold", "stop"])
+async def test_what_is_just_beginning_does_not_once_a_person_said_otherwise(tmp_path: Path, act: str) -> None:
+    async with open_virtual(tmp_path / "data") as lab, open_desk(lab) as desk:
+        entry, look = await desk.add(), Held()
+        lab.station.before_start(look.wait)
+        await desk.ready(entry)
+        await desk.until(look.asked.is_set)
+        await desk.ask("POST", act.format(entry), by="K. Abe")
+        look.let_go.set()
+        await nothing_begins(desk)
+
+
+@pytest.mark.parametrize("act", ["queue/{}/unready", "queue/hold", "stop"])
+async def test_neither_does_it_where_that_was_said_while_the_disk_was_told_that_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    disk = Held()
+
+    def slow(data_dir: Path, queue: Queue) -> None:
+        if queue.taken is not None:
+            disk.wait()
+        write_queue(data_dir, queue)
+
+    monkeypatch.setattr(keeping, "write_queue", slow)
+    async with open_virtual(tmp_path / "data") as lab, open_desk(lab) as desk:
+        entry = await desk.add()
+        asked = [asyncio.create_task(desk.http.post(f"/api/v1/channels/a1/queue/{entry}/ready", json={}))]
+        await desk.until(disk.asked.is_set)
+        asked.append(asyncio.create_task(desk.http.post(f"/api/v1/channels/a1/{act.format(entry)}", json={})))
+        await desk.until(lambda: desk.keeper.of("a1")["ready"] is None)
+        disk.let_go.set()
+        await desk.until(lambda: all(one.done() for one in asked))
+        assert [one.result().status_code for one in asked] == [200, 409 if act == "stop" else 200]
+        await nothing_begins(desk)
+
+
+async def on_its_way_out(desk: Desk, act: Callable[[], Any]) -> Any:
+    """What becomes of ``act`` between the end of the run in progress and that of its record, with the next one ready."""
+    lab = desk.lab
+    await desk.ready(await desk.add())
+    await desk.until_state(ChannelState.RUNNING)
+    lab.run = str(lab.status().run)
+    await desk.ready(await desk.add())
+    current = lab.station._slots["a1"]._current
+    assert current is not None
+
+    async def when_over() -> Any:
+        while current.runner.end is None:
+            await real_sleep(0.0)
+        assert lab.status().state is ChannelState.RUNNING
+        return await act()
+
+    doing = asyncio.create_task(when_over())
+    await desk.until(doing.done)
+    return doing
+
+
+async def test_a_stop_that_meets_a_run_at_its_normal_end_also_keeps_the_next_one_from_beginning(
+    tmp_path: Path,
+) -> None:
+    async with open_virtual(tmp_path / "data") as lab, open_desk(lab) as desk:
+        stopping = await on_its_way_out(desk, lambda: lab.station.stop("a1", "K. Abe"))
+        await stopping
+        await lab.clock.sleep_until(lab.clock.now() + 300.0)
+        assert (lab.status().run, lab.is_off()) == (lab.run, True)
+        assert (await desk.queue())["held"] == "stopped: stopped by K. Abe"
+
+
+async def test_a_pause_that_meets_a_run_at_its_end_is_not_said_to_have_been_made(tmp_path: Path) -> None:
+    async with open_virtual(tmp_path / "data") as lab, open_desk(lab) as desk:
+        pausing = await on_its_way_out(desk, lambda: lab.station.pause("a1", "K. Abe"))
+        with pytest.raises(RefusedError, match="too late to pause: the run is over"):
+            await pausing
+        await desk.until(lambda: lab.status().run != lab.run and lab.status().state is ChannelState.FINISHED)
+
+
+async def test_what_is_meant_for_one_run_is_refused_where_another_has_begun_since(tmp_path: Path) -> None:
+    async with open_virtual(tmp_path / "data") as lab, open_desk(lab) as desk:
+        await lab.start(SHORT + "  - rest: 5 min\n")
+        await lab.at(60.0)
+        for word in ("pause", "skip", "resume", "acknowledge"):
+            refused = await desk.ask("POST", word, 409, run="20261122-101500-a1-7f3k")
+            assert "its run is another one than you looked at" in refused["detail"]
+        other = text(SHORT + "  - rest: 1 min\n")
+        refused = await desk.ask("POST", "amend", 409, protocol=other, run="20261122-101500-a1-7f3k")
+        assert "its run is another one than you looked at" in refused["detail"]
+        assert lab.status().step == "1"
+        assert (await desk.ask("POST", "amend", protocol=other, run=lab.run))["changes"]
+        await desk.ask("POST", "skip", run=lab.run)
+        await desk.until(lambda: lab.status().step == "2")
+
+
 def refuse() -> None:
     raise RefusedError("the computer would sleep")
 
@@ -184,6 +306,42 @@ async def test_after_a_restart_the_queue_is_there_its_mark_is_not_and_nothing_be
             assert lab.status().run == lab.run
             await lab.clock.sleep_until(lab.clock.now() + 300.0)
             assert lab.is_off()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
+@pytest.mark.parametrize(("when", "left"), [("before", 2), ("after", 1)])
+async def test_what_was_beginning_when_the_service_was_killed_is_neither_begun_twice_nor_forgotten(
+    tmp_path: Path, when: str, left: int
+) -> None:
+    """Killed when disk knows that it begins: before its record, and after its begin, when it is in the queue on disk yet."""
+    data = tmp_path / "data"
+    command = [sys.executable, dies_beginning.__file__, str(data), when]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    died = await asyncio.to_thread(subprocess.run, command, env=environment, check=False, timeout=60)
+    assert died.returncode == -signal.SIGKILL
+    assert '"taken": {' in path_of(data, "a1").read_text()
+
+    def begun() -> list[str]:
+        found = []
+        for folder in sorted((data / "runs").glob("*")):
+            with open_run(folder) as reader:
+                found.append(reader.info.protocol_name)
+        return found
+
+    async with open_virtual(data) as lab, open_desk(lab) as desk:
+        found = await desk.queue()
+        assert (len(found["entries"]), found["ready"], begun()) == (left, None, list(dies_beginning.NAMES[: 2 - left]))
+        assert found["held"].startswith("the service ended when" if when == "before" else "interrupted: ")
+        await lab.clock.sleep_until(lab.clock.now() + 300.0)
+        assert lab.is_off()
+        if when == "after":
+            await desk.ask("POST", "acknowledge")
+        await desk.ask("POST", "queue/release")
+        while entries := (await desk.queue())["entries"]:
+            await desk.ready(entries[0]["id"])
+            await desk.until(lambda: lab.status().state is ChannelState.RUNNING)
+            await desk.until_state(ChannelState.FINISHED)
+        assert sorted(begun()) == sorted(dies_beginning.NAMES)
 
 
 async def test_a_queue_that_nobody_can_read_takes_nothing_and_is_not_written_over(tmp_path: Path) -> None:

@@ -81,7 +81,13 @@ def test_a_mark_is_gone_when_another_entry_comes_first_and_does_not_come_back_wi
 def test_a_mark_is_gone_when_somebody_else_s_run_begins() -> None:
     running = status(ChannelState.RUNNING, run=RUN)
     assert decide.seen(marked(), IDLE, running).ready is None
-    assert decide.seen(decide.taken(marked(), RUN), IDLE, running).ready is not None
+
+
+def test_what_was_taken_is_gone_from_the_queue_in_the_moment_in_which_its_run_begins() -> None:
+    queue = decide.seen(decide.taken(marked(), RUN), IDLE, status(ChannelState.RUNNING, run=RUN))
+    assert (ids(queue), queue.taken, queue.ready) == ("bc", None, None)
+    again = decide.marked(queue, "b", "K. Abe", status(ChannelState.RUNNING, run=RUN, cell="GN-7"))
+    assert decide.begun(again) is again
 
 
 def test_while_a_run_is_under_way_only_its_own_cell_can_be_ready_for_what_follows() -> None:

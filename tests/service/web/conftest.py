@@ -189,6 +189,9 @@ class FakeStation:
     def changed(self, channel: str) -> None:
         """Of a queue: a reader of this station compares."""
 
+    def call_off(self, channel: str, by: str) -> None:
+        """Nothing begins here."""
+
     async def look(self, channel: str, order: Order) -> Prepared:
         raise RefusedError(f"nothing can be added on channel {channel} of this station: {order.by}")
 
