@@ -46,6 +46,15 @@ const look = () => {
 look();
 """
 
+SHOWN = """
+const [wanted, done] = arguments;
+const look = () => {
+  if (document.querySelectorAll('[data-channel]').length >= wanted) done(performance.now());
+  else requestAnimationFrame(look);
+};
+look();
+"""
+
 
 def make_run(data_dir: Path) -> None:
     writer = new_run(data_dir)
@@ -73,7 +82,7 @@ async def a_long_run(data_dir: Path) -> None:
     async with serving(data_dir, NoStation()) as address:
         async with httpx.AsyncClient(base_url=f"{address}/api/v1/runs/{RUN}", trust_env=False, timeout=60) as client:
             await _answers(client)
-        await _screen(f"{address}/#/run/{RUN}")
+        await _in_browser(f"{address}/#/run/{RUN}", _run_on_screen)
 
 
 async def _answers(client: httpx.AsyncClient) -> None:
@@ -108,8 +117,7 @@ async def _timed(client: httpx.AsyncClient, path: str) -> Cost:
     return watch.cost(1e3)  # a thousand units: µs a unit are ms
 
 
-async def _screen(page: str) -> None:
-    """From the end of the first answer to lines on the screen, plotly's own loading included."""
+async def _in_browser(page: str, measured: Callable[[httpx.AsyncClient, str, str], Awaitable[None]]) -> None:
     driver = which("chromedriver")
     if driver is None:
         print("  the screen: chromedriver is not installed")
@@ -121,24 +129,36 @@ async def _screen(page: str) -> None:
         async with httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}", transport=transport, trust_env=False, timeout=60
         ) as browser:
-            await _measured_screen(browser, page)
+            options = {"args": ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1440,900"]}
+            wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
+            session = f"/session/{(await browser.post('/session', json=wanted)).json()['value']['sessionId']}"
+            await measured(browser, session, page)
+            await browser.delete(session)
     finally:
         process.terminate()
         await process.wait()
 
 
-async def _measured_screen(browser: httpx.AsyncClient, page: str) -> None:
-    options = {"args": ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1440,900"]}
-    wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
-    session = f"/session/{(await browser.post('/session', json=wanted)).json()['value']['sessionId']}"
-    found: list[float] = []
-    for _ in range(REPEATS):
-        await browser.post(f"{session}/url", json={"url": "about:blank"})
-        await browser.post(f"{session}/url", json={"url": page})
-        asked = {"script": WAITING, "args": ["#run .js-line", "/curves?"]}
-        found.append((await browser.post(f"{session}/execute/async", json=asked)).json()["value"])
-    await browser.delete(session)
+async def _asked(browser: httpx.AsyncClient, session: str, page: str, script: str, *values: object) -> float:
+    """What ``script`` says in a page that is opened anew, with nothing of it kept from before."""
+    forget: dict[str, object] = {"cmd": "Network.clearBrowserCache", "params": {}}
+    await browser.post(f"{session}/goog/cdp/execute", json=forget)
+    await browser.post(f"{session}/url", json={"url": "about:blank"})
+    await browser.post(f"{session}/url", json={"url": page})
+    answer = await browser.post(f"{session}/execute/async", json={"script": script, "args": list(values)})
+    return float(answer.json()["value"])
+
+
+async def _run_on_screen(browser: httpx.AsyncClient, session: str, page: str) -> None:
+    """From the end of the first answer to lines on the screen, plotly's own loading included."""
+    found = [await _asked(browser, session, page, WAITING, "#run .js-line", "/curves?") for _ in range(REPEATS)]
     print(f"  lines on the screen after the answer: median {median(found):.0f} ms, best {min(found):.0f} ms")
+
+
+async def _first_page(browser: httpx.AsyncClient, session: str, page: str) -> None:
+    """From the address to a tile for each channel."""
+    found = [await _asked(browser, session, page, SHOWN, CHANNELS) for _ in range(REPEATS)]
+    print(f"first page, all {CHANNELS} channels on it: median {median(found):.0f} ms, best {min(found):.0f} ms")
 
 
 class Live:
@@ -180,6 +200,7 @@ async def live_channels(data_dir: Path) -> None:
         await real_sleep(1.0)
         idle = await _share(view)
         await _repeated(watched, 3)
+        await _in_browser(f"{address}/", _first_page)
     costs = [share - idle for share in shares]
     print(
         f"\n{CHANNELS} live channels at 1 Hz, one page open: median {median(costs):.2%} of a core, best {min(costs):.2%}"
