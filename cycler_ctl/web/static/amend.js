@@ -20,6 +20,7 @@ export class Amend {
   /** `channel` of the overview, with this run under way; `amended(words)` when it is done. */
   async open(channel, run, amended) {
     const about = await get(`/api/v1/runs/${run}`);
+    if (this.dialog.open) return; // pressed twice: what was typed meanwhile stays
     Object.assign(this, { channel, run, amended, begun: givenOf(about), looked: null });
     this.build(about);
     this.dialog.showModal();
