@@ -120,7 +120,7 @@ export class Queue {
     const { name, status } = this.channel;
     const now = beginsNow(status);
     if (!await ask(confirmation(), readyQuestion(name, status, entry))) return;
-    await this.does(() => post(of(name, `queue/${entry.id}/ready`), { by: actor() }), `${entry.protocol} on ${entry.cell} ${now ? "begins" : "is marked ready"}.`);
+    await this.does(() => post(of(name, `queue/${entry.id}/ready`), { by: actor() }), `${entry.protocol} on ${entry.cell} is marked ready${now ? " and is to begin now" : ""}.`);
   }
 
   async remove(entry, title, path) {
