@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 from cycler_ctl.errors import BadReply, Overflow
 from cycler_ctl.instrument import (
@@ -47,6 +47,7 @@ READING = re.compile(rb" *; *".join([SAMPLE] * 2) + rb" *; *([^;]+?) *; *([^;]+)
 # Measured once and told twice, for :FETC? repeats the newest reading (section 17): without parity RS-232 has nothing
 # else that shows a digit that became another one on the way. Level and limit with it, for anybody may turn them.
 READ = ":READ?;:FETC?;{level}?;{limit}?"
+ASKED_OFTEN = 512  # drives in use at the same time, with room
 # The status word, p. 18-50.
 OVERFLOW, COMPLIANCE, OVP, RANGE_COMPLIANCE, FOUR_WIRE, PULSE = (1 << bit for bit in (0, 3, 4, 16, 22, 23))
 AUTO_OHMS, VOLTAGE_MEASURED, CURRENT_MEASURED, OHMS_MEASURED, V_SOURCE, I_SOURCE = (1 << bit for bit in range(10, 16))
@@ -226,6 +227,7 @@ def recognise(answer: str) -> Identity:
 ASKING = Asking(b"*IDN?", recognise)
 
 
+@lru_cache(ASKED_OFTEN)
 def reading_query(drive: Drive) -> bytes:
     return READ.format(level=drive.source_header, limit=drive.limit_header).encode()
 
@@ -236,7 +238,7 @@ def parse_reading(raw: bytes, drive: Drive) -> tuple[float, float, frozenset[Fla
     Another level or limit is a bad reply, too: they are told once, and the resync that follows tells noise from a hand.
     """
     found = READING.fullmatch(raw.strip())
-    if found is None or found.groups()[:3] != found.groups()[3:6]:
+    if found is None or found.group(1, 2, 3) != found.group(4, 5, 6):
         raise BadReply(READ, raw, "not the same three numbers twice")
     voltage_V, current_A, status_word = float(found[1]), float(found[2]), float(found[3])
     if not (abs(voltage_V) < scpi.OVERFLOW and abs(current_A) < scpi.OVERFLOW):
@@ -248,12 +250,18 @@ def parse_reading(raw: bytes, drive: Drive) -> tuple[float, float, frozenset[Fla
         raise Overflow(READ, raw, "overflow")
     if not drive.agrees(status):
         raise BadReply(READ, raw, f"status {status:#x} tells of another source or sense than was set")
-    for setting, answer in zip(
-        (drive.level_setting(drive.level), drive.limit_setting()), found.groups()[6:], strict=True
-    ):
-        if not setting.holds(answer.decode("latin-1")):
-            raise BadReply(READ, raw, f"{setting.command} does not hold any more")
+    if strayed := _strayed(drive, found[7], found[8]):
+        raise BadReply(READ, raw, f"{strayed} does not hold any more")
     return voltage_V, current_A, flags_of(status)
+
+
+@lru_cache(ASKED_OFTEN)
+def _strayed(drive: Drive, level: bytes, limit: bytes) -> str:
+    """Which setting these answers contradict; empty: both hold. The same answers come again and again."""
+    for setting, answer in (drive.level_setting(drive.level), level), (drive.limit_setting(), limit):
+        if not setting.holds(answer.decode("latin-1")):
+            return setting.command
+    return ""
 
 
 @cache
