@@ -27,7 +27,9 @@ class Contact:
         self._link = link
         self._loop = asyncio.get_running_loop()
         self._asking = 0
-        self._since_s: float | None = None
+        self._watch = _Watch(self)
+        self.asked_s: float | None = None
+        """When the oldest open question was asked; None: the newest was answered."""
         self._hear: list[Callable[[], None]] = []
         self.given_up = ""
         """Why this connection is to be closed, for all who share it; empty while it is in use."""
@@ -39,7 +41,7 @@ class Contact:
     @property
     def silent_s(self) -> float:
         """How long the oldest question has been open; 0 when the newest was answered."""
-        return 0.0 if self._since_s is None else self._loop.time() - self._since_s
+        return 0.0 if self.asked_s is None else self._loop.time() - self.asked_s
 
     @property
     def lost(self) -> str:
@@ -59,8 +61,8 @@ class Contact:
 
     async def query(self, message: bytes) -> bytes:
         self._asking += 1
-        if self._since_s is None:
-            self._since_s = self._loop.time()
+        if self.asked_s is None:
+            self.asked_s = self._loop.time()
         try:
             answer = await self._link.query(message)
             self._heard()
@@ -74,7 +76,7 @@ class Contact:
         return answer
 
     def _heard(self) -> None:
-        self._since_s = self._loop.time() if self._asking > 1 else None  # another channel's question waits its turn
+        self.asked_s = self._loop.time() if self._asking > 1 else None  # another channel's question waits its turn
 
     @contextmanager
     def heard(self, each: Callable[[], None]) -> Generator[None]:
@@ -93,11 +95,11 @@ class Contact:
         limit = asyncio.timeout(None)
         try:
             async with limit:
-                watch = _Watch(self, limit)
+                self._watch.begin(limit)
                 try:
                     yield
                 finally:
-                    watch.end()
+                    self._watch.end(limit)
         except InstrumentError as error:
             if self.given_up:
                 raise LinkClosed(self.given_up) from error
@@ -109,27 +111,50 @@ class Contact:
 
 
 class _Watch:
-    """One timer that looks again when patience may have run out at the earliest, for arming one each time would cost."""
+    """One timer for all who are patient, that is only put off: to arm one for each reading would cost.
 
-    def __init__(self, contact: Contact, limit: asyncio.Timeout) -> None:
+    It looks again when patience may have run out at the earliest, and rests once it finds nobody waiting.
+    """
+
+    def __init__(self, contact: Contact) -> None:
         self._contact = contact
-        self._limit = limit
         self._loop = asyncio.get_running_loop()
-        self._is_second = contact.silent_s > PATIENCE_S - CATCH_UP_S
-        self._timer = self._loop.call_later(PATIENCE_S - CATCH_UP_S - contact.silent_s, self._look)
+        self._limits: set[asyncio.Timeout] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._doubted_s: float | None = None
+        """The time of the question that was found open at the first of two looks."""
+
+    def begin(self, limit: asyncio.Timeout) -> None:
+        self._limits.add(limit)
+        if self._timer is not None:
+            return
+        again_s = PATIENCE_S - CATCH_UP_S - self._contact.silent_s
+        if again_s < 0.0:  # a question that was given up: one look is enough
+            self._doubted_s = self._contact.asked_s
+        self._again(again_s)
+
+    def end(self, limit: asyncio.Timeout) -> None:
+        self._limits.discard(limit)
 
     def _look(self) -> None:
-        left_s = PATIENCE_S - self._contact.silent_s
-        if self._is_second and left_s <= 0.0:
-            self._limit.reschedule(self._loop.time())
-        elif left_s > CATCH_UP_S:
-            self._again(left_s - CATCH_UP_S, second=False)
+        self._timer = None
+        if not self._limits:
+            return
+        asked_s, left_s = self._contact.asked_s, PATIENCE_S - self._contact.silent_s
+        if left_s > CATCH_UP_S:
+            self._again(max(TICK_S, left_s - CATCH_UP_S))
+        elif asked_s != self._doubted_s:
+            self._doubted_s = asked_s
+            self._again(CATCH_UP_S)
+        elif left_s > 0.0:
+            self._again(TICK_S)
         else:
-            self._again(TICK_S if self._is_second else CATCH_UP_S, second=True)
+            self._run_out()
 
-    def _again(self, after_s: float, *, second: bool) -> None:
-        self._is_second = second
-        self._timer = self._loop.call_later(max(TICK_S, after_s), self._look)
+    def _again(self, after_s: float) -> None:
+        self._timer = self._loop.call_later(after_s, self._look)
 
-    def end(self) -> None:
-        self._timer.cancel()
+    def _run_out(self) -> None:
+        for limit in self._limits:
+            limit.reschedule(self._loop.time())
+        self._limits.clear()
