@@ -7,9 +7,10 @@ curve that bends meets several readings on its last stretch. A wrong guess costs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from math import inf, sqrt
+from operator import attrgetter
 from typing import NamedTuple
 
 from protocols.charge import SECONDS_PER_HOUR
@@ -25,6 +26,14 @@ AFTER_S = 1e-3
 """What is computed is met this much later, so that no rounding makes the reading come too early."""
 REMEMBERED = 8
 """Samples of a step from which its curve is drawn on."""
+
+
+DRAWN_ON: Mapping[Watched, Callable[[Seen], float | None]] = {
+    Watched.VOLTAGE: attrgetter("voltage_V"),
+    Watched.CURRENT: attrgetter("current_A"),
+    Watched.TEMPERATURE: attrgetter("temperature_degC"),
+}
+"""What is not computed. Getters, because each is asked eight times at every sample."""
 
 
 def remembered(earlier: Sequence[Seen], before: State, after: State) -> tuple[Seen, ...]:
@@ -57,7 +66,7 @@ class Curve:
 
     def trend(self, watched: Watched) -> Trend | None:
         if watched not in self._trends:
-            self._trends[watched] = _trend(watched, self._seen)
+            self._trends[watched] = _trend(DRAWN_ON[watched], self._seen)
         return self._trends[watched]
 
 
@@ -139,13 +148,14 @@ def _at_rate_s(missing: float, rate: float, op: Op) -> float:
     return missing / rate + AFTER_S if rate > 0 and op is Op.AT_LEAST else inf
 
 
-def _trend(watched: Watched, seen: Sequence[Seen]) -> Trend | None:
+def _trend(read: Callable[[Seen], float | None], seen: Sequence[Seen]) -> Trend | None:
     """Two samples close to each other may show noise alone, so all that are remembered are asked. None: there is one."""
-    curve = [(each.at_s, value) for each in seen if (value := value_of(watched, each)) is not None]
+    curve = [(each.at_s, value) for each in seen if (value := read(each)) is not None]
     if len(curve) < 2:
         return None
     newest, first, middle = curve[-1], curve[0], curve[len(curve) // 2]
-    slopes = [_slope(each, newest) for each in curve[:-1]]
+    newest_s, newest_value = newest
+    slopes = [(newest_value - value) / (newest_s - at_s) for at_s, value in curve[:-1]]
     if middle is newest:
         return Trend(max(slopes), -min(slopes), 0.0, 0.0)
     early, late = _slope(first, middle), _slope(middle, newest)
