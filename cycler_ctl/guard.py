@@ -20,6 +20,7 @@ from cycler_ctl.guarding.stuck import Same, stuck
 from cycler_ctl.guarding.temperature import Warmth
 from cycler_ctl.instrument import Flag, Measurement, Reading
 from protocols.model import ConstantCurrent, ConstantVoltage, Rest, Setpoint, Window
+from protocols.quick import quick
 
 __all__ = ["Ceilings", "Guard", "GuardLimits", "GuardState", "GuardStep", "Severity", "Trip"]
 
@@ -65,7 +66,7 @@ class GuardStep:
     open_A: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class GuardState:
     """What the guard has seen in this step. A trip stays until a new run makes a new state.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from protocols.model import Program, Setpoint
+from protocols.quick import quick
 from protocols.record import JSON, CycleSummary, EventRecord, Outcome, Row, StepSummary
 
 
@@ -15,7 +16,7 @@ class Started:
     utc_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Sampled:
     """A reading the guard has passed. ``temperature_degC`` None: no sensor, or its value is missing."""
 
@@ -109,7 +110,7 @@ class TurnOff:
     """Output off before anything else is done."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class RecordRow:
     row: Row
 

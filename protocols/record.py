@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from protocols.quick import quick
+
 JSON = None | bool | int | float | str | list["JSON"] | Mapping[str, "JSON"]
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Counters:
     """Charge in Ah and energy in Wh passed in each direction; never negative, never falling within their scope."""
 
@@ -36,7 +38,7 @@ class Mode(StrEnum):
     VOLTAGE = "cv"
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Row:
     """One recorded sample with the counters of its moment.
 

@@ -6,16 +6,17 @@ digit where noise moves them. Pure decisions on frozen data, part of ``guard.py`
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import nan
 
 from cycler_ctl.instrument import Reading
+from protocols.quick import quick
 
 STUCK_S = 1800.0
 STUCK_SAMPLES = 10  # in a row: with a digit of noise in either number one in a million million at most
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Same:
     """For how many readings, and s, voltage and current have been the same as before to the last digit."""
 

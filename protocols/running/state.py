@@ -14,6 +14,7 @@ from typing import NamedTuple
 from pydantic import TypeAdapter
 
 from protocols.events import Sampled
+from protocols.quick import quick
 from protocols.record import Counters, Outcome, Row
 
 
@@ -217,7 +218,7 @@ class Ending:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class State:
     phase: Phase
     course: Course

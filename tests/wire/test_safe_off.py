@@ -129,7 +129,8 @@ def test_the_guard_knows_neither_files_nor_the_network_nor_the_engine() -> None:
     mine = {name for name in imported_by("cycler_ctl.guard") if name.startswith(("cycler_ctl", "protocols"))}
     parts = {f"cycler_ctl.guarding.{part}" for part in ("edges", "hold", "limits", "stuck", "temperature")}
     own = {"cycler_ctl.guard", "cycler_ctl.guarding", *parts}
-    assert mine == {"cycler_ctl", *own, "cycler_ctl.instrument", "cycler_ctl.ratings", "protocols", "protocols.model"}
+    data = {"protocols", "protocols.model", "protocols.quick"}
+    assert mine == {"cycler_ctl", *own, "cycler_ctl.instrument", "cycler_ctl.ratings", *data}
 
 
 def test_the_guardian_needs_no_yaml_mqtt_http_or_store() -> None:
