@@ -6,20 +6,21 @@ from collections import OrderedDict
 
 from cycler_ctl.publish.source import RunFile, RunFiles
 
-_OPEN_FILES = 32
+_OF_A_BACKLOG = 32
 
 
 class OpenFiles:
-    """Belongs to one thread."""
+    """Belongs to one thread. ``live``: so many runs may go on at the same time, and each is looked at again and again."""
 
-    def __init__(self, files: RunFiles) -> None:
+    def __init__(self, files: RunFiles, live: int = 0) -> None:
         self.all = files
+        self._most = live + _OF_A_BACKLOG
         self._open: OrderedDict[str, RunFile] = OrderedDict()
 
     def of(self, run: str) -> RunFile:
         file = self._open.pop(run, None) or self.all.open(run)
         self._open[run] = file
-        if len(self._open) > _OPEN_FILES:
+        if len(self._open) > self._most:
             self._open.popitem(last=False)[1].close()
         return file
 

@@ -27,13 +27,13 @@ WINDOW = 20
 class Outbox:
     """``gathers``: rows of runs that go on wait until a message is full, an event tells of them, or ``release``.
 
-    A message costs the broker, and whoever reads it, the same for one row as for sixty.
+    A message costs the broker, and whoever reads it, the same for one row as for sixty. ``channels``: of the station.
     """
 
-    def __init__(self, cursors: Cursors, files: RunFiles, *, gathers: bool = False) -> None:
+    def __init__(self, cursors: Cursors, files: RunFiles, *, gathers: bool = False, channels: int = 0) -> None:
         self._gathers = gathers
         self._cursors = cursors
-        self._files = OpenFiles(files)
+        self._files = OpenFiles(files, channels)
         self._runs: dict[str, Tracked] = {}
         self._window = WINDOW
         self._turn = 0

@@ -156,7 +156,8 @@ class Publisher:
         with contextlib.ExitStack() as opened:
             cursors = Cursors(self._outbox_path)
             opened.callback(cursors.close)
-            outbox = Outbox(cursors, self._subject.files, gathers=self._subject.timing.gather_s > 0)
+            gathers, channels = self._subject.timing.gather_s > 0, len(self._subject.view.channels())
+            outbox = Outbox(cursors, self._subject.files, gathers=gathers, channels=channels)
             outbox.discover()
             opened.pop_all()
             return outbox
