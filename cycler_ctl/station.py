@@ -235,7 +235,7 @@ class Station:
         return self._slots[channel]
 
     def channels(self) -> tuple[ChannelStatus, ...]:
-        return tuple(self._with_waiting(slot.status()) for slot in self._slots.values())
+        return tuple(slot.status(self._queue(slot.name), self._waiting) for slot in self._slots.values())
 
     async def look(self, channel: str, order: Order) -> Prepared:
         """Checked and planned as for a start, with the same errors; nothing is begun."""
@@ -252,10 +252,6 @@ class Station:
     def count_waiting(self, waiting: Callable[[str], int]) -> None:
         """Who knows how many durable rows of a run no broker has yet."""
         self._waiting = waiting
-
-    def _with_waiting(self, status: ChannelStatus) -> ChannelStatus:
-        rows = None if self._waiting is None or status.run is None else self._waiting(status.run)
-        return replace(status, queue=self._queue(status.channel), rows_waiting=rows)
 
     def meta(self) -> dict[str, JSON]:
         """What is fixed while the station runs: versions, channels and their limits."""

@@ -12,10 +12,10 @@ from cycler_ctl.channels.host import InstrumentHost
 from cycler_ctl.clock import Clock
 from cycler_ctl.config import ChannelSettings
 from cycler_ctl.errors import InstrumentError, RefusedError
-from cycler_ctl.live import ChannelState, ChannelStatus
+from cycler_ctl.live import ChannelState, ChannelStatus, QueueStatus
 from cycler_ctl.runner import Runner
 from cycler_ctl.running.beginning import Beginning
-from cycler_ctl.running.current import CurrentRun, latest_of, status_of, steps_of
+from cycler_ctl.running.current import Beside, CurrentRun, Shown, latest_of, steps_of
 from cycler_ctl.running.doing import still
 from cycler_ctl.running.escalation import Case, chase, strike_out
 from cycler_ctl.running.fittings import End
@@ -60,17 +60,18 @@ class Slot:
         self._ended = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
         self._base = ChannelStatus(name, settings.instrument, ChannelState.IDLE, "", clock.utc(), None)
+        self._shown = Shown()
 
-    def status(self) -> ChannelStatus:
-        """The base facts with what the engine says at this moment."""
-        base = replace(self._base, energised=self._energised(), protection=self._protection())
-        return base if self._current is None else status_of(base, self._current)
+    def status(self, queue: QueueStatus | None = None, rows: Callable[[str], int] | None = None) -> ChannelStatus:
+        """The base facts with what the engine says at this moment. ``rows``: of a run, how many wait for a broker."""
+        waiting = None if rows is None or self._base.run is None else rows(self._base.run)
+        beside = Beside(self._energised(), self._protection(), queue, waiting)
+        return self._shown.of(self._base, beside, self._current)
 
     def _protection(self) -> str | None:
         """The class of this output as it is set up; unseen, that of the driver."""
-        if self.host.link != "connected" or self.settings.output not in self.host.connected().channels:
-            return self.host.protection
-        return self.host.connected().channels[self.settings.output].ratings.protection.value
+        seen = self.host.connected().channels.get(self.settings.output) if self.host.link == "connected" else None
+        return self.host.protection if seen is None else seen.ratings.protection.value
 
     def _energised(self) -> bool | None:
         """While no run has it, connected means: every output was turned off and that was read back."""

@@ -116,8 +116,10 @@ class Hub:
         return int(number) if boot == self._boot and fullmatch("[0-9]{1,18}", number) else 0
 
     def _look_at_sample(self, channel: str, now_s: float) -> None:
+        if now_s - self._sent_s.get(channel, -SAMPLE_EVERY_S) < SAMPLE_EVERY_S:
+            return
         latest = self._view.latest(channel)
-        if latest is None or now_s - self._sent_s.get(channel, -SAMPLE_EVERY_S) < SAMPLE_EVERY_S:
+        if latest is None:
             return
         run, row = latest
         if self._put("sample", channel, (run, row), lambda: {"channel": channel, "run": run, **sample(row)}):
