@@ -43,12 +43,10 @@ class Runner:
         self._state = engine.begin(program) if remains is None else remains.state
         self._start_s = 0.0
         self._pace = Pace(fittings.sample_every_s)
-        self._losses = Losses(fittings, self._missed)
-        self._watched = Watched(fittings)
+        self._losses, self._watched = Losses(fittings, self._missed), Watched(fittings)
         self.end: Finish | None = None
         self.output = Output(fittings)
-        self._paused = PausedLook(fittings)
-        self._notices = Notices(fittings)
+        self._paused, self._notices = PausedLook(fittings), Notices(fittings)
         self._awake = Awake()
         self._inbox = Inbox()
         self._arming = False
@@ -214,7 +212,9 @@ class Runner:
         if isinstance(event, Sampled) and wanted is not None:
             await self._read_at_rest(wanted, event)
         elif event is not None:
-            await self._handle(event)
+            if trips := not isinstance(event, Sampled):
+                await self._turn_off()  # at the guard's word: to work out what is written of it takes a while
+            await self._handle(event, tried_off=trips)
         for kind, data in self._notices.of(before, self._state, reading, self.output.setpoint):
             self.tell(kind, **data)
         self._pace.sooner(reading.at_s + self.script.soon_s(before, self._state))

@@ -26,6 +26,8 @@ from cycler_ctl.running.going_on import Remains
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.writer import Pending
 from cycler_ctl.watching.register import SafeOffEntry
+from protocols import engine
+from protocols.events import Action, Event, Tripped
 from protocols.model import (
     Alternative,
     Cell,
@@ -42,6 +44,7 @@ from protocols.model import (
     Watched,
 )
 from protocols.record import EventKind, EventRecord, Outcome, Row
+from protocols.running.state import State
 
 HOUR = (Alternative((Clause(Watched.TIME, Op.AT_LEAST, 3600.0),), "time >= 1 h"),)
 STEP = CurrentStep("1", "charge", Verb.DELITHIATE, 1e-3, HOUR, (), Record(), (2.5, 4.3))
@@ -458,6 +461,28 @@ def test_an_error_nobody_foresaw_turns_off_first(monkeypatch: pytest.MonkeyPatch
 
 
 NOBODY = RunInfo("r", 1, "a1", "", "", 0.0, "p", "", "", {}, {}, {}, {}, {}, None, 1.0)
+
+
+def test_at_the_guards_word_the_output_is_off_before_the_record_of_it_is_worked_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def lived() -> None:
+        bench, advance = Bench(), engine.advance
+
+        def noted(program: Program, state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
+            bench.told.append(type(event))
+            return advance(program, state, event)
+
+        monkeypatch.setattr(engine, "advance", noted)
+        async with running(bench) as (_, task):
+            await real_sleep(10.0)
+            bench.cell_V = 5.5
+            end = await task
+        assert bench.told[-3:] == ["read", "off", Tripped]
+        assert (end.outcome, end.off_confirmed) == (Outcome.TRIPPED, True)
+        assert bench.events[-1].kind is EventKind.RUN_ENDED
+
+    leap(lived())
 
 
 async def interrupted(bench: Bench) -> Remains:
