@@ -25,7 +25,8 @@ def write(step: TimedStep, state: State, mark: Mark) -> Result:
     if not live.unwritten or live.sample is None or execution is None:
         return state, ()
     recorded = row(step, state, execution, live.sample, mark)
-    return replace(state, live=live._replace(recorded=recorded, unwritten=False)), (RecordRow(recorded),)
+    live = live._replace(recorded=recorded, unwritten=False)
+    return State(state.phase, state.course, execution, live, state.ending), (RecordRow(recorded),)
 
 
 def close(what: Doing, state: State, event: Event, closing: Closing) -> Result:
