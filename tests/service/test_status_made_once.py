@@ -38,7 +38,7 @@ async def test_a_status_is_made_anew_with_each_step_pause_and_row_that_waits_and
         await lab.until_step("2")
         assert (lab.status().what, lab.status().setpoint_A, lab.status().energised) == ("rest", 0.0, True)
         queue = QueueStatus(1, "another", ready=True, held=None)
-        lab.station.tell_queue(lambda _channel: queue)
+        lab.station.tell_queue(lambda _channel: queue, lambda _channel, _why: None)
         assert lab.status().queue == queue
         assert (await lab.ends()).state is ChannelState.FINISHED
         assert lab.status().energised is False
