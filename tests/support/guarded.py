@@ -56,7 +56,7 @@ async def simulated() -> AsyncGenerator[Smu]:
     try:
         assert process.stdout is not None
         where = json.loads(await process.stdout.readline())
-        reader, writer = await asyncio.open_connection("127.0.0.1", where["control"])
+        reader, writer = await asyncio.open_connection("127.0.0.1", where["control"], limit=2**20)
         yield Smu(process, where["address"], reader, writer)
         writer.close()
         await writer.wait_closed()
