@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 
 from cycler_ctl.publish.source import RunFile, RunFiles
 
 _OF_A_BACKLOG = 32
+_SHARE = 32
+"""Of the handles that this process may have: each file takes two, and a channel takes some eight without it."""
+
+
+def _handles() -> int:
+    if sys.platform != "win32":
+        import resource
+
+        return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize
 
 
 class OpenFiles:
@@ -14,7 +25,7 @@ class OpenFiles:
 
     def __init__(self, files: RunFiles, live: int = 0) -> None:
         self.all = files
-        self._most = live + _OF_A_BACKLOG
+        self._most = max(_OF_A_BACKLOG, min(live + _OF_A_BACKLOG, _handles() // _SHARE))
         self._open: OrderedDict[str, RunFile] = OrderedDict()
 
     def of(self, run: str) -> RunFile:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from outboxes import MemoryRun, MemoryRuns
 
+from cycler_ctl.publish import openfiles
 from cycler_ctl.publish.cursors import Cursors
 from cycler_ctl.publish.openfiles import OpenFiles
 from cycler_ctl.publish.outbox import Outbox
@@ -23,8 +24,13 @@ class Counting(MemoryRuns):
         return super().open(run)
 
 
-@pytest.mark.parametrize(("channels", "opened"), [(RUNS, RUNS), (0, 2 * RUNS)])
-def test_a_run_on_each_channel_is_opened_once(tmp_path: Path, channels: int, opened: int) -> None:
+@pytest.mark.parametrize(
+    ("channels", "handles", "opened"), [(RUNS, 4096, RUNS), (0, 4096, 2 * RUNS), (RUNS, 1024, 2 * RUNS)]
+)
+def test_a_run_on_each_channel_is_opened_once_where_there_are_handles_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels: int, handles: int, opened: int
+) -> None:
+    monkeypatch.setattr(openfiles, "_handles", lambda: handles)
     runs = Counting(**{f"r{number}": MemoryRun(rows=3) for number in range(RUNS)})
     with closing(Outbox(Cursors(tmp_path / "outbox.sqlite"), runs, channels=channels)) as outbox:
         for run in (*runs.names(), *runs.names()):
