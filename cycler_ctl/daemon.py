@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.commanding.opening import open_commanding
+from cycler_ctl.computer.handles import take_handles
 from cycler_ctl.computer.keep_awake import KeepAwake
 from cycler_ctl.computer.wakeful import refuse_sleepy
 from cycler_ctl.config import Config, load_config
@@ -131,6 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cell", type=Path)
     parser.add_argument("--set", action="append", default=[])
     asked = parser.parse_args(arguments)
+    take_handles()
     pipe = take_lease_pipe()
     status = FAILED
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
