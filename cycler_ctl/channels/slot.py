@@ -234,7 +234,7 @@ class Slot:
         if action == "pause" and runner.energised:
             raise InstrumentError(f"channel {self.name}: off is not confirmed yet")
         if not asked.done():
-            raise InstrumentError(f"channel {self.name}: {action} was not carried out within {ACT_S:.0f} s: look at it")
+            raise InstrumentError(f"channel {self.name}: {action} not carried out within {ACT_S:.0f} s; see its status")
         if why_not := asked.result():
             raise RefusedError(f"channel {self.name}: too late to {action}: {why_not}")
 
