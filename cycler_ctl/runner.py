@@ -146,7 +146,7 @@ class Runner:
         if not isinstance(found, AtRest):
             await self._turn_off()
             return said(found)
-        self._watched.counts_from(recounted(found.guarded, self._state, self.script.ceilings(now.path)), now.step_id)
+        self._watched.counts_from(recounted(found.guarded, self._state, self.script.ceilings(now.path)), now)
         await self._begin(found, Resumed(*self._moment(), by))
         return None
 
@@ -282,7 +282,7 @@ class Runner:
         if opened_s is not None and not self._arming:
             for kind, data in self.fit.switches.reclosed(self.fit.clock.now(), opened_s):
                 self.tell(kind, **data)
-        self._watched.begins(allowed, now.step_id, ceilings, resuming=goes_on)
+        self._watched.begins(allowed, now, ceilings, resuming=goes_on)
         self._pace.settle(self.fit.clock.now())
 
     async def _turn_off(self) -> None:

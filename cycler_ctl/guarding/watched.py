@@ -9,6 +9,7 @@ from cycler_ctl.instrument import Reading
 from cycler_ctl.running.fittings import Fittings, fresh, goes_on
 from protocols.events import Faulted, Sampled, Tripped
 from protocols.model import Setpoint
+from protocols.running.view import Progress
 
 
 class Watched:
@@ -16,7 +17,7 @@ class Watched:
 
     def __init__(self, fit: Fittings) -> None:
         self._fit = fit
-        self._step_id = ""
+        self._step = (0, "")  # its number in the run, and its name, which is the same in every pass of a repeat
         self.state: GuardState | None = None
 
     @property
@@ -36,22 +37,22 @@ class Watched:
             return None
         return Sampled(at_s, utc_s, reading.voltage_V, reading.current_A, fresh(temperature, now_s))
 
-    def begins(self, setpoint: Setpoint, step_id: str, ceilings: Ceilings, *, resuming: bool) -> None:
+    def begins(self, setpoint: Setpoint, now: Progress, ceilings: Ceilings, *, resuming: bool) -> None:
         """A new step starts the guard's counts anew; a step that goes on after a pause keeps them."""
-        now_s, before, was = self._fit.clock.now(), self.state, self._step_id
-        self._step_id = step_id
-        if before is not None and was == step_id and resuming:
+        now_s, before, was = self._fit.clock.now(), self.state, self._step
+        self._step = step = (now.step_count, now.step_id)
+        if before is not None and was == step and resuming:
             self.state = self._fit.guard.turned_on(before, setpoint, now_s)
         else:
-            self.state = self._fit.guard.begin_step(setpoint, ceilings, now_s, before, part=goes_on(was, step_id))
+            self.state = self._fit.guard.begin_step(setpoint, ceilings, now_s, before, part=goes_on(was[1], step[1]))
 
     def seen_at_rest(self, seen: GuardState) -> None:
         """The cell was looked at: the counts stay, what was read is the newest that is known."""
         self.state = seen if self.state is None else replace(self.state, last=seen.last, warmth=seen.warmth)
 
-    def counts_from(self, counted: GuardState, step_id: str) -> None:
+    def counts_from(self, counted: GuardState, now: Progress) -> None:
         """The counts of a guard that is gone."""
-        self.state, self._step_id = counted, step_id
+        self.state, self._step = counted, (now.step_count, now.step_id)
 
     def turned_off(self) -> None:
         if self.state is not None:

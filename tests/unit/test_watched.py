@@ -12,11 +12,17 @@ from cycler_ctl.guarding.watched import Watched
 from cycler_ctl.instrument import Measurement, Reading
 from protocols.events import Faulted, Sampled, Tripped
 from protocols.model import ConstantCurrent, ConstantVoltage
+from protocols.running.state import Phase
+from protocols.running.view import Progress
 
 LIMITS = GuardLimits(voltage_V=(2.0, 5.0), current_A=0.010, stale_s=3.0)
 UP = ConstantCurrent(1e-3, (2.5, 4.3))
 MOST = Ceilings(1.0, 1e6)
 UTC_S = 1.7e9
+
+
+def at(count: int, step_id: str) -> Progress:
+    return Progress(Phase.RUNNING, step_id, "charge", 1, count, None, None)
 
 
 @dataclass
@@ -69,7 +75,7 @@ def test_a_reading_before_any_setpoint_is_a_fault() -> None:
 def test_what_the_guard_passes_is_a_sample_with_a_temperature_that_is_new_enough() -> None:
     bench = Bench(degC=Measurement(25.0, 95.0))
     watched = bench.watched()
-    watched.begins(UP, "1#1", MOST, resuming=False)
+    watched.begins(UP, at(1, "1"), MOST, resuming=False)
     assert watched.voltage_V is None
     assert watched.judged(bench.read(), 7.0) == Sampled(7.0, UTC_S, 3.7, 1e-3, 25.0)
     assert watched.voltage_V == 3.7
@@ -83,7 +89,7 @@ def test_a_limit_that_is_passed_trips_and_bad_contact_is_a_fault(
 ) -> None:
     bench = Bench()
     watched = bench.watched()
-    watched.begins(UP, "1#1", MOST, resuming=False)
+    watched.begins(UP, at(1, "1"), MOST, resuming=False)
     found = watched.judged(replace(bench.read(voltage_V), output_on=on), 7.0)
     assert isinstance(found, kind)
     assert (found.at_s, found.utc_s) == (7.0, UTC_S)
@@ -95,7 +101,7 @@ def test_a_limit_that_is_passed_trips_and_bad_contact_is_a_fault(
 def test_a_reading_that_contradicts_what_is_set_is_dropped() -> None:
     bench = Bench()
     watched = bench.watched()
-    watched.begins(ConstantVoltage(4.0, 1e-3), "1#1", MOST, resuming=False)
+    watched.begins(ConstantVoltage(4.0, 1e-3), at(1, "1"), MOST, resuming=False)
     bench.now_s += 1.0
     assert watched.judged(bench.read(3.0, 0.0), 1.0) is None
     assert watched.state is not None
@@ -105,23 +111,35 @@ def test_a_reading_that_contradicts_what_is_set_is_dropped() -> None:
 def test_a_step_that_goes_on_keeps_its_counts_and_another_begins_anew() -> None:
     bench = Bench()
     watched = bench.watched()
-    watched.begins(UP, "1#1", MOST, resuming=False)
+    watched.begins(UP, at(1, "1"), MOST, resuming=False)
     assert counted(bench, watched) == pytest.approx(1.0)
     watched.turned_off()
     assert watched.state is not None
     assert watched.state.step.setpoint is None
     bench.now_s += 60.0
-    watched.begins(UP, "1#1", MOST, resuming=True)
+    watched.begins(UP, at(1, "1"), MOST, resuming=True)
     assert counted(bench, watched) == pytest.approx(2.0)
-    watched.begins(UP, "1#1", MOST, resuming=False)
+    watched.begins(UP, at(1, "1"), MOST, resuming=False)
     assert counted(bench, watched) == pytest.approx(1.0)
-    watched.begins(UP, "2#1", MOST, resuming=True)
+    watched.begins(UP, at(2, "2"), MOST, resuming=True)
     assert counted(bench, watched) == pytest.approx(1.0)
+
+
+def test_the_same_step_of_another_pass_begins_anew_though_it_is_begun_by_a_resume() -> None:
+    """A person skipped the pass before in a pause."""
+    bench = Bench()
+    watched = bench.watched()
+    for step in at(1, "1.1"), at(2, "1.1"), at(3, "1.2.2p"), at(4, "1.2.1p"):
+        watched.begins(UP, step, MOST, resuming=True)
+        assert counted(bench, watched) == pytest.approx(1.0)
+        assert watched.state is not None
+        assert watched.state.before_Ah == 0.0
+        watched.turned_off()
 
 
 def test_a_step_that_is_resumed_before_anything_was_seen_begins() -> None:
     watched = Bench().watched()
-    watched.begins(UP, "", MOST, resuming=True)
+    watched.begins(UP, at(0, ""), MOST, resuming=True)
     assert watched.state is not None
     assert watched.state.step.ceilings == MOST
 
@@ -129,19 +147,19 @@ def test_a_step_that_is_resumed_before_anything_was_seen_begins() -> None:
 def test_parts_of_one_step_are_counted_together() -> None:
     bench = Bench()
     watched = bench.watched()
-    watched.begins(UP, "1.cc", MOST, resuming=False)
+    watched.begins(UP, at(1, "1.cc"), MOST, resuming=False)
     counted(bench, watched)
-    watched.begins(UP, "1.cv", MOST, resuming=False)
+    watched.begins(UP, at(2, "1.cv"), MOST, resuming=False)
     assert watched.state is not None
     assert watched.state.before_Ah * 3.6e6 == pytest.approx(1.0)
-    watched.begins(UP, "2.cc", MOST, resuming=False)
+    watched.begins(UP, at(3, "2.cc"), MOST, resuming=False)
     assert watched.state.before_Ah == 0.0
 
 
 def test_what_was_seen_at_rest_is_the_newest_that_is_known_and_changes_no_count() -> None:
     bench = Bench()
     rested = bench.watched()
-    rested.begins(UP, "1#1", MOST, resuming=False)
+    rested.begins(UP, at(1, "1"), MOST, resuming=False)
     rested.judged(bench.read(3.9), 0.0)
     seen = rested.state
     assert seen is not None
@@ -149,7 +167,7 @@ def test_what_was_seen_at_rest_is_the_newest_that_is_known_and_changes_no_count(
     new.seen_at_rest(seen)
     assert new.state is seen
     paused = bench.watched()
-    paused.begins(UP, "1#1", MOST, resuming=False)
+    paused.begins(UP, at(1, "1"), MOST, resuming=False)
     counted(bench, paused)
     paused.seen_at_rest(seen)
     assert paused.voltage_V == 3.9
@@ -161,19 +179,19 @@ def test_what_was_seen_at_rest_is_the_newest_that_is_known_and_changes_no_count(
 def test_the_counts_of_a_guard_that_is_gone_go_on_in_the_step_they_belong_to() -> None:
     bench = Bench()
     gone = bench.watched()
-    gone.begins(UP, "1#1", MOST, resuming=False)
+    gone.begins(UP, at(1, "1"), MOST, resuming=False)
     counted(bench, gone)
     assert gone.state is not None
     new = bench.watched()
-    new.counts_from(gone.state, "1#1")
-    new.begins(UP, "1#1", MOST, resuming=True)
+    new.counts_from(gone.state, at(1, "1"))
+    new.begins(UP, at(1, "1"), MOST, resuming=True)
     assert counted(bench, new) == pytest.approx(2.0)
 
 
 def test_an_output_that_nobody_has_read_for_too_long_is_overdue() -> None:
     bench = Bench()
     watched = bench.watched()
-    watched.begins(UP, "1#1", MOST, resuming=False)
+    watched.begins(UP, at(1, "1"), MOST, resuming=False)
     bench.now_s += 3.0
     assert watched.overdue() == ""
     bench.now_s += 0.5
