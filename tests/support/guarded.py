@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,16 @@ class Smu:
                 await real_sleep(0.005)
         return asyncio.get_running_loop().time() - started_s
 
+    async def now_s(self) -> float:
+        """By the instrument's own clock."""
+        return float(str((await self.ask(do="time"))["at_s"]))
+
+    async def told(self, since_s: float) -> list[tuple[float, str]]:
+        """What it was told after this, and when by its own clock."""
+        log = (await self.ask(do="log", last=200))["log"]
+        assert isinstance(log, list)
+        return [(float(at_s), str(message)) for at_s, message in log if at_s > since_s]
+
 
 @asynccontextmanager
 async def simulated() -> AsyncGenerator[Smu]:
@@ -57,9 +67,8 @@ async def simulated() -> AsyncGenerator[Smu]:
         assert process.stdout is not None
         where = json.loads(await process.stdout.readline())
         reader, writer = await asyncio.open_connection("127.0.0.1", where["control"], limit=2**20)
-        yield Smu(process, where["address"], reader, writer)
-        writer.close()
-        await writer.wait_closed()
+        with closing(writer):
+            yield Smu(process, where["address"], reader, writer)
     finally:
         process.kill()
         await process.wait()
