@@ -10,6 +10,8 @@ from protocols.running.approach import remembered, until_met_s
 from protocols.running.state import Seen, State
 
 IDLE_S = 2.5
+AGAIN_SHARE, AGAIN_S = 0.25, 2.5
+"""What is still far is looked for again after this share of the time it is away, and at the latest after so long."""
 
 
 class Pace:
@@ -56,8 +58,16 @@ class Ahead:
         self._program = program
         self._fastest_s = fastest_s
         self._seen: tuple[Seen, ...] = ()
+        self._again_s = -math.inf
 
     def soon_s(self, before: State, after: State) -> float:
-        """Seconds after the newest reading; infinite: nothing is in sight."""
-        self._seen = remembered(self._seen, before, after)
-        return max(until_met_s(self._program, after, self._seen), self._fastest_s)
+        """Seconds after the newest reading; infinite: nothing is in sight, or there was nothing near a moment ago."""
+        self._seen, live = remembered(self._seen, before, after), after.live
+        if live.sample is None:
+            return math.inf
+        at_s, counting = live.sample.at_s, live.until or live.train or live.abort
+        if at_s < self._again_s and after.step is before.step and not counting:
+            return math.inf
+        soon_s = max(until_met_s(self._program, after, self._seen), self._fastest_s)
+        self._again_s = at_s + min(AGAIN_SHARE * soon_s, AGAIN_S)
+        return soon_s
