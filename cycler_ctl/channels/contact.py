@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from types import TracebackType
 
 from cycler_ctl.errors import AnsweredLate, InstrumentError, LinkClosed, LinkTimeout
 from cycler_ctl.instrument import Link
@@ -87,27 +88,40 @@ class Contact:
         finally:
             self._hear.remove(each)
 
-    @asynccontextmanager
-    async def patience(self) -> AsyncGenerator[None]:
+    def patience(self) -> Patience:
         """What is done inside ends, by LinkTimeout, when contact is lost; LinkClosed where the connection is given up."""
-        if self.given_up:
-            raise LinkClosed(self.given_up)
-        limit = asyncio.timeout(None)
+        return Patience(self, self._watch)
+
+
+class Patience:
+    """A class and no generator, because every reading enters one."""
+
+    __slots__ = ("_contact", "_limit", "_watch")
+
+    def __init__(self, contact: Contact, watch: _Watch) -> None:
+        self._contact, self._watch = contact, watch
+        self._limit = asyncio.timeout(None)
+
+    async def __aenter__(self) -> None:
+        if self._contact.given_up:
+            raise LinkClosed(self._contact.given_up)
+        await self._limit.__aenter__()
+        self._watch.begin(self._limit)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._watch.end(self._limit)
         try:
-            async with limit:
-                self._watch.begin(limit)
-                try:
-                    yield
-                finally:
-                    self._watch.end(limit)
-        except InstrumentError as error:
-            if self.given_up:
-                raise LinkClosed(self.given_up) from error
-            raise
-        except TimeoutError as error:
-            if limit.expired():
-                raise LinkTimeout(self.lost) from error
-            raise
+            await self._limit.__aexit__(kind, error, trace)
+        except TimeoutError as late:
+            raise LinkTimeout(self._contact.lost) from late
+        if error is None:
+            return
+        if isinstance(error, TimeoutError) and self._limit.expired():
+            raise LinkTimeout(self._contact.lost) from error
+        if isinstance(error, InstrumentError) and self._contact.given_up:
+            raise LinkClosed(self._contact.given_up) from error
 
 
 class _Watch:
