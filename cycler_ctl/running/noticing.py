@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cycler_ctl.errors import BadReply, InstrumentError
@@ -32,13 +32,14 @@ class Clocks:
     ahead_s: float | None = None
     """By how much the wall clock was ahead at the last look."""
 
-    def look(self, now_s: float, utc_s: float) -> Iterator[Notice]:
+    def look(self, now_s: float, utc_s: float) -> tuple[Notice, ...]:
         ahead_s, before_s = utc_s - now_s, self.ahead_s
         self.ahead_s = ahead_s
-        if before_s is not None and not abs(ahead_s - before_s) <= CLOCK_STEP_S:
-            step_s = round(ahead_s - before_s, 3)
-            text = "the computer's clock was set; run times and charges do not follow it"
-            yield EventKind.WARNING, {"text": text, "clock_step_s": step_s}
+        if before_s is None or abs(ahead_s - before_s) <= CLOCK_STEP_S:
+            return ()
+        step_s = round(ahead_s - before_s, 3)
+        text = "the computer's clock was set; run times and charges do not follow it"
+        return ((EventKind.WARNING, {"text": text, "clock_step_s": step_s}),)
 
 
 class Notices:
@@ -49,15 +50,17 @@ class Notices:
         self._clocks = Clocks()
         self._retries = Retries()
 
-    def of(self, before: State, after: State, reading: Reading, setpoint: Setpoint | None) -> Iterator[Notice]:
-        yield from edge(before, after, reading, setpoint, self._fit.channel.ratings)
-        yield from self._clocks.look(self._fit.clock.now(), self._fit.clock.utc())
-        yield from self._retries.over(after.course.step_count)
+    def of(self, before: State, after: State, reading: Reading, setpoint: Setpoint | None) -> tuple[Notice, ...]:
+        return (
+            *edge(before, after, reading, setpoint, self._fit.channel.ratings),
+            *self._clocks.look(self._fit.clock.now(), self._fit.clock.utc()),
+            *self._retries.over(after.course.step_count),
+        )
 
-    def lost(self, state: State, error: InstrumentError) -> Iterator[Notice]:
+    def lost(self, state: State, error: InstrumentError) -> tuple[Notice, ...]:
         """A reading that did not come, or could not be read."""
         answer: Mapping[str, JSON] = {"raw": escaped(error.raw)} if isinstance(error, BadReply) else {}
-        yield from self._retries.one_more(state.course.step_count, str(error), **answer)
+        return self._retries.one_more(state.course.step_count, str(error), **answer)
 
 
 def escaped(raw: bytes) -> str:
@@ -67,26 +70,24 @@ def escaped(raw: bytes) -> str:
 
 def edge(
     before: State, after: State, reading: Reading, setpoint: Setpoint | None, ratings: Ratings
-) -> Iterator[Notice]:
+) -> tuple[Notice, ...]:
     """At the first sample of a step: the change of voltage over that of the current, and how the instrument measures."""
     first, last = after.live.sample, before.live.sample
     if first is None or after.step is None or after.step.first is not first or first is last:
-        return
+        return ()
     resistance_ohm = None if last is None or before.phase is not Phase.RUNNING else _resistance_ohm(last, first)
-    yield (
-        EventKind.EDGE,
-        {
-            "step_count": after.course.step_count,
-            "resistance_ohm": resistance_ohm,
-            "from_V": None if last is None else last.voltage_V,
-            "from_A": None if last is None else last.current_A,
-            "to_V": first.voltage_V,
-            "to_A": first.current_A,
-            "after_s": None if last is None else first.at_s - last.at_s,
-            "range_A": range_A(setpoint, ratings),
-            "flags": list[JSON](sorted(flag.value for flag in reading.flags)),
-        },
-    )
+    data: dict[str, JSON] = {
+        "step_count": after.course.step_count,
+        "resistance_ohm": resistance_ohm,
+        "from_V": None if last is None else last.voltage_V,
+        "from_A": None if last is None else last.current_A,
+        "to_V": first.voltage_V,
+        "to_A": first.current_A,
+        "after_s": None if last is None else first.at_s - last.at_s,
+        "range_A": range_A(setpoint, ratings),
+        "flags": list[JSON](sorted(flag.value for flag in reading.flags)),
+    }
+    return ((EventKind.EDGE, data),)
 
 
 def _resistance_ohm(last: Sampled, first: Sampled) -> float | None:
