@@ -69,7 +69,8 @@ class RunWriter:
         self._options = options
         self._lock = lock
         self._real = SystemClock()
-        self._changed = threading.Condition()
+        self._mutex = threading.RLock()
+        self._changed = threading.Condition(self._mutex)
         self._waiting = Waiting(at.next, 0.0 if at.alive is None else at.alive[0])
         self._since_s: float | None = None
         self._rows = 0
@@ -93,7 +94,7 @@ class RunWriter:
         checkpoint: Callable[[], str] | None = None,
     ) -> None:
         """Take records; never waits, never raises. ``checkpoint`` is called in the writer's thread, if it is the newest."""
-        with self._changed:
+        with self._mutex:  # the condition's own, entered at less cost
             if rows:
                 if self._rows + len(rows) > self._most_rows or self._files.overflowed:
                     self._overflow()
@@ -121,9 +122,8 @@ class RunWriter:
         self.end(Ending("interrupted", None, reason, since_s))
 
     def pending(self) -> Pending:
-        with self._changed:
-            lag_s = 0.0 if self._since_s is None else self._real.now() - self._since_s
-            return Pending(self._rows, lag_s)
+        since_s = self._since_s  # asked at every sample, so without the lock
+        return Pending(self._rows, 0.0 if since_s is None else self._real.now() - since_s)
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything appended so far is durable; False if it is not in time."""
