@@ -32,6 +32,7 @@ from cycler_ctl.running.going_on import prepare_again, read_remains, reopen
 from cycler_ctl.running.opened import never_begun, not_gone_on, opened
 from cycler_ctl.running.recovery import LeftOpen, acknowledged, keep_fault, tell_left_on, waiting
 from cycler_ctl.running.start import Order, Prepared, Spot, begin_record, prepare, spot_of, versions
+from cycler_ctl.store.files import options_for
 from cycler_ctl.watching.lease import Lease
 from protocols.record import JSON, Row
 
@@ -60,6 +61,7 @@ class Station:
             for name, settings in config.channels.items()
         }
         self._looks = {one.instrument: self._look(one.instrument) for one in config.channels.values()}
+        self._storing = options_for(len(self._slots))
         self._closing = False
         self._waiting: Callable[[str], int] | None = None
         self._queue: Callable[[str], QueueStatus | None] = lambda _channel: None
@@ -139,7 +141,7 @@ class Station:
         self._open_group()
         with slot.beginning.entered():
             prepared = await asyncio.to_thread(prepare, order, self._spot(slot), self._clock.utc(), run)
-            opening = partial(begin_record, data_dir, prepared.info, self._durable, self._clock.utc)
+            opening = partial(begin_record, data_dir, prepared.info, self._durable, self._clock.utc, self._storing)
             async with self._ready(slot, prepared), opened(opening, never_begun) as writer:
                 slot.beginning.refuse_if_called_off()
                 slot.refuse_if_latched()
@@ -158,7 +160,7 @@ class Station:
             remains = await asyncio.to_thread(read_remains, self._run_dir(run))
             spot = self._spot(slot)
             prepared = await asyncio.to_thread(prepare_again, remains, spot, self._clock.utc(), by)
-            opening = partial(reopen, self._run_dir(run), self._durable, self._clock.utc)
+            opening = partial(reopen, self._run_dir(run), self._durable, self._clock.utc, self._storing)
             async with self._ready(slot, prepared), opened(opening, not_gone_on) as writer:
                 slot.beginning.refuse_if_called_off()
                 slot.refuse_unless_interrupted()

@@ -17,6 +17,7 @@ from cycler_ctl.errors import StoreError
 from cycler_ctl.running.amending import newest_info
 from cycler_ctl.running.order import cannot, order_of, table_of
 from cycler_ctl.running.start import Prepared, Spot, prepare
+from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.reader import RunReader, open_run
 from cycler_ctl.store.writer import RunWriter, reopen_run
@@ -152,9 +153,11 @@ def _has_place(program: Program, state: State) -> bool:
         return False
 
 
-def reopen(run_dir: Path, on_durable: Callable[[str], None], utc: Callable[[], float]) -> RunWriter:
+def reopen(
+    run_dir: Path, on_durable: Callable[[str], None], utc: Callable[[], float], options: WriterOptions
+) -> RunWriter:
     """Its writer, in an epoch of its own: no number of an earlier one ever comes to denote something else."""
     try:
-        return reopen_run(run_dir, on_durable=on_durable, utc=utc, epoch=secrets.randbits(48))
+        return reopen_run(run_dir, on_durable=on_durable, utc=utc, options=options, epoch=secrets.randbits(48))
     except StoreError as error:
         raise cannot(run_dir.name, str(error)) from error

@@ -25,6 +25,7 @@ from cycler_ctl.running.arming import (
     largest_capacity_Ah,
     unseen_temperatures,
 )
+from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo, new_run_id
 from cycler_ctl.store.place import syncing, syncing_client
 from cycler_ctl.store.writer import RunWriter, create_run
@@ -153,10 +154,10 @@ def prepare(order: Order, spot: Spot, utc_s: float, run: str | None = None) -> P
 
 
 def begin_record(
-    data_dir: Path, info: RunInfo, on_durable: Callable[[str], None], utc: Callable[[], float]
+    data_dir: Path, info: RunInfo, on_durable: Callable[[str], None], utc: Callable[[], float], options: WriterOptions
 ) -> RunWriter:
     """The record of a new run; a folder that somebody copies from and back to is warned of in it."""
-    writer = create_run(data_dir, info, on_durable=on_durable, utc=utc)
+    writer = create_run(data_dir, info, on_durable=on_durable, utc=utc, options=options)
     client = syncing_client(data_dir)
     if client is not None:
         writer.append(events=[EventRecord(0.0, utc(), EventKind.WARNING, {"message": syncing(client)})])

@@ -15,7 +15,7 @@ import cycler_ctl
 from cycler_ctl.errors import StoreError
 from cycler_ctl.publish.cursors import Cursors, LaneKey, Stream
 from cycler_ctl.running.recovery import INTERRUPTED, left_open
-from cycler_ctl.store.files import WriterOptions
+from cycler_ctl.store.files import WriterOptions, options_for
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.published import OUTBOX
 from cycler_ctl.store.reader import open_run
@@ -124,3 +124,10 @@ def test_a_run_is_refused_on_a_network_file_system_and_nothing_is_left_there(
     with pytest.raises(StoreError, match=r"network file system \(nfs4\).*set data_dir to a folder on a local disk"):
         create_run(tmp_path, INFO, on_durable=lambda _: None)
     assert list((tmp_path / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize(("channels", "every_s"), [(1, 0.25), (16, 0.25), (32, 0.5), (64, 1.0), (1000, 1.0)])
+def test_all_runs_of_a_station_together_commit_64_times_a_second_and_each_once_a_second(
+    channels: int, every_s: float
+) -> None:
+    assert options_for(channels).commit_every_s == every_s
