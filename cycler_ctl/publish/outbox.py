@@ -37,6 +37,7 @@ class Outbox:
         self._runs: dict[str, Tracked] = {}
         self._window = WINDOW
         self._turn = 0
+        self._flying: set[Lane] = set()  # no other has a message on its way
         self._again = Again()
         self._flying_again = 0
         self._list_after: str | None = None
@@ -67,6 +68,7 @@ class Outbox:
             outgoing = self._build(lane, utc_s)
             if outgoing is not None:
                 self._lane(lane).sending(outgoing.span)
+                self._flying.add(self._lane(lane))
                 return outgoing
         return None
 
@@ -99,10 +101,7 @@ class Outbox:
             self._lane(outgoing.lane).too_large(outgoing.span)
 
     def lost(self, *, suspicious: bool = True) -> None:
-        """The connection ended: whatever was on its way is sent again, carefully, so that one bad message is found.
-
-        Not ``suspicious``: it is known that no message was to blame.
-        """
+        """The connection ended: what was on its way is sent again, carefully, to find a bad message (if ``suspicious``)."""
         flying = self._in_flight()
         alone = suspicious and flying == 1 and not self._flying_again
         for tracked in self._runs.values():
@@ -172,7 +171,8 @@ class Outbox:
         self._cursors.close()
 
     def _in_flight(self) -> int:
-        return sum(lane.in_flight for tracked in self._runs.values() for lane in tracked.lanes.values())
+        self._flying = {lane for lane in self._flying if lane.in_flight}
+        return sum(lane.in_flight for lane in self._flying)
 
     def _lane(self, key: LaneKey) -> Lane:
         return self._runs[key.run].lanes[key]
@@ -218,7 +218,8 @@ class Outbox:
         tracked.manifest = None
 
     def _forget(self, run: str) -> None:
-        self._runs.pop(run, None)
+        if (tracked := self._runs.pop(run, None)) is not None:
+            self._flying -= set(tracked.lanes.values())
         self._files.close_one(run)
 
     def _give_up(self, run: str, error: StoreError) -> None:

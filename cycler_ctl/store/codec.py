@@ -33,6 +33,8 @@ ROW_COLUMNS = (
 )
 EVENT_COLUMNS = ("id", "time_s", "utc_s", "kind", "data")
 STEP_COLUMNS = ("id", *StepSummary.__dataclass_fields__)
+MODES, MARKS = {mode.value: mode for mode in Mode}, {mark.value: mark for mark in Mark}
+"""Looked up, for a call of the enumeration costs more than the rest of a row."""
 CYCLE_COLUMNS = ("id", *CycleSummary.__dataclass_fields__)
 
 
@@ -83,10 +85,10 @@ def row_from(values: Sequence[Any]) -> Row:
         cycle,
         step_count,
         step_id,
-        Mode(mode),
+        MODES[mode],
         direction,
         step_time_s,
-        Mark(mark),
+        MARKS[mark],
         Counters(*values[13:17]),
         Counters(*values[17:21]),
         Counters(*values[21:25]),
