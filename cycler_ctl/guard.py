@@ -16,7 +16,6 @@ from cycler_ctl.guarding import stuck as guard_stuck
 from cycler_ctl.guarding import temperature as guard_temperature
 from cycler_ctl.guarding.hold import Held, amps
 from cycler_ctl.guarding.limits import Ceilings, GuardLimits, spent
-from cycler_ctl.guarding.stuck import Same, stuck
 from cycler_ctl.guarding.temperature import Warmth
 from cycler_ctl.instrument import Flag, Measurement, Reading
 from protocols.model import ConstantCurrent, ConstantVoltage, Rest, Setpoint, Window
@@ -80,7 +79,7 @@ class GuardState:
     time_s: float = 0.0
     low: int = 0
     """Readings in a row whose current is not what is set."""
-    same: Same = guard_stuck.NEW
+    same: guard_stuck.Same = guard_stuck.NEW
     held: Held = guard_hold.NEW
     before_Ah: float = 0.0
     last: Reading | None = None
@@ -112,14 +111,21 @@ class Guard:
         step = _step(setpoint, ceilings.within(self.limits.step), self.limits)
         if after is None:
             return GuardState(step, now_s)
-        before_Ah = after.before_Ah + after.charge_Ah if part else 0.0
+        before_Ah = after.before_Ah + self._unread(after, now_s).charge_Ah if part else 0.0
         return GuardState(step, now_s, before_Ah=before_Ah, last=after.last, warmth=after.warmth)
 
     def turned_off(self, state: GuardState, now_s: float) -> GuardState:
         """The output was turned off within the step: its counts stand still."""
-        return replace(
-            state, step=GuardStep(None, state.step.ceilings), at_s=now_s, current_A=0.0, low=0, same=guard_stuck.NEW
-        )
+        off, state = GuardStep(None, state.step.ceilings), self._unread(state, now_s)
+        return replace(state, step=off, at_s=now_s, current_A=0.0, low=0, same=guard_stuck.NEW)
+
+    def _unread(self, state: GuardState, now_s: float) -> GuardState:
+        """Counted on from the newest reading, but no longer than one may be late: then nobody knows what flowed."""
+        if state.step.setpoint is None:
+            return state
+        passed_s = min(max(now_s - state.at_s, 0.0), self.limits.stale_s)
+        charge_Ah = state.charge_Ah + _worst_A(state, state.current_A) * passed_s / 3600.0
+        return replace(state, charge_Ah=charge_Ah, time_s=state.time_s + passed_s)
 
     def turned_on(self, state: GuardState, setpoint: Setpoint, now_s: float) -> GuardState:
         """The same step goes on: its counts go on too."""
@@ -149,7 +155,7 @@ class Guard:
             or self.wrong_temperature(step.setpoint, temperature, now_s)
             or _found(Severity.FAULTED, guard_temperature.doubtful(self.limits, after.warmth))
             or _found(Severity.TRIPPED, spent(step.ceilings, after.charge_Ah, after.before_Ah, after.time_s))
-            or _stuck(self.limits, after)
+            or _found(Severity.FAULTED, guard_stuck.stuck(after.same, self.limits.stuck_s))
             or _contact(self.limits, after, reading)
         )
         return (after, None) if trip is None else (replace(after, trip=trip), trip)
@@ -192,9 +198,8 @@ def _counted(limits: GuardLimits, state: GuardState, reading: Reading, warmth: W
     """Charge counted as if the largest current seen or set had flowed all the time: never less than the truth."""
     step, held = state.step, state.held
     current_A, passed_s = abs(reading.current_A), reading.at_s - state.at_s
-    worst_A = max(current_A, state.current_A, step.set_A)
+    worst_A = _worst_A(state, current_A)
     if isinstance(step.setpoint, ConstantVoltage):
-        worst_A = guard_hold.worst_A(held, step.setpoint, current_A)
         held = guard_hold.seen(held, step.setpoint, reading)
     low = 0 if _as_set(limits, step, reading) else state.low + 1
     charge_Ah, same = state.charge_Ah + worst_A * passed_s / 3600.0, state.same.seen(reading, passed_s)
@@ -212,6 +217,13 @@ def _counted(limits: GuardLimits, state: GuardState, reading: Reading, warmth: W
         at_edge=False,
         warmth=warmth,
     )
+
+
+def _worst_A(state: GuardState, current_A: float) -> float:
+    """The most that may have flowed since the newest reading; ``current_A`` flows now."""
+    if isinstance(state.step.setpoint, ConstantVoltage):
+        return guard_hold.worst_A(state.held, state.step.setpoint, current_A)
+    return max(current_A, state.current_A, state.step.set_A)
 
 
 def _as_set(limits: GuardLimits, step: GuardStep, reading: Reading) -> bool:
@@ -235,11 +247,6 @@ def _still_on(reading: Reading) -> Trip | None:
     if reading.output_on is False:
         return None
     return Trip(Severity.FAULTED, "output", "the instrument says its output is on although it was turned off")
-
-
-def _stuck(limits: GuardLimits, state: GuardState) -> Trip | None:
-    reason = stuck(state.same, limits.stuck_s)
-    return None if reason is None else Trip(Severity.FAULTED, "stuck", reason)
 
 
 def _found(severity: Severity, found: tuple[str, str] | None) -> Trip | None:

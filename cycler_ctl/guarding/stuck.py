@@ -6,7 +6,6 @@ digit where noise moves them. Pure decisions on frozen data, part of ``guard.py`
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import nan
 
 from cycler_ctl.instrument import Reading
@@ -29,14 +28,15 @@ class Same:
         """What is known with this reading."""
         if (reading.voltage_V, reading.current_A) != (self.voltage_V, self.current_A):
             return Same(reading.voltage_V, reading.current_A)
-        return replace(self, count=self.count + 1, time_s=self.time_s + passed_s)
+        return Same(self.voltage_V, self.current_A, self.count + 1, self.time_s + passed_s)
 
 
 NEW = Same()
 
 
-def stuck(same: Same, stuck_s: float) -> str | None:
-    """Why nothing is measured any more; None while it is."""
+def stuck(same: Same, stuck_s: float) -> tuple[str, str] | None:
+    """(code, reason) why nothing is measured any more; None while it is."""
     if same.count < STUCK_SAMPLES or same.time_s < stuck_s:
         return None
-    return f"voltage and current have not changed in any digit for {same.time_s / 60:.3g} min: the readings are stuck"
+    minutes = f"{same.time_s / 60:.3g} min"
+    return "stuck", f"voltage and current have not changed in any digit for {minutes}: the readings are stuck"

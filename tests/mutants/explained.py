@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 CELLCHECK, GUARD, HOLD = "cycler_ctl/running/cellcheck.py", "cycler_ctl/guard.py", "cycler_ctl/guarding/hold.py"
 BEYOND, NO_CURRENT = "cycler_ctl/guarding/beyond.py", "a current of 0 A waits for nothing and never comes here"
-RUNNER = "cycler_ctl/runner.py"
 WARMTH = "cycler_ctl/guarding/temperature.py"
 IN_STEP = "edge_V = (low_V + AT_EDGE_V if direction < 0 else -inf, high_V - AT_EDGE_V if direction > 0 else inf)"
 NO_DIRECTION = "without a direction nobody looks at the edge"
@@ -64,9 +63,6 @@ EXPLAINED: Mapping[tuple[str, str, str], str] = {
         "more = os.read(fd, 64)",
         "64 -> 65",
     ): "however much is read at once, its end is looked at",
-    (RUNNER, "self._watched.turned_off()", "statement left out"): (
-        "while the output is off nothing is judged, and switching on begins anew: the guard knows of it in case that changes"
-    ),
     (WARMTH, "same_since_s: float = 0.0", "0.0 -> 1.0"): "the first value sets it before it is looked at",
 }
 """(file, text of the line, what was changed) -> why it is no other program."""

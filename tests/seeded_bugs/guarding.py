@@ -71,9 +71,20 @@ BUGS = (
         "measured charge counted",
         "the guard counts with the worst current, never less than the truth (F37)",
         "cycler_ctl/guard.py",
-        "worst_A = max(current_A, state.current_A, step.set_A)",
-        "worst_A = current_A",
+        "return max(current_A, state.current_A, state.step.set_A)",
+        "return current_A",
         (f"{GUARD}::test_the_guards_charge_is_never_less_than_the_true_one",),
+    ),
+    Bug(
+        "a pause hides charge",
+        "what flows between the last reading and off counts too (F44)",
+        "cycler_ctl/guard.py",
+        "GuardStep(None, state.step.ceilings), self._unread(state, now_s)",
+        "GuardStep(None, state.step.ceilings), state",
+        (
+            "tests/unit/test_guard_boundaries.py::test_what_flowed_from_the_last_reading_until_the_output_was_off_counts_and_so_does_its_time",
+            "tests/service/test_guards_ceilings.py::test_pauses_between_readings_hide_no_charge_from_the_guard",
+        ),
     ),
     Bug(
         "open circuit is a cut-off",
@@ -98,7 +109,7 @@ BUGS = (
         "stuck readings believed",
         "readings that stand still in every digit are no readings (F8)",
         "cycler_ctl/guard.py",
-        "            or _stuck(self.limits, after)\n",
+        "            or _found(Severity.FAULTED, guard_stuck.stuck(after.same, self.limits.stuck_s))\n",
         "",
         (
             f"{GUARD}::test_readings_the_same_in_every_digit_for_half_an_hour_are_stuck",

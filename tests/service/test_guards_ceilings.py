@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from virtual import LIMITS, Virtual, open_virtual
 
-from cycler_ctl.errors import RefusedError
+from cycler_ctl.errors import InstrumentError, RefusedError
 from cycler_ctl.live import ChannelState
 from protocols.conditions import Met, look
 from protocols.model import Condition
@@ -111,6 +112,23 @@ async def test_a_cut_off_that_never_comes_meets_the_channels_own_ceiling_of_time
         assert lab.is_off()
         assert lab.clock.now() == pytest.approx(1800.0, abs=61.0)
         ended_for_one_reason(lab)
+
+
+async def test_pauses_between_readings_hide_no_charge_from_the_guard(tmp_path: Path) -> None:
+    """Whoever pauses before each reading, a script say, passes charge that the guard never reads."""
+    limits = LIMITS.model_copy(update={"step_charge_Ah": 0.1e-3})
+    async with open_virtual(tmp_path, cell="battery", limits=limits, sample_every_s=60.0) as lab:
+        await lab.start(f"  - charge: {{at: C/2, {NEVER}}}\n")
+        with suppress(InstrumentError):  # what is asked of a run that has just tripped
+            for _ in range(9):
+                await lab.at(lab.clock.now() + 50.0)
+                await lab.station.pause("a1", "K. Abe")
+                await lab.at(lab.clock.now() + 60.0)  # a relay that is switched more often has to wait
+                await lab.acting(lab.station.resume("a1", "K. Abe"))
+        status = await lab.ends()
+        assert status.state is ChannelState.TRIPPED
+        assert "more than its ceiling of 0.1 mAh" in status.reason
+        assert lab.truth()["charge_C"] / HOUR_S == pytest.approx(0.1e-3, rel=0.25)
 
 
 def ended_for_one_reason(lab: Virtual) -> None:

@@ -168,11 +168,55 @@ def test_another_step_counts_from_zero_and_another_part_goes_on() -> None:
     assert guard.begin_step(UP, Ceilings(), 0.0, before, part=True).before_Ah == 0.75
 
 
-def test_off_and_on_again_leave_nothing_of_what_flowed() -> None:
+def test_off_and_on_again_leave_nothing_of_what_flows() -> None:
     guard = Guard(LIMITS)
-    state = replace(begun(), current_A=0.9, low=2, charge_Ah=0.25)
+    state = replace(begun(), current_A=0.9, low=2, charge_Ah=0.25, at_s=7.0)
     for after in (guard.turned_off(state, 7.0), guard.turned_on(state, DOWN, 7.0)):
         assert (after.current_A, after.low, after.at_s, after.charge_Ah) == (0.0, 0, 7.0, 0.25)
+
+
+TAPERING = ConstantVoltage(0.5, 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("setpoint", "current_A", "worst_A"),
+    [(UP, 0.9e-3, 1e-3), (UP, 1.5e-3, 1.5e-3), (TAPERING, 0.25e-3, 0.25e-3), (Rest(WINDOW), 5e-9, 5e-9)],
+)
+def test_what_flowed_from_the_last_reading_until_the_output_was_off_counts_and_so_does_its_time(
+    setpoint: Setpoint, current_A: float, worst_A: float
+) -> None:
+    guard = Guard(LIMITS)
+    began = replace(begun(setpoint), at_s=5.0)
+    state = replace(began, current_A=current_A, held=Held(current_A), charge_Ah=0.25, before_Ah=0.5, time_s=64.0)
+    off = guard.turned_off(state, 7.0)
+    assert off.charge_Ah - 0.25 == pytest.approx(worst_A * 2.0 / 3600.0)
+    assert (off.time_s, off.at_s, off.before_Ah) == (66.0, 7.0, 0.5)
+    again = guard.turned_off(off, 9.0)
+    assert (again.charge_Ah, again.time_s, again.at_s) == (off.charge_Ah, 66.0, 9.0)
+    part = guard.begin_step(UP, Ceilings(), 7.0, state, part=True)
+    assert part.before_Ah == 0.5 + off.charge_Ah
+    assert (part.charge_Ah, part.time_s) == (0.0, 0.0)
+
+
+def test_a_hold_that_was_turned_off_before_its_first_reading_counts_with_its_limit() -> None:
+    off = Guard(LIMITS).turned_off(begun(TAPERING), BEGAN_S + 2.0)
+    assert off.charge_Ah == pytest.approx(1e-3 * 2.0 / 3600.0)
+
+
+def test_of_the_time_that_nobody_watched_no_more_counts_than_a_reading_may_be_late() -> None:
+    """A computer that slept: nobody knows whether anything flowed, and the run waits for a person who is told so."""
+    off = Guard(LIMITS).turned_off(begun(), BEGAN_S + 1e5)
+    assert off.time_s == LIMITS.stale_s
+    assert off.charge_Ah == pytest.approx(1e-3 * LIMITS.stale_s / 3600.0)
+    assert Guard(LIMITS).turned_off(begun(), BEGAN_S - 1.0).charge_Ah == 0.0
+
+
+def test_a_clock_that_tells_no_time_when_the_output_goes_off_ends_the_step_at_its_next_reading() -> None:
+    guard = Guard(LIMITS)
+    on = guard.turned_on(guard.turned_off(begun(), math.nan), UP, BEGAN_S)
+    _, trip = guard.check(on, read(BEGAN_S + 1.0), None, BEGAN_S + 1.0)
+    assert trip is not None
+    assert trip.code == "charge"
 
 
 def test_an_output_that_stays_on_after_off_stays_a_fault_and_one_that_is_off_changes_nothing() -> None:

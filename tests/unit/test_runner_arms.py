@@ -644,6 +644,23 @@ def test_the_guard_of_a_run_that_goes_on_counts_on_from_where_it_was() -> None:
     leap(lived())
 
 
+def test_what_flowed_until_a_pause_is_counted_though_nobody_read_it() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        began_s = LoopClock().now()
+        ceilings = {"1": Ceilings(1.0, 5.0)}
+        end = asyncio.ensure_future((run := Runner(PROGRAM, replace(bench.fittings(""), ceilings=ceilings))).run())
+        while not end.done():
+            await real_sleep(0.9)  # before a reading a second after the first
+            await run.ask("pause", "K. Abe")
+            await real_sleep(60.0)
+            await run.ask("resume", "K. Abe")
+        assert "longer than its ceiling of 5 s" in end.result().reason
+        assert LoopClock().now() - began_s < 10 * 62.0
+
+    leap(lived())
+
+
 def test_a_clock_set_back_makes_no_gap_less_than_none() -> None:
     async def lived() -> None:
         bench = Bench()
