@@ -580,6 +580,30 @@ def test_while_it_is_held_back_what_is_not_confirmed_off_is_tried_every_5_s(
     assert "NOT EVERY OUTPUT IS CONFIRMED OFF. The reason" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("stuck", "word"), [(False, "off"), (True, "unsure")])
+def test_people_are_told_that_everything_is_off_only_where_it_was_read_back(
+    lab: Labs, monkeypatch: pytest.MonkeyPatch, stuck: bool, word: str
+) -> None:
+    told: list[tuple[str, ...]] = []
+
+    @asynccontextmanager
+    async def telling(command: Sequence[str], *words: str) -> AsyncGenerator[None]:
+        told.append((*command, *words))
+        yield
+
+    async def lived() -> None:
+        place = lab()
+        hold_back(place.data_dir, "it failed", 1_764_000_000.0)
+        write_register(place.data_dir, {"a1": SMU1})
+        place.stuck |= {SMU1} if stuck else set()
+        one = Guardian(["station"], place.data_dir, None, ["teller"])
+        await asked_after(one, asyncio.ensure_future(one.run()), 7.0)
+
+    monkeypatch.setattr(guardian, "telling", telling)
+    leap(lived())
+    assert told == [("teller", word, "it failed, at 2025-11-24T16:00:00+00:00")]
+
+
 def test_asked_to_stop_while_held_back_it_ends_at_once(lab: Labs) -> None:
     async def lived() -> None:
         place = lab()
