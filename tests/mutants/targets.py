@@ -42,6 +42,7 @@ TARGETS: Mapping[str, Target] = {
     "cycler_ctl/running/arming.py": Target(ARMING),
     "cycler_ctl/running/cellcheck.py": Target(LOOK),
     "cycler_ctl/running/output.py": Target(("tests/unit/test_output.py",)),
+    "cycler_ctl/running/paused.py": Target(("tests/unit/test_paused.py",)),
     "cycler_ctl/running/escalation.py": Target(("tests/unit/test_chase.py",)),
     "cycler_ctl/guardian.py": Target(("tests/unit/test_guarding.py", "tests/unit/test_guardian_blind.py")),
     "cycler_ctl/runner.py": Target((ARMS,), ARM_SEQUENCE),
