@@ -9,7 +9,11 @@ from contextlib import AbstractContextManager, nullcontext
 from math import ceil
 from typing import Protocol
 
-TICKS_PER_S = 1000  # uvloop counts in ms and rounds to the nearest: half a millisecond would be none, again and again
+TICKS_PER_S = 500
+"""Real sleepers wake on common ticks: channels that are due at nearly the same time cost one turn of the loop, not many.
+
+Whole milliseconds, for uvloop rounds to the nearest: half a one would be none, again and again.
+"""
 AWAKE_S = 1.0  # the loop's own timers stand still while the computer sleeps: so soon after that is a deadline seen
 
 
@@ -55,8 +59,8 @@ class Clock(Protocol):
         ...
 
 
-def _whole_ticks(left_s: float) -> float:
-    return ceil(left_s * TICKS_PER_S) / TICKS_PER_S if left_s > 0.0 else 0.0
+def tick_after(now_s: float, left_s: float) -> float:
+    return ceil((now_s + left_s) * TICKS_PER_S) / TICKS_PER_S if left_s > 0.0 else now_s
 
 
 def _elapsed_s() -> float:
@@ -87,7 +91,7 @@ class SystemClock:
         while True:
             left_s = (at_s - self.now()) / self._speed
             sleeper: asyncio.Future[None] = loop.create_future()
-            timer = loop.call_later(min(_whole_ticks(left_s), AWAKE_S), _resolve, sleeper)
+            timer = loop.call_at(tick_after(loop.time(), min(left_s, AWAKE_S)), _resolve, sleeper)
             if wake is not None:
                 wake.attach(sleeper)
             try:

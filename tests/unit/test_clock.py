@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from cycler_ctl.clock import SystemClock, Wake
+from cycler_ctl.clock import SystemClock, Wake, tick_after
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the monotonic clock itself goes on")
@@ -40,3 +40,19 @@ async def test_a_long_sleep_ends_when_it_is_due() -> None:
     due_s = clock.now() + 15.0
     await clock.sleep_until(due_s)
     assert due_s - 0.05 <= clock.now() <= due_s + 5.0
+
+
+def test_what_is_due_within_a_tick_wakes_at_one_moment_and_never_too_early() -> None:
+    due_s = [1000.0 + number * 1e-5 for number in range(100)]
+    wakes_s = [tick_after(at_s - left_s, left_s) for at_s in due_s for left_s in (1e-6, 0.025, 0.9)]
+    assert len({round(at_s, 6) for at_s in wakes_s}) <= 2  # a millisecond of them falls on one tick, or on two
+    assert all(woken_s >= at_s - 1e-9 for woken_s, at_s in zip(wakes_s[1::3], due_s, strict=True))
+    assert tick_after(1000.0001, 0.0) == 1000.0001
+
+
+async def test_a_sleep_is_never_too_short_and_one_that_is_over_does_not_wait() -> None:
+    clock = SystemClock()
+    for after_s in (0.0, 1e-6, 0.0011, 0.003):
+        due_s = clock.now() + after_s
+        await clock.sleep_until(due_s)
+        assert clock.now() >= due_s
