@@ -58,14 +58,16 @@ async def off_after_s(lab: Lab, since_s: float) -> float:
 
 
 async def killed_station(lab: Lab, service: subprocess.Popen[bytes]) -> float:
+    station = lab.station_pid(service)
     since_s = now_s(lab)
-    os.kill(lab.station_pid(service), signal.SIGKILL)
+    os.kill(station, signal.SIGKILL)
     return await off_after_s(lab, since_s)
 
 
 async def stopped_station(lab: Lab, service: subprocess.Popen[bytes]) -> float:
+    station = lab.station_pid(service)
     since_s = now_s(lab)
-    os.kill(lab.station_pid(service), signal.SIGSTOP)
+    os.kill(station, signal.SIGSTOP)
     return await off_after_s(lab, since_s)
 
 
