@@ -8,12 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-import requests
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from schemathesis import GenerationMode
-from schemathesis.core.result import Ok
 
 from cycler_ctl.web import gate
 
@@ -82,6 +78,11 @@ async def test_every_body_is_capped(client: httpx.AsyncClient, monkeypatch: pyte
 
 def requests_of(document: dict[str, Any], each: int) -> list[Any]:
     """Prepared requests to every call of the description: as it allows, and otherwise."""
+    import requests  # here, and not by every worker that reads the tests: they take half a second
+    import schemathesis
+    from schemathesis import GenerationMode
+    from schemathesis.core.result import Ok
+
     schema = schemathesis.openapi.from_dict(document)
     operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
     asked = [one for one in operations if one.path != ENDLESS]
