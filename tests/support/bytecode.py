@@ -1,8 +1,9 @@
-"""What python makes of a source is made once for a whole run of the tests, however many workers and processes it has."""
+"""What python makes of a source is made once, however many workers and processes a run of the tests has, and kept for the next."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Generator
@@ -20,16 +21,23 @@ def worker(config: pytest.Config) -> bool:
 
 
 def kept(config: pytest.Config) -> None:
-    """Workers and their children inherit where. Who wants no bytecode beside the sources gets it in a folder that goes."""
+    """Workers and their children inherit where. Who wants no bytecode beside the sources has it in the environment."""
     if worker(config):
         return
     folder = tempfile.TemporaryDirectory(prefix="cycler-ctl-tests-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
     os.environ[OURS] = folder.name
     if sys.dont_write_bytecode:
+        lasting = Path(folder.name) if sys.prefix == sys.base_prefix else Path(sys.prefix) / "bytecode-of-tests"
         os.environ.pop(NONE, None)
-        os.environ[ELSEWHERE] = sys.pycache_prefix = folder.name
+        os.environ[ELSEWHERE] = sys.pycache_prefix = str(lasting)
         sys.dont_write_bytecode = False
+        config.add_cleanup(lambda: forget_what_was_temporary(lasting))
+
+
+def forget_what_was_temporary(lasting: Path) -> None:
+    """Tests make sources of their own, which are never seen again."""
+    shutil.rmtree(lasting.joinpath(*Path(tempfile.gettempdir()).parts[1:]), ignore_errors=True)
 
 
 @contextmanager
