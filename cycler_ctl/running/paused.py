@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from math import inf
 
 from cycler_ctl.errors import BadReply, InstrumentError, LinkTimeout, NotAsLeft
 from cycler_ctl.instrument import TellsIfOn
@@ -24,7 +25,7 @@ class PausedLook:
     def __init__(self, fit: Fittings) -> None:
         self._fit = fit
         self._loop = asyncio.get_running_loop()
-        self._next_s = 0.0
+        self._next_s = -inf
         self._alone = len(fit.instrument.channels) == 1
         self.lost = ""
 

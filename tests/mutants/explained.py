@@ -63,6 +63,11 @@ EXPLAINED: Mapping[tuple[str, str, str], str] = {
         "more = os.read(fd, 64)",
         "64 -> 65",
     ): "however much is read at once, its end is looked at",
+    (
+        "cycler_ctl/guarding/watched.py",
+        'self._step = (0, "")  # its number in the run, and its name, which is the same in every pass of a repeat',
+        "0 -> 1",
+    ): "every step has a name, so none is taken for this one",
     (WARMTH, "same_since_s: float = 0.0", "0.0 -> 1.0"): "the first value sets it before it is looked at",
 }
 """(file, text of the line, what was changed) -> why it is no other program."""

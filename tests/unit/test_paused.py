@@ -15,7 +15,7 @@ from cycler_ctl.channels.contact import PATIENCE_S, Contact
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout, NotAsLeft
 from cycler_ctl.running.fittings import End
-from cycler_ctl.running.paused import EVERY_S, LOOK_S, LOST, PausedLook
+from cycler_ctl.running.paused import LOST, PausedLook
 
 Answer = bool | Exception
 HANGS = TimeoutError("for ever")
@@ -96,7 +96,7 @@ async def test_a_pause_that_has_just_begun_asks_nothing_for_ten_seconds_and_then
         if len(lab.channel.told) > before:
             looks.append(round(asyncio.get_running_loop().time() - began_s, 3))
         await real_sleep(0.25)
-    assert looks == [EVERY_S, 2 * EVERY_S]
+    assert looks == [10.0, 20.0]
     assert look.lost == ""
 
 
@@ -186,7 +186,7 @@ async def test_a_look_takes_no_longer_than_it_may_nor_than_the_patience_with_a_s
     look = Lab(Asked(answers=[HANGS])).look()
     began_s = asyncio.get_running_loop().time()
     assert not await look.found_on()
-    assert asyncio.get_running_loop().time() - began_s == pytest.approx(LOOK_S, abs=0.1)
+    assert asyncio.get_running_loop().time() - began_s == pytest.approx(5.0, abs=0.1)
     assert "no answer in time" in look.lost
     silent = Lab(Asked(answers=[HANGS]))
     silent.contact.asked_s = began_s = asyncio.get_running_loop().time()
