@@ -180,7 +180,7 @@ async def test_pause_and_resume_within_a_pulse_give_it_its_whole_time(tmp_path: 
         assert pulse.charge_Ah == pytest.approx(ONE_C_A / 5 / 6, rel=0.02)
 
 
-@pytest.mark.parametrize(("steps", "within"), [(CCCV, "1.cv"), (GITT, "1.2p")])
+@pytest.mark.parametrize(("steps", "within"), [(CCCV, "1.cc"), (CCCV, "1.cv"), (GITT, "1.2p")])
 async def test_a_skip_leaves_the_whole_step(tmp_path: Path, steps: str, within: str) -> None:
     async with open_virtual(tmp_path, sample_every_s=10.0) as lab:
         await lab.start(steps + "  - rest: 1 min\n")
