@@ -17,6 +17,7 @@ GONE_WITHIN_S = 5.0
 LONGEST = (
     "test_whole.py",
     "test_runner.py",
+    "test_deaths.py",
     "test_whole_deaths.py",
     "test_simulation.py",
     "test_wheel.py",
@@ -45,7 +46,6 @@ LONGEST = (
     "test_store_kill.py",
     "test_library.py",
     "test_fmt.py",
-    "test_deaths.py",
     "test_idle.py",
     "test_two_outputs.py",
     "test_recovery.py",
