@@ -24,7 +24,7 @@ from cycler_ctl.terminal.remote import Start, act, start_run
 
 LEASE_S, STALL_S = 3.0, 1.0
 KILLED_S, STOPPED_S = 1.0, LEASE_S + 0.5
-TRIALS, CAMPAIGN, AT_ONCE, ROOM_S = 1, 200, 8, 3.0
+TRIALS, CAMPAIGN, AT_ONCE, ROOM_S = 1, 200, 5, 3.0
 STALE_S = 1.9  # a machine that makes more than this of a second's stall has had a longer one
 OFF = "OUTP OFF"
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 and SIGSTOP are POSIX")
