@@ -103,6 +103,8 @@ class People:
                     await getattr(station, what)(seat.channel, BY)
         except CyclerError as error:
             self._world.say("person", f"{what} {seat.channel}: refused: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever else it is, is no answer to a person
+            self._world.judge.broke("answer", f"{what} {seat.channel}: {error!r}")
         else:
             self.done[what] = self.done.get(what, 0) + 1
             seat.episodes += what in {"begin", "resume", "skip"}
