@@ -1,4 +1,4 @@
-"""POST /api/v1/channels/{channel}/...: each action is the station's own; the gate has checked the token before."""
+"""POST /api/v1/channels/{channel}/...: each action is the station's own, on its loop; the gate has checked the token before."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cycler_ctl.errors import RefusedError
 from cycler_ctl.live import StationView
 from cycler_ctl.running.start import Order
 from cycler_ctl.web.actions import StationActions
+from cycler_ctl.web.hop import Hop
 from protocols.reading.documents import Document
 
 NAME = r"^[a-z0-9-]+$"
@@ -64,12 +65,13 @@ class Done(BaseModel):
     done: str
 
 
-def acting_routes(view: StationView, actions: StationActions) -> APIRouter:
+def acting_routes(view: StationView, actions: StationActions, hop: Hop) -> APIRouter:
     routes = APIRouter(prefix="/api/v1/channels/{channel}", tags=["actions"])
 
     async def start(channel: str, body: StartRequest, request: Request) -> Started:
         must_exist(view, channel)
-        return Started(run=await actions.begin(channel, body.order(who(body.by, request))))
+        order = body.order(who(body.by, request))
+        return Started(run=await hop.do(lambda: actions.begin(channel, order)))
 
     routes.add_api_route("/start", start, methods=["POST"], status_code=201)
     acts: dict[str, Act] = {
@@ -79,23 +81,27 @@ def acting_routes(view: StationView, actions: StationActions) -> APIRouter:
         "acknowledge": actions.acknowledge,
     }
     for word, act in acts.items():
-        routes.add_api_route(f"/{word}", _endpoint(view, word, act), methods=["POST"], name=word)
+        routes.add_api_route(f"/{word}", _endpoint(view, word, act, hop), methods=["POST"], name=word)
 
     async def stop(channel: str, body: ActRequest, request: Request) -> Done:
         """Whatever runs there, off first."""
         must_exist(view, channel)
-        await actions.stop(channel, who(body.by, request))
+        await hop.do(lambda: actions.stop(channel, who(body.by, request)))
         return Done(channel=channel, done="stop")
 
     routes.add_api_route("/stop", stop, methods=["POST"], name="stop")
     return routes
 
 
-def _endpoint(view: StationView, word: str, act: Act) -> Callable[..., Awaitable[Done]]:
+def _endpoint(view: StationView, word: str, act: Act, hop: Hop) -> Callable[..., Awaitable[Done]]:
     async def endpoint(channel: str, body: RunActRequest, request: Request) -> Done:
         must_exist(view, channel)
-        _must_be_its_run(view, channel, body.run)
-        await act(channel, who(body.by, request))
+
+        async def if_its_run() -> None:  # in the same turn: between the two no other run can begin
+            _must_be_its_run(view, channel, body.run)
+            await act(channel, who(body.by, request))
+
+        await hop.do(if_its_run)
         return Done(channel=channel, done=word)
 
     return endpoint

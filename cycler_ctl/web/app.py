@@ -23,6 +23,7 @@ from cycler_ctl.web.actions import StationActions
 from cycler_ctl.web.alarms import alarm_routes
 from cycler_ctl.web.checker import Checker
 from cycler_ctl.web.gate import Gate, Rules
+from cycler_ctl.web.hop import Hop
 from cycler_ctl.web.hub import Hub
 from cycler_ctl.web.pages import page_routes
 from cycler_ctl.web.planning import Desk, planning_routes
@@ -62,25 +63,28 @@ def create_app(
     alarms: AlarmBoard | None = None,
     queues: QueueKeeper | None = None,
     amending: Amending | None = None,
+    hop: Hop | None = None,
 ) -> FastAPI:
     """``hub`` is an Observer: give the station the one given here, so that pages hear of durable rows at once.
 
     ``mqtt`` says how publishing goes, ``share`` how copying and ``notify`` how notifying, for ``/api/v1/station``.
+    ``hop``: to the loop of the station, where another one serves.
     """
     if len(token) < SHORTEST:
         raise ConfigError(f"the HTTP token needs at least {SHORTEST} characters")
     app = FastAPI(title="cycler-ctl", version=version("cycler-ctl"), docs_url=None, redoc_url=None)
     owned = _Owned(hub or Hub(view), _one_thread("http-read"), _one_thread("http-check"), Checker())
     app.state.owned = owned
+    hop = hop or Hop()
     said = Said(mqtt, share, notify)
     readers = Readers(view, owned.hub, recordings or StoreRecordings(data_dir), owned.pool, said)
     app.include_router(reading_routes(readers, StationName(name, site, app.version)))
     app.include_router(recorded_routes(readers))
-    app.include_router(acting_routes(view, actions))
+    app.include_router(acting_routes(view, actions, hop))
     desk = Desk(owned.checker, owned.checking)
-    app.include_router(planning_routes(view, actions, desk, queues=queues is not None))
-    app.include_router(queue_routes(queues))
-    app.include_router(amend_routes(amending))
+    app.include_router(planning_routes(view, actions, desk, hop, queues=queues is not None))
+    app.include_router(queue_routes(queues, hop))
+    app.include_router(amend_routes(amending, hop))
     app.include_router(alarm_routes(alarms or AlarmBoard(SystemClock().utc)))
     app.include_router(page_routes())
     _say_errors_plainly(app)

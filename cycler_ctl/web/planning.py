@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from cycler_ctl.channels.readiness import Outlook
 from cycler_ctl.errors import RefusedError
 from cycler_ctl.live import StationView
 from cycler_ctl.web.acting import StartRequest, must_exist
 from cycler_ctl.web.actions import StationActions
 from cycler_ctl.web.checker import Checker
 from cycler_ctl.web.dryrun import Asked, DryRun, On
+from cycler_ctl.web.hop import Hop
 from protocols.shipped import library_files
 
 MOST_WAITING = 4
@@ -46,7 +48,9 @@ class Desk:
             self.waiting -= 1
 
 
-def planning_routes(view: StationView, actions: StationActions, desk: Desk, *, queues: bool = False) -> APIRouter:
+def planning_routes(
+    view: StationView, actions: StationActions, desk: Desk, hop: Hop, *, queues: bool = False
+) -> APIRouter:
     """``queues``: what cannot start now may wait."""
     routes = APIRouter(prefix="/api/v1", tags=["planning"])
 
@@ -57,7 +61,11 @@ def planning_routes(view: StationView, actions: StationActions, desk: Desk, *, q
     async def plan_there(channel: str, body: StartRequest) -> DryRun:
         """As ``plan --channel``, with all that a start would refuse now. The start itself, or the queue, looks once more."""
         must_exist(view, channel)
-        seen = actions.outlook(channel)
+
+        async def outlook() -> Outlook:  # of one moment: it looks at the instrument more than once
+            return actions.outlook(channel)
+
+        seen = await hop.do(outlook)
         on = On(channel=channel, instrument=seen.instrument, settings=seen.settings, ratings=seen.ratings)
         found = await desk.ask(_asked(body, on))
         refused = [*seen.refused, *found.refused]

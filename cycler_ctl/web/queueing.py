@@ -13,6 +13,7 @@ from cycler_ctl.errors import RefusedError
 from cycler_ctl.queueing.keeper import QueueKeeper
 from cycler_ctl.running.amending import Looked, Wanted
 from cycler_ctl.web.acting import MOST_INCLUDED, ActRequest, Name, StartRequest, Text, who
+from cycler_ctl.web.hop import Hop
 from protocols.reading.documents import Document
 
 EntryId = Annotated[str, InPath(pattern=r"^[0-9a-f]{1,32}$")]
@@ -85,7 +86,7 @@ class HoldRequest(ActRequest):
     why: str = Field(default="", max_length=200)
 
 
-def amend_routes(station: Amending | None) -> APIRouter:
+def amend_routes(station: Amending | None, hop: Hop) -> APIRouter:
     """``station`` None: the description of one."""
     routes = APIRouter(prefix="/api/v1/channels/{channel}", tags=["actions"])
 
@@ -94,7 +95,7 @@ def amend_routes(station: Amending | None) -> APIRouter:
             raise RefusedError("nothing runs here that could be amended")
         document = Document(body.file_name, body.protocol)
         wanted = Wanted(document, body.include, body.set, who(body.by, request), body.run)
-        found = await station.amend(channel, wanted, body.of)
+        found = await hop.do(lambda: station.amend(channel, wanted, body.of))
         plan: dict[str, object] = {**found.prepared.info.plan}
         return Amended(channel=channel, done=body.of is not None, of=found.of, changes=list(found.changes), plan=plan)
 
@@ -102,10 +103,10 @@ def amend_routes(station: Amending | None) -> APIRouter:
     return routes
 
 
-def queue_routes(keeper: QueueKeeper | None) -> APIRouter:
+def queue_routes(keeper: QueueKeeper | None, hop: Hop) -> APIRouter:
     """``keeper`` None: this service keeps no queues."""
     routes = APIRouter(prefix="/api/v1/channels/{channel}/queue", tags=["queue"])
-    door = _Door(keeper)
+    door = _Door(keeper, hop)
     routes.add_api_route("", door.show, methods=["GET"])
     routes.add_api_route("", door.add, methods=["POST"], status_code=201)
     routes.add_api_route("/hold", door.hold, methods=["POST"])
@@ -118,8 +119,9 @@ def queue_routes(keeper: QueueKeeper | None) -> APIRouter:
 
 
 class _Door:
-    def __init__(self, keeper: QueueKeeper | None) -> None:
+    def __init__(self, keeper: QueueKeeper | None, hop: Hop) -> None:
         self._keeper = keeper
+        self._hop = hop
 
     def _of(self, channel: str) -> QueueKeeper:
         if self._keeper is None:
@@ -132,11 +134,13 @@ class _Door:
         return QueueAnswer.model_validate(self._of(channel).of(channel))
 
     async def _then(self, channel: str, act: Callable[[QueueKeeper], Awaitable[object]]) -> QueueAnswer:
-        await act(self._of(channel))
+        keeper = self._of(channel)
+        await self._hop.do(lambda: act(keeper))
         return await self.show(channel)
 
     async def add(self, channel: str, body: StartRequest, request: Request) -> Added:
-        entry = await self._of(channel).add(channel, body.order(who(body.by, request)))
+        keeper, order = self._of(channel), body.order(who(body.by, request))
+        entry = await self._hop.do(lambda: keeper.add(channel, order))
         return Added(id=entry.id, at_most_s=entry.at_most_s, queue=await self.show(channel))
 
     async def remove(self, channel: str, entry: EntryId, body: ActRequest) -> QueueAnswer:
