@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 
 from cycler_ctl.alarms.board import AlarmBoard
@@ -24,6 +25,9 @@ from cycler_ctl.queueing.keeper import QueueKeeper
 from cycler_ctl.records.sealing import Sealer
 from cycler_ctl.share.sharer import Sharer
 from cycler_ctl.station import Station
+from cycler_ctl.web.hop import Hop
+from cycler_ctl.web.hub import Hub
+from cycler_ctl.web.threaded import in_a_thread
 
 log = logging.getLogger(__name__)
 
@@ -154,16 +158,25 @@ def _publisher(station: Station, default_url: str | None, board: AlarmBoard) -> 
 
 async def _open_page(stack: AsyncExitStack, station: Station, others: _Others) -> str | None:
     """The page is an extra: where it is not installed the cells are cycled all the same. A port taken is ConfigError."""
+    hub = Hub(station, others.board.active)
+    serving = partial(_page, station, others, hub, Hop(asyncio.get_running_loop()))
     try:
-        from cycler_ctl.web.app import create_app
-        from cycler_ctl.web.hub import Hub
-        from cycler_ctl.web.server import allowed_hosts_of, is_loopback, serve_http, split_address, token_of
+        page = await stack.enter_async_context(in_a_thread(serving))
     except ModuleNotFoundError as error:
         log.warning("no page and no HTTP API (%s): pip install 'cycler-ctl[web]'", error.name)
         return None
+    station.observe(hub)
+    return page
+
+
+@asynccontextmanager
+async def _page(station: Station, others: _Others, hub: Hub, hop: Hop) -> AsyncGenerator[str]:
+    """In the page's own thread, as all that it imports: what acts goes back by ``hop``, the rest any thread may read."""
+    from cycler_ctl.web.app import create_app
+    from cycler_ctl.web.server import allowed_hosts_of, is_loopback, serve_http, split_address, token_of
+
     config: Config = station.config
     token = token_of(config.http, config.station.data_dir)
-    hub = Hub(station, others.board.active)
     app = create_app(
         station,
         station,
@@ -180,7 +193,7 @@ async def _open_page(stack: AsyncExitStack, station: Station, others: _Others) -
         alarms=others.board,
         queues=others.queues,
         amending=station,
+        hop=hop,
     )
-    address = await stack.enter_async_context(serve_http(app, config.http))
-    station.observe(hub)
-    return f"{address}/#token={token}"
+    async with serve_http(app, config.http) as address:
+        yield f"{address}/#token={token}"

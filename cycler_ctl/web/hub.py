@@ -37,7 +37,7 @@ class News:
 class Hub:
     """Looks at the station while somebody watches; an Observer, so that the writer's thread can say what is durable.
 
-    All but ``durable`` is called on one loop.
+    What an Observer hears comes from any thread, and makes no news there; all else is called on the loop that serves.
     """
 
     def __init__(self, view: StationView, alarms: Callable[[], tuple[Alarm, ...]] = tuple) -> None:
@@ -52,7 +52,7 @@ class Hub:
         self._closed = False
 
     def channel_changed(self, status: ChannelStatus) -> None:
-        self._put("channel", status.channel, status, lambda: asdict(status))
+        """Seen at the next look, by who serves and not by who controls."""
 
     def durable(self, run: str) -> None:
         self._durable.append(run)
@@ -69,7 +69,7 @@ class Hub:
         beat_due_s = loop.time()
         while not self._closed:
             for _ in self._looking(loop.time()):
-                await real_sleep(0.0)  # control runs on this loop
+                await real_sleep(0.0)  # hands the interpreter over: control may be waiting for it
             if newer := self.since(seen):
                 seen = newer[-1].number
                 yield "".join(news.text for news in newer)
@@ -89,7 +89,7 @@ class Hub:
             return
         self._looked_s = now_s
         for status in self._view.channels():
-            self.channel_changed(status)
+            self._put("channel", status.channel, status, partial(asdict, status))
             self._look_at_sample(status.channel, now_s)
             yield
         for instrument in self._view.instruments():

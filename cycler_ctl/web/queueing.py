@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Protocol
 
 from fastapi import APIRouter, HTTPException, Request
@@ -95,7 +96,7 @@ def amend_routes(station: Amending | None, hop: Hop) -> APIRouter:
             raise RefusedError("nothing runs here that could be amended")
         document = Document(body.file_name, body.protocol)
         wanted = Wanted(document, body.include, body.set, who(body.by, request), body.run)
-        found = await hop.do(lambda: station.amend(channel, wanted, body.of))
+        found = await hop.do(partial(station.amend, channel, wanted, body.of))
         plan: dict[str, object] = {**found.prepared.info.plan}
         return Amended(channel=channel, done=body.of is not None, of=found.of, changes=list(found.changes), plan=plan)
 

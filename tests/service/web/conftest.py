@@ -32,6 +32,7 @@ from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.writer import RunWriter, create_run
 from cycler_ctl.web.app import create_app
+from cycler_ctl.web.hop import Hop
 from cycler_ctl.web.hub import Hub
 from cycler_ctl.web.server import allowed_hosts_of, serve_http
 from protocols.check import check_text
@@ -249,6 +250,7 @@ class Lab:
     hub: Hub
     queues: QueueKeeper | None = None
     amending: Any = None
+    hop: Hop | None = None
 
     def refuse(self, why: str) -> None:
         self.actions.refusal = RefusedError(why)
@@ -269,6 +271,7 @@ class Lab:
             hub=self.hub,
             queues=self.queues,
             amending=self.amending,
+            hop=self.hop,
         )
         return serve_http(app, settings)
 
