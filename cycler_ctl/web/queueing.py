@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Annotated, Protocol
 
 from fastapi import APIRouter, HTTPException, Request
@@ -94,9 +93,10 @@ def amend_routes(station: Amending | None, hop: Hop) -> APIRouter:
     async def amend(channel: str, body: AmendRequest, request: Request) -> Amended:
         if station is None:
             raise RefusedError("nothing runs here that could be amended")
+        there = station
         document = Document(body.file_name, body.protocol)
         wanted = Wanted(document, body.include, body.set, who(body.by, request), body.run)
-        found = await hop.do(partial(station.amend, channel, wanted, body.of))
+        found = await hop.do(lambda: there.amend(channel, wanted, body.of))
         plan: dict[str, object] = {**found.prepared.info.plan}
         return Amended(channel=channel, done=body.of is not None, of=found.of, changes=list(found.changes), plan=plan)
 
