@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 
 from cycler_ctl.errors import StoreError
+from cycler_ctl.store.codec import SQL, packed, row_from
 from cycler_ctl.store.compact import RowEncoder
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.place import MINIMUM_FREE_BYTES, is_set_aside, release_reserve, set_aside
@@ -90,7 +91,7 @@ class RunFiles:
         self._run_dir = at.run_dir
         self._utc = utc
         self._options = options
-        self._kept: deque[Batch] = deque()
+        self._kept: deque[Kept] = deque()
         self._kept_rows = 0
         self._usable = True
         self._ended = False
@@ -152,7 +153,7 @@ class RunFiles:
 
     def _write_new_segment(self) -> None:
         number = self.segment + 1
-        batches = [*self._kept, *self.unwritten]
+        batches = [*(kept.batch() for kept in self._kept), *self.unwritten]
         first = _first(batches, self.durable)
         build_segment(segment_path(self._run_dir, number), self._info, number, first, batches, self._utc())
         self.segment = number
@@ -163,12 +164,29 @@ class RunFiles:
         for batch in self.unwritten:
             self.durable = after(self.durable, batch)
             self._ended = self._ended or batch.ending is not None
-            self._kept.append(batch)
+            if batch.checkpoint is not None and self._kept:
+                self._kept[-1].others.checkpoint = None  # only the newest is of use, and it holds a whole state
+            self._kept.append(Kept.of(batch))
             self._kept_rows += len(batch.rows)
         self.unwritten = []
         most = min(self._options.keep_rows, ceil(RING_S / self._info.sample_every_s))
         while self._kept and (self._kept_rows > most or len(self._kept) > 2 * most + 100):
             self._kept_rows -= len(self._kept.popleft().rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A durable batch, its rows packed: of thousands of objects the garbage collector would make a stall."""
+
+    others: Batch
+    rows: tuple[tuple[SQL, ...], ...]
+
+    @staticmethod
+    def of(batch: Batch) -> Kept:
+        return Kept(replace(batch, rows=[]), tuple(packed(row) for row in batch.rows))
+
+    def batch(self) -> Batch:
+        return replace(self.others, rows=[row_from(values) for values in self.rows])
 
 
 def _first(batches: Sequence[Batch], durable: Numbers) -> Numbers:
