@@ -17,6 +17,7 @@ from cycler_ctl.clock import SystemClock
 from cycler_ctl.commanding.opening import open_commanding
 from cycler_ctl.computer.handles import take_handles
 from cycler_ctl.computer.keep_awake import KeepAwake
+from cycler_ctl.computer.turns import hand_over_soon
 from cycler_ctl.computer.wakeful import refuse_sleepy
 from cycler_ctl.config import Config, load_config
 from cycler_ctl.errors import ConfigError, CyclerError, RefusedError, leaves
@@ -133,6 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[])
     asked = parser.parse_args(arguments)
     take_handles()
+    hand_over_soon()
     pipe = take_lease_pipe()
     status = FAILED
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)

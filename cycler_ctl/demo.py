@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cycler_ctl.broker import Broker, free_port
 from cycler_ctl.clock import real_sleep
+from cycler_ctl.computer.turns import hand_over_soon
 from cycler_ctl.config import (
     ChannelSettings,
     Config,
@@ -70,6 +71,7 @@ def parse_speed(text: str) -> float | None:
 def run_demo(options: DemoOptions) -> int:
     """The exit status; Ctrl-C ends a demo that stays, and is no failure of it."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
+    hand_over_soon()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner, suppress(asyncio.CancelledError):
             return runner.run(demo(options))
