@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from cycler_ctl.live import ChannelStatus, InstrumentStatus, StationView
 from cycler_ctl.web.hub import Hub, sample
+from cycler_ctl.web.pieces import in_pieces
 from cycler_ctl.web.recordings import NoSuchRunError, Recordings
 
 
@@ -61,7 +61,7 @@ class Readers:
     async def off_loop(self, work: Callable[[], object]) -> Response:
         loop = asyncio.get_running_loop()
         try:
-            body = await loop.run_in_executor(self.pool, lambda: json.dumps(work(), allow_nan=False).encode())
+            body = await loop.run_in_executor(self.pool, lambda: in_pieces(work()))
         except NoSuchRunError as error:
             raise HTTPException(404, str(error)) from error
         return Response(body, media_type="application/json")
@@ -82,15 +82,16 @@ def _add_live(routes: APIRouter, readers: Readers, name: StationName) -> None:
         own = (said.mqtt(), said.share(), said.notify())
         return Station(name.name, name.site, name.version, names, view.instruments(), *own)
 
-    async def channels() -> list[dict[str, object]]:
-        return [_channel(view, status) for status in view.channels()]
+    async def channels() -> Response:
+        found = [_channel(view, status) for status in view.channels()]
+        return Response(in_pieces(found), media_type="application/json")
 
     async def stream(last_event_id: Annotated[str, Header()] = "") -> StreamingResponse:
         """Events: channel, instrument, alarms, sample (at most one a second and channel), durable, beat (every 2 s)."""
         return StreamingResponse(readers.hub.stream(last_event_id), media_type="text/event-stream")
 
     routes.add_api_route("/station", station)
-    routes.add_api_route("/channels", channels)
+    routes.add_api_route("/channels", channels, response_model=list[dict[str, object]])
     routes.add_api_route("/stream", stream, response_class=StreamingResponse)
 
 
