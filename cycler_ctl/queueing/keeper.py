@@ -1,7 +1,8 @@
 """The queues of a station: what people ask of them, and the next entry begun when a person has marked its cell ready.
 
-On the station's own loop. What was decided holds in memory at once and is on disk before anyone is told that it was
-done; before an entry begins, disk knows which run it becomes.
+On the station's own loop; ``names``, ``of`` and ``told`` from any thread, for a queue is replaced as a whole. What was
+decided holds in memory at once and is on disk before anyone is told that it was done; before an entry begins, disk knows
+which run it becomes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Serves the HTTP application inside our own event loop, and refuses to start where that would be unsafe."""
+"""Serves the HTTP application inside an event loop of ours, and refuses to start where that would be unsafe."""
 
 from __future__ import annotations
 
