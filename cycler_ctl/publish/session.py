@@ -204,15 +204,21 @@ class Session:
                 await self._channel(status)
 
     async def _tell_latest(self) -> None:
-        """The newest sample of each channel, alarms and instruments that changed, at most once per ``latest_s``."""
+        """The newest sample of each channel, alarms and instruments that changed, at most once per ``latest_s``.
+
+        One channel after the other, spread over that time: all in one go held up the interpreter, and control with it.
+        """
         told: dict[str, tuple[str, Row]] = {}
         known: dict[str, InstrumentStatus] = {}
+        channels = [status.channel for status in self._subject.view.channels()]
+        share_s = self._subject.timing.latest_s / (len(channels) + 1)
         while True:
-            for channel in self._subject.view.channels():
-                newest = self._subject.view.latest(channel.channel)
-                if newest is not None and told.get(channel.channel) != newest:
-                    told[channel.channel] = newest
-                    await self._latest(channel.channel, *newest)
+            for channel in channels:
+                newest = self._subject.view.latest(channel)
+                if newest is not None and told.get(channel) != newest:
+                    told[channel] = newest
+                    await self._latest(channel, *newest)
+                await real_sleep(share_s)
             for instrument in self._subject.view.instruments():
                 seen = replace(instrument, last_good_utc_s=None)  # changes at every exchange; the heartbeat tells it
                 if known.get(instrument.name, seen) != seen:
@@ -220,7 +226,7 @@ class Session:
                 known[instrument.name] = seen
             for topic, alarm in self._alarms.news(self._subject.alarms()).items():
                 await self._alarm(topic, alarm)
-            await real_sleep(self._subject.timing.latest_s)
+            await real_sleep(share_s)
 
     async def _latest(self, channel: str, run: str, row: Row) -> None:
         try:
