@@ -11,6 +11,7 @@ command ``[word, number, ...]`` in JSON, and each is answered with a line.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 from collections.abc import Generator
@@ -194,6 +195,7 @@ async def main(count: int) -> None:
     loop, rack = asyncio.get_running_loop(), Rack(count)
     servers = [await loop.create_server(partial(_same, each), "127.0.0.1", 0) for each in rack.instruments]
     print(json.dumps([server.sockets[0].getsockname()[1] for server in servers]), flush=True)
+    gc.disable()  # an instrument does not stand still now and then
     lines = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     while line := await lines.readline():
