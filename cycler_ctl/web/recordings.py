@@ -20,8 +20,8 @@ from cycler_ctl.web.steplines import step_lines
 from cycler_ctl.web.told import QUIET, told
 from protocols.record import JSON, Mode
 
-CHUNK_ROWS = 4_000
-"""Read at a time: turning rows into arrays holds the interpreter, and the control loop shares it (about 5 ms)."""
+CHUNK_ROWS = 500
+"""Read at a time: turning rows into an array is one call that holds the interpreter, and control shares it (0.2 ms)."""
 CACHED_ROWS = 2_000_000
 """Of all runs together; about 160 MB, twice that with the room to grow, and only when somebody looks at runs that long."""
 READ_AT_ONCE_ROWS = 8_000
