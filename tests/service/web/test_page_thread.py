@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import sys
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import replace
@@ -198,24 +199,18 @@ async def test_the_acts_of_a_run_are_carried_out_on_the_thread_that_controls(lab
     assert lab.actions.seen == [(word, threading.current_thread().name) for word in words]
 
 
-class LateHop(Hop):
-    """Another run begins while the request is on its way."""
-
-    async def do(self, work: Any) -> Any:
-        self.before()  # type: ignore[attr-defined]
-        return await super().do(work)
-
-
 @pytest.mark.parametrize("word", ["pause", "resume", "skip", "acknowledge"])
 async def test_an_act_meant_for_one_run_never_meets_the_one_that_began_while_it_was_on_its_way(
-    lab: Any, word: str
+    lab: Any, monkeypatch: pytest.MonkeyPatch, word: str
 ) -> None:
-    def another_begins() -> None:
-        lab.station.put(replace(lab.station.statuses["a1"], run="20261122-120000-a1-next"))
+    hopping = Hop.do
 
-    lab.hop = LateHop(asyncio.get_running_loop())
-    object.__setattr__(lab.hop, "before", another_begins)
-    async with speaking(in_a_thread(lab.serve)) as client:
+    async def another_begins_first(hop: Hop, work: Any) -> Any:
+        lab.station.put(replace(lab.station.statuses["a1"], run="20261122-120000-a1-next"))
+        return await hopping(hop, work)
+
+    monkeypatch.setattr(Hop, "do", another_begins_first)
+    async with speaking(served(lab, threads=True)) as client:
         answer = await client.post(f"/api/v1/channels/a1/{word}", json={"run": RUN})
     assert answer.status_code == 409
     assert "is another one than you looked at" in answer.json()["detail"]
@@ -243,7 +238,7 @@ async def test_a_hop_to_a_loop_that_has_ended_is_refused() -> None:
         await Hop(gone).do(act)
 
 
-async def stopping_for_ever(lab: Any, ended: list[str], begun: asyncio.Event) -> None:
+def stop_for_ever(lab: Any, begun: asyncio.Event, ended: list[str]) -> None:
     async def stop(channel: str, by: str) -> None:
         begun.set()
         try:
@@ -261,9 +256,8 @@ async def test_the_end_of_the_service_ends_streams_and_cancels_an_act_that_lasts
 ) -> None:
     caplog.set_level(logging.CRITICAL)  # uvicorn tells of the request it cancelled
     monkeypatch.setattr(server, "LAST_ANSWERS_S", 0)
-    ended: list[str] = []
-    begun = asyncio.Event()
-    await stopping_for_ever(lab, ended, begun)
+    begun, ended = asyncio.Event(), list[str]()
+    stop_for_ever(lab, begun, ended)
     async with contextlib.AsyncExitStack() as stack:
         address = await stack.enter_async_context(served(lab, threads=threads))
         client = httpx.AsyncClient(base_url=address, headers=AUTH, trust_env=False, timeout=30.0)
@@ -405,7 +399,7 @@ async def test_the_station_serves_its_page_from_that_thread_and_goes_on_where_th
                 stopped = await client.post("/api/v1/channels/a1/stop", json={"by": "anna"})
                 assert stopped.json() == {"channel": "a1", "done": "stop"}
                 assert rig.is_off()
-        monkeypatch.setitem(__import__("sys").modules, "cycler_ctl.web.app", None)
+        monkeypatch.setitem(sys.modules, "cycler_ctl.web.app", None)
         async with open_reporting(rig.station, None) as reporting:
             assert reporting.page is None
         assert "pip install 'cycler-ctl[web]'" in caplog.text
