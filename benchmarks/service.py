@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks.placing import pin, realtime
 from benchmarks.spec import Spec, measured, runner, say
 from cycler_ctl.clock import SystemClock, real_sleep
+from cycler_ctl.computer.turns import hand_over_soon, spare_what_stays
 from cycler_ctl.config import ChannelSettings, Config, HttpSettings, InstrumentSettings, Limits, MqttSettings
 from cycler_ctl.config import StationSettings as Names
 from cycler_ctl.reporting import open_reporting
@@ -82,6 +83,7 @@ async def main(spec: Spec) -> None:
         stack.push_async_callback(station.close, "the end of the benchmark")
         await station.first_tries()
         await stack.enter_async_context(open_reporting(station, spec.broker))
+        spare_what_stays()
         order = order_of(spec)
         names = [each.channel for each in station.channels()]
         await begin(station, names, order)
@@ -105,6 +107,7 @@ async def begin(station: Station, names: Sequence[str], order: Order) -> None:
 if __name__ == "__main__":
     pin(measured=True)
     realtime(5)
+    hand_over_soon()
     spec = Spec.of(sys.argv[1])
     with runner(spec) as loop:
         loop.run(main(spec))

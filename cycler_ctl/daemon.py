@@ -17,7 +17,7 @@ from cycler_ctl.clock import SystemClock
 from cycler_ctl.commanding.opening import open_commanding
 from cycler_ctl.computer.handles import take_handles
 from cycler_ctl.computer.keep_awake import KeepAwake
-from cycler_ctl.computer.turns import hand_over_soon
+from cycler_ctl.computer.turns import hand_over_soon, spare_what_stays
 from cycler_ctl.computer.wakeful import refuse_sleepy
 from cycler_ctl.config import Config, load_config
 from cycler_ctl.errors import ConfigError, CyclerError, RefusedError, leaves
@@ -84,15 +84,20 @@ async def serve(config: Config, pipe: int, foreground: Foreground | None) -> int
         reporting = await stack.enter_async_context(
             open_reporting(station, os.environ.get(BROKER_URL), queues, commander)
         )
-        if reporting.page is not None:
-            log.info("page: %s", shown(reporting.page, config.station.data_dir))
-        broker = ", ".join(config.mqtt.url) or os.environ.get(BROKER_URL) or "no broker"
-        log.info("MQTT: %s", broker if config.mqtt.enabled else "switched off")
+        spare_what_stays()
+        say_where(reporting.page, config)
         if foreground is not None:
             await run_one(station, foreground, ending)
         else:
             await ending.wait()
         return DONE if await station.close("shutdown") else UNCONFIRMED
+
+
+def say_where(page: str | None, config: Config) -> None:
+    if page is not None:
+        log.info("page: %s", shown(page, config.station.data_dir))
+    broker = ", ".join(config.mqtt.url) or os.environ.get(BROKER_URL) or "no broker"
+    log.info("MQTT: %s", broker if config.mqtt.enabled else "switched off")
 
 
 def shown(page: str, data_dir: Path) -> str:
