@@ -42,7 +42,8 @@ class Contact:
     @property
     def silent_s(self) -> float:
         """How long the oldest question has been open; 0 when the newest was answered."""
-        return 0.0 if self.asked_s is None else self._loop.time() - self.asked_s
+        asked_s = self.asked_s  # once, for whoever shows a status asks from another thread
+        return 0.0 if asked_s is None else self._loop.time() - asked_s
 
     @property
     def lost(self) -> str:

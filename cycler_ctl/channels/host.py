@@ -117,6 +117,17 @@ class InstrumentHost:
         """Return when the instrument was reached or the first try has failed."""
         await self._tried.wait()
 
+    @property
+    def there(self) -> Instrument | None:
+        """The instrument while it is connected. From any thread, so it is looked at once."""
+        return self._instrument
+
+    @property
+    def heard(self) -> bool:
+        """Connected, and it answers. From any thread."""
+        contact = self._contact
+        return self._instrument is not None and contact is not None and not contact.lost
+
     def connected(self) -> Instrument:
         """The instrument, or RefusedError with what is wrong and what to try."""
         if self._instrument is None:

@@ -70,23 +70,21 @@ class Slot:
 
     def _protection(self) -> str | None:
         """The class of this output as it is set up; unseen, that of the driver."""
-        seen = self.host.connected().channels.get(self.settings.output) if self.host.link == "connected" else None
+        seen = None if (instrument := self.host.there) is None else instrument.channels.get(self.settings.output)
         return self.host.protection if seen is None else seen.ratings.protection.value
 
     def _energised(self) -> bool | None:
         """While no run has it, connected means: every output was turned off and that was read back."""
-        if self._current is not None and self._base.state in ACTIVE:
-            return self._current.runner.energised
-        if self._base.state is ChannelState.CANNOT_DEENERGISE or self.host.link != "connected":
-            return None
-        return None if self.host.contact().lost else False
+        if (current := self._current) is not None and self._base.state in ACTIVE:
+            return current.runner.energised
+        return None if self._base.state is ChannelState.CANNOT_DEENERGISE or not self.host.heard else False
 
     def steps(self) -> tuple[int, int]:
         """(steps ended, steps at most) of the current or last run; (0, 1) before any."""
-        return (0, 1) if self._current is None else steps_of(self._current)
+        return (0, 1) if (current := self._current) is None else steps_of(current)
 
     def latest(self) -> tuple[str, Row] | None:
-        return None if self._current is None else latest_of(self._current)
+        return None if (current := self._current) is None else latest_of(current)
 
     @property
     def active(self) -> bool:

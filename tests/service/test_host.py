@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from virtual import open_virtual
 
 from cycler_ctl.channels.host import InstrumentHost, Wiring
 from cycler_ctl.clock import SystemClock, real_sleep
@@ -130,3 +131,21 @@ async def test_an_adapter_that_was_pulled_out_and_put_back_is_reached_by_its_sta
             assert not sim.truth()["output_on"]
             task.cancel()
             await asyncio.wait({task})
+
+
+async def test_a_status_is_told_though_the_connection_is_lost_while_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alarms, messages and the page ask from threads of their own: an error there would have ended them."""
+
+    def lost_meanwhile(host: InstrumentHost) -> str:
+        host.drop("somebody pulled the plug")
+        return "connected"
+
+    async with open_virtual(tmp_path) as lab:
+        monkeypatch.setattr(InstrumentHost, "link", property(lost_meanwhile))
+        (status,) = lab.station.channels()
+        (instrument,) = lab.station.instruments()
+        (after,) = lab.station.channels()
+    assert (status.energised, after.energised) == (False, None)
+    assert instrument.link == "connected"
