@@ -38,6 +38,8 @@ safety: {{voltage: 2.5 V to 4.5 V, current: 0.1 A, for: 1 s}}
 steps:
   - charge: {{at: 10 mA, until: 4.2 V or 90 h, abort_if: voltage >= 4.4 V}}
 """
+FIRST = 5
+"""The loop's priority; that of the other threads is one less, or on one core none would ever give way to it in time."""
 LIMITS = Limits(voltage_V=(2.0, 4.6), current_A=0.2, step_charge_Ah=1.0)
 
 
@@ -87,6 +89,7 @@ async def main(spec: Spec) -> None:
         order = order_of(spec)
         names = [each.channel for each in station.channels()]
         await begin(station, names, order)
+        realtime(FIRST)
         if not spec.rounds:
             await measured(spec, lambda: rows_of(station))
         for _ in range(spec.rounds):
@@ -106,7 +109,7 @@ async def begin(station: Station, names: Sequence[str], order: Order) -> None:
 
 if __name__ == "__main__":
     pin(measured=True)
-    realtime(5)
+    realtime(FIRST - 1)
     hand_over_soon()
     spec = Spec.of(sys.argv[1])
     with runner(spec) as loop:
