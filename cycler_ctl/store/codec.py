@@ -34,15 +34,18 @@ ROW_COLUMNS = (
 EVENT_COLUMNS = ("id", "time_s", "utc_s", "kind", "data")
 STEP_COLUMNS = ("id", *StepSummary.__dataclass_fields__)
 MODES, MARKS = {mode.value: mode for mode in Mode}, {mark.value: mark for mark in Mark}
+PLAIN = {one: one.value for one in (*Mode, *Mark)}
 """Looked up, for a call of the enumeration costs more than the rest of a row."""
 CYCLE_COLUMNS = ("id", *CycleSummary.__dataclass_fields__)
 
 
-def row_values(epoch: int, row: Row) -> tuple[SQL, ...]:
-    """``epoch`` and the values of ``ROW_COLUMNS``; written out, because this runs for every row."""
+def row_values(row: Row) -> tuple[SQL, ...]:
+    """The values of ``ROW_COLUMNS``; written out, because this runs for every row.
+
+    Plain values alone: of a tuple of them the garbage collector soon knows that it need not look at it.
+    """
     total, cycle, step = row.run_total, row.cycle_total, row.step_total
     return (
-        epoch,
         row.seq,
         row.time_s,
         row.utc_s,
@@ -52,10 +55,10 @@ def row_values(epoch: int, row: Row) -> tuple[SQL, ...]:
         row.cycle,
         row.step_count,
         row.step_id,
-        row.mode,
+        PLAIN[row.mode],
         row.direction,
         row.step_time_s,
-        row.mark,
+        PLAIN[row.mark],
         total.oxidation_Ah,
         total.reduction_Ah,
         total.oxidation_Wh,
@@ -69,12 +72,6 @@ def row_values(epoch: int, row: Row) -> tuple[SQL, ...]:
         step.oxidation_Wh,
         step.reduction_Wh,
     )
-
-
-def packed(row: Row) -> tuple[SQL, ...]:
-    """For ``row_from``: plain values alone, of which the garbage collector soon knows that it need not look at them."""
-    values = row_values(0, row)
-    return (*values[1:10], row.mode.value, *values[11:13], row.mark.value, *values[14:])
 
 
 def row_from(values: Sequence[Any]) -> Row:

@@ -10,7 +10,7 @@ from math import ceil
 from pathlib import Path
 
 from cycler_ctl.errors import StoreError
-from cycler_ctl.store.codec import SQL, packed, row_from
+from cycler_ctl.store.codec import SQL, row_from, row_values
 from cycler_ctl.store.compact import RowEncoder
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.place import MINIMUM_FREE_BYTES, is_set_aside, release_reserve, set_aside
@@ -183,7 +183,7 @@ class Kept:
 
     @staticmethod
     def of(batch: Batch) -> Kept:
-        return Kept(replace(batch, rows=[]), tuple(packed(row) for row in batch.rows))
+        return Kept(replace(batch, rows=[]), tuple(row_values(row) for row in batch.rows))
 
     def batch(self) -> Batch:
         return replace(self.others, rows=[row_from(values) for values in self.rows])

@@ -75,7 +75,7 @@ def test_samples_are_the_run_s_numbers_whatever_the_page(
         samples = run.samples()
         assert tuple(samples) == run.names == ROW_COLUMNS
     for place, name in enumerate(ROW_COLUMNS, start=1):
-        expected = [row_values(7, row)[place] for row in ROWS]
+        expected = [(7, *row_values(row))[place] for row in ROWS]
         if name == "temperature_degC":
             assert np.isnan(samples[name][::2]).all()
             assert (samples[name][1::2] == 120.1).all()

@@ -89,7 +89,7 @@ def measured(seed: int, shape: Shape) -> Iterator[Row]:
 @given(st.lists(any_row, max_size=8))
 def test_any_rows_come_back_to_the_last_bit(rows: list[Row]) -> None:
     rows = [replace(row, seq=seq) for seq, row in enumerate(rows, start=1)]
-    assert [row_values(1, row) for row in through_the_file(rows)] == [row_values(1, row) for row in rows]
+    assert [row_values(row) for row in through_the_file(rows)] == [row_values(row) for row in rows]
 
 
 def test_a_station_s_rows_come_back_and_need_neither_totals_nor_more_than_a_context_a_step() -> None:
@@ -174,7 +174,7 @@ def old_file(run_dir: Path, rows: Sequence[Row]) -> Path:
             f"{script}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1; PRAGMA journal_mode = WAL"
         )
         insert(connection, "run", INFO_COLUMNS, [info_values(INFO)])
-        insert(connection, "samples", ("epoch", *ROW_COLUMNS), [row_values(INFO.epoch, row) for row in rows])
+        insert(connection, "samples", ("epoch", *ROW_COLUMNS), [(INFO.epoch, *row_values(row)) for row in rows])
     return path
 
 

@@ -60,7 +60,7 @@ def stored(run_dir: Path) -> list[tuple[Any, ...]]:
 def test_it_is_read_as_it_was_written(run_dir: Path) -> None:
     with open_run(run_dir) as reader:
         assert reader.info == INFO
-        assert [row_values(7, row) for row in reader.rows()] == stored(run_dir)
+        assert [(7, *row_values(row)) for row in reader.rows()] == stored(run_dir)
         assert (reader.last_seq, reader.checkpoint()) == (49, CHECKPOINT)
         assert (list(reader.events()), list(reader.steps()), list(reader.cycles())) == ([NOTE], [STEP], [CYCLE])
         assert (reader.state.outcome, reader.state.reason) == (Outcome.FINISHED, "all steps done")

@@ -144,9 +144,9 @@ def _seal(run_dir: Path, day: int, rows: Iterable[Row]) -> Seal:
     with whole_path(path) as unfinished, _compressed(unfinished) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(ROW_COLUMNS)
-        writer.writerow(row_values(0, first)[1:])
+        writer.writerow(row_values(first))
         for row in remaining:
-            writer.writerow(row_values(0, row)[1:])
+            writer.writerow(row_values(row))
             last_seq = row.seq
     return Seal(path.name, first.seq, last_seq, path.stat().st_size, sha256_of(path))
 
