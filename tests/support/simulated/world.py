@@ -118,9 +118,14 @@ class World:
             self._failed.set_result(None)
 
     def after(self, delay_s: float, heal: Callable[[], None]) -> None:
-        """Then the fault is over, or before, when everything is healed."""
-        self.cures.append(heal)
-        self.loop.call_later(delay_s, heal)
+        """Then the fault is over, or before, when everything is healed: a cable that is plugged in later still would be a fault."""
+        timer = self.loop.call_later(delay_s, heal)
+
+        def cure() -> None:
+            timer.cancel()
+            heal()
+
+        self.cures.append(cure)
 
     def any_wire(self, random: Random) -> Wire:
         return self.wires.by_port[random.choice((1, 1, 2, 2, 3))]
