@@ -6,12 +6,15 @@ import math
 
 from cycler_ctl.running.fittings import SETTLE_S
 from protocols.model import Program
-from protocols.running.approach import remembered, until_met_s
+from protocols.running.approach import REMEMBERED, remembered, until_met_s
 from protocols.running.state import Seen, State
 
 IDLE_S = 2.5
-AGAIN_SHARE, AGAIN_S = 0.25, 2.5
-"""What is still far is looked for again after this share of the time it is away, and at the latest after so long."""
+AGAIN_SHARE, AGAIN_S = 0.25, 1.0
+"""What is still far is looked for again after this share of the time it is away, and at the latest after so long.
+
+So a reading a second or less looks each time; only where there are many in a second, most need not.
+"""
 
 
 class Pace:
@@ -59,15 +62,18 @@ class Ahead:
         self._fastest_s = fastest_s
         self._seen: tuple[Seen, ...] = ()
         self._again_s = -math.inf
+        self._met_s = math.inf
+        """When what was looked for last may be met."""
 
     def soon_s(self, before: State, after: State) -> float:
-        """Seconds after the newest reading; infinite: nothing is in sight, or there was nothing near a moment ago."""
+        """Seconds after the newest reading; infinite: nothing is in sight."""
         self._seen, live = remembered(self._seen, before, after), after.live
         if live.sample is None:
             return math.inf
         at_s, counting = live.sample.at_s, live.until or live.train or live.abort
-        if at_s < self._again_s and after.step is before.step and not counting:
-            return math.inf
+        known = after.step is before.step and len(self._seen) == REMEMBERED and not counting
+        if known and at_s < self._again_s:
+            return max(self._met_s - at_s, self._fastest_s)  # a reading of the grid came before the one planned for it
         soon_s = max(until_met_s(self._program, after, self._seen), self._fastest_s)
-        self._again_s = at_s + min(AGAIN_SHARE * soon_s, AGAIN_S)
+        self._again_s, self._met_s = at_s + min(AGAIN_SHARE * soon_s, AGAIN_S), at_s + soon_s
         return soon_s

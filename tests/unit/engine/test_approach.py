@@ -6,6 +6,7 @@ from math import inf
 
 import pytest
 
+from cycler_ctl.running.pacing import Ahead, Pace
 from protocols.model import Safety, Settings
 from protocols.running.approach import CAUTION, remembered, until_met_s
 from protocols.running.state import Seen
@@ -117,3 +118,28 @@ def test_another_step_and_a_pause_remember_nothing_of_before() -> None:
     assert looked(trial, (21.0, 0.9)) == pytest.approx(9999.0, abs=0.01)
     trial.pause(25.0)
     assert until_met_s(trial.program, trial.state, ()) == inf
+
+
+@pytest.mark.parametrize("every_s", [0.1, 1.0, 10.0, 60.0])
+def test_wherever_between_two_readings_a_cut_off_falls_it_is_met_at_the_instrument_s_speed(every_s: float) -> None:
+    """A reading of the grid that comes just before the one planned for the cut-off must not make it forgotten."""
+    late_s = [_late_s(every_s, (7 + phase / 7) * every_s) for phase in range(0, 400, 3)]
+    assert max(late_s) <= FASTEST_S + 1e-9
+
+
+FASTEST_S = 0.05
+
+
+def _late_s(every_s: float, crossing_s: float) -> float:
+    """How long after it a falling voltage's crossing is read."""
+    trial, pace, at_s = begun(lithiate(voltage("<=", 0.2))), Pace(every_s), 0.0
+    ahead = Ahead(trial.program, FASTEST_S)
+    pace.settle(-0.1)
+    while True:
+        before = trial.state
+        trial.sample(at_s, 1.0 - 0.8 * at_s / crossing_s)
+        if at_s >= crossing_s:
+            return at_s - crossing_s
+        pace.read(at_s, at_s)
+        pace.sooner(at_s + ahead.soon_s(before, trial.state))
+        at_s = pace.due_s
