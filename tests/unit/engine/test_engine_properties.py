@@ -66,10 +66,10 @@ def examples(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(scope="module")
 def drawn() -> list[Bench]:
-    """Runs that all properties look at, for to make one takes far longer than to look at it."""
+    """Runs that all properties look at, for to make one takes far longer than to look at it; the same ones each time."""
     found: list[Bench] = []
 
-    @settings(max_examples=KINDS_SEEN, deadline=None, database=None, phases=[Stage.generate])
+    @settings(max_examples=KINDS_SEEN, deadline=None, database=None, derandomize=True, phases=[Stage.generate])
     @given(benches())
     def gather(bench: Bench) -> None:
         found.append(bench)
