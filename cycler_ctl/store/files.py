@@ -34,7 +34,7 @@ from cycler_ctl.store.segment import (
 RESERVE_BYTES = 8 << 20
 """Held back on the disk by each live run, so that its end can be written when nothing else can: 100 000 rows."""
 COMMITS_PER_S = 64
-"""Of all runs together; each costs 0.3 ms of processor time and a sync."""
+"""Of all runs together, as long as each comes to its turn within ``LONGEST_S``; each costs 0.3 ms of processor time and a sync."""
 LONGEST_S = 1.0
 RING_S = 600.0
 """A disk may be away this long before anything is lost (reserve for F16 to F18)."""

@@ -127,7 +127,7 @@ def test_a_run_is_refused_on_a_network_file_system_and_nothing_is_left_there(
 
 
 @pytest.mark.parametrize(("channels", "every_s"), [(1, 0.25), (16, 0.25), (32, 0.5), (64, 1.0), (1000, 1.0)])
-def test_all_runs_of_a_station_together_commit_64_times_a_second_and_each_once_a_second(
+def test_up_to_64_runs_of_a_station_commit_64_times_a_second_together_and_each_commits_every_second(
     channels: int, every_s: float
 ) -> None:
     assert options_for(channels).commit_every_s == every_s
