@@ -12,7 +12,7 @@ from protocols.quantities import ANY_CAPACITY, ANY_CURRENT
 from protocols.units import TABLE, Dimension
 
 NAME = "[a-z][a-z0-9_]*"
-UNSIGNED = r"\+?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+UNSIGNED = r"\+?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?"
 VARIABLE = rf"\${NAME}"
 OPERATOR = r"(?:<=|>=|=<|=>|<|>|≤|≥)"
 CURRENTS, CAPACITIES = ANY_CURRENT.dimensions, ANY_CAPACITY.dimensions

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
@@ -302,6 +302,7 @@ def code_of(text: str) -> str | None:
 
 
 @given(text=st.text("0123456789.eE+-CVAmhµu/ $j%°,_\u0660", max_size=9))
+@example("0E000A")
 @settings(max_examples=400)
 def test_what_the_pattern_takes_is_read_as_a_quantity(text: str) -> None:
     every = patterns.whole(patterns.quantity(tuple(Dimension), signed=True, literal=True))
