@@ -6,10 +6,12 @@ Four stations at a time, each with an instrument of its own. The limits are thos
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,14 +80,26 @@ async def off_in_time(smu: Smu, since_s: float, at_most_s: float) -> float:
 
 
 async def all_die(smu: Smu, both: Watched, life: int) -> float:
-    """Nobody is left to turn it off. Returns when, by the instrument's clock."""
+    """Nobody is left to turn it off, and what they said last is heard. Returns when, by the instrument's clock."""
     await both.energised(life)
     os.kill(both.guardian.pid, signal.SIGSTOP)  # or one of the two would turn off before it is killed
     os.kill(both.station(), signal.SIGKILL)
     both.guardian.kill()
     await both.guardian.wait()
+    await stranger_asks(smu)
     assert await smu.is_on()
     return await smu.now_s()
+
+
+async def stranger_asks(smu: Smu) -> None:
+    """Answered only once the line is free: a process that was just killed may hold it for another moment."""
+    async with asyncio.timeout(SOON_S):
+        answer = b""
+        while not answer:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(smu.address.split("::")[2]))
+            with closing(writer), contextlib.suppress(ConnectionError):
+                writer.write(b"*IDN?\n")
+                answer = await reader.readline()
 
 
 async def off_is_first(smu: Smu, since_s: float) -> None:
@@ -142,10 +156,7 @@ async def test_whoever_says_something_else_than_off_first_is_caught(tmp_path: Pa
     async with simulated() as smu:
         async with watched(tmp_path, smu.address) as both:
             died_s = await all_die(smu, both, 1)
-        _, stranger = await asyncio.open_connection("127.0.0.1", int(smu.address.split("::")[2]))
-        stranger.write(b"*IDN?\n")
-        await stranger.drain()
-        stranger.close()
+        await stranger_asks(smu)
         async with watched(tmp_path, smu.address) as both:
             await both.energised(2)
             with pytest.raises(AssertionError, match="IDN"):
