@@ -279,8 +279,8 @@ class Runner:
         except (InstrumentError, RefusedError, StoreError, TimeoutError) as error:
             await self._handle(Faulted(*self._moment(), f"the setpoint was not accepted: {said(error)}"))
             return
-        if opened_s is not None and not self._arming:
-            for kind, data in self.fit.switches.reclosed(self.fit.clock.now(), opened_s):
+        if opened_s is not None:
+            for kind, data in self.fit.switches.rewired(self.fit.clock.now(), opened_s, starting=self._arming):
                 self.tell(kind, **data)
         self._watched.begins(allowed, now, ceilings, resuming=goes_on)
         self._pace.settle(self.fit.clock.now())

@@ -11,34 +11,38 @@ from protocols.record import JSON, EventKind
 
 REWIRED = "the output was off for a moment: another range or regulation"
 SWITCHES, WITHIN_S = 6, 60.0
+A_START = 2  # on at 0 A to look at the cell, and where that is another regulation once more for the first setpoint
 
 
 class Switches:
-    """When the output was switched on; ``reclosed`` is how often the relay opened and closed between two settings."""
+    """When the output was switched on, by a start or between two settings."""
 
     def __init__(self) -> None:
-        self._on_s: deque[float] = deque(maxlen=SWITCHES)
-        self._reclosed_s: deque[float] = deque(maxlen=SWITCHES + 1)
+        self._on_s: deque[float] = deque(maxlen=SWITCHES + 1)
         self._told_s = -inf
 
     def on(self, now_s: float) -> None:
-        """Count one more; RefusedError where that were too many."""
+        """Count one more; RefusedError as ``refuse``."""
         self.refuse(now_s)
         self._on_s.append(now_s)
 
     def refuse(self, now_s: float) -> None:
-        """RefusedError where one more were too many."""
-        if len(self._on_s) == SWITCHES and now_s - self._on_s[0] < WITHIN_S:
-            raise RefusedError(f"the output was switched on {SWITCHES} times within a minute; its relay wears: wait")
+        """RefusedError where a start now would be too many."""
+        times = self._times(now_s)
+        if times + A_START > SWITCHES:
+            raise RefusedError(f"the output was switched on {times} times within a minute; its relay wears: wait")
 
-    def reclosed(self, now_s: float, took_s: float) -> Iterator[tuple[EventKind, Mapping[str, JSON]]]:
-        """Count one more; what to tell of it, and once a minute that they are many."""
-        yield EventKind.NOTE, {"text": REWIRED, "took_s": round(took_s, 3)}
-        self._reclosed_s.append(now_s)
-        often = len(self._reclosed_s) > SWITCHES and now_s - self._reclosed_s[0] < WITHIN_S
-        if often and now_s - self._told_s >= WITHIN_S:
+    def rewired(self, now_s: float, took_s: float, *, starting: bool) -> Iterator[tuple[EventKind, Mapping[str, JSON]]]:
+        """Count one more, which no protocol is refused; what to tell of it, and once a minute that they are many."""
+        self._on_s.append(now_s)
+        if not starting:
+            yield EventKind.NOTE, {"text": REWIRED, "took_s": round(took_s, 3)}
+        if self._times(now_s) > SWITCHES and now_s - self._told_s >= WITHIN_S:
             self._told_s = now_s
             yield (
                 EventKind.WARNING,
                 {"text": f"the relay switched more than {SWITCHES} times within a minute; it wears"},
             )
+
+    def _times(self, now_s: float) -> int:
+        return sum(now_s - at_s < WITHIN_S for at_s in self._on_s)

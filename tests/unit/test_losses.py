@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import suppress
 
 import pytest
 
@@ -23,20 +24,30 @@ def test_three_of_the_last_five_are_too_many_in_whatever_order() -> None:
     assert too_many((True, True, False, True, True)) == "3 of the last 5 readings failed"
 
 
-def test_an_output_goes_on_six_times_a_minute_and_no_seventh_time() -> None:
+@pytest.mark.parametrize("twice", [False, True])
+def test_an_output_goes_on_six_times_a_minute_and_no_seventh_time(twice: bool) -> None:
+    switches, on_s = Switches(), list[float]()
+    for tenths in range(3000):
+        with suppress(RefusedError):
+            switches.on(tenths / 10.0)
+            on_s += [tenths / 10.0] * (1 + twice)
+            if twice:
+                assert not list(switches.rewired(tenths / 10.0, 0.1, starting=True))
+    assert on_s[SWITCHES] > 59.0
+    assert all(later - sooner >= 60.0 for sooner, later in zip(on_s, on_s[SWITCHES:], strict=False))
+
+
+def test_who_starts_too_often_is_told_how_often_it_was() -> None:
     switches = Switches()
-    for number in range(SWITCHES):
-        switches.on(5.0 * number)
-    with pytest.raises(RefusedError, match="6 times within a minute"):
+    for _ in range(5):
+        switches.on(0.0)
+    with pytest.raises(RefusedError, match="5 times within a minute"):
         switches.on(59.9)
     switches.on(60.0)
-    with pytest.raises(RefusedError):
-        switches.on(64.9)
-    switches.on(65.0)
 
 
 def told(switches: Switches, at_s: float) -> list[EventKind]:
-    return [kind for kind, _ in switches.reclosed(at_s, 0.1)]
+    return [kind for kind, _ in switches.rewired(at_s, 0.1, starting=False)]
 
 
 def test_a_relay_that_chatters_between_steps_is_told_once_a_minute() -> None:
