@@ -20,7 +20,7 @@ EACH_FAULT = 500
 HARD_SEEDS = (485, 810, 1840, 2387, 20005)
 """Ended by its window; welded and without power; a broker is back; reset as it is switched on; a broker hangs up."""
 JOBS = int(os.environ.get("SIMULATION_JOBS", os.cpu_count() or 1))
-BUG_SEEDS, BUG_HOURS = 5, 0.5
+BUG_SEEDS = 5
 pytestmark = [pytest.mark.timeout(36_000), pytest.mark.not_our_driver]
 
 
@@ -69,9 +69,9 @@ def test_a_seed_that_was_broken_is_not_any_more(worker: simulate.Worker, seed: i
 def test_a_seeded_bug_is_caught(worker: simulate.Worker, bug: str) -> None:
     first = BUGS[bug].seed
     for seed in range(first, first + BUG_SEEDS):
-        found = worker.run(seed, BUG_HOURS, bug)
+        found = worker.run(seed, BUGS[bug].hours, bug)
         if found["broken"]:
             assert "the simulation itself failed" not in str(found["broken"]), found
-            assert worker.run(seed, BUG_HOURS, simulate.WITHOUT + bug)["broken"] == []
+            assert worker.run(seed, BUGS[bug].hours, simulate.WITHOUT + bug)["broken"] == []
             return
     pytest.fail(f"{BUG_SEEDS} seeds did not notice it")

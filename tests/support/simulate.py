@@ -45,7 +45,7 @@ def one(seed: int, hours: float, trace: str, bug: str) -> int:
             seed, Path(folder) / "station", keep_trace=bool(trace), sample_every_s=hunted.sample_every_s
         )
         if bug:
-            world.only(hunted.shown_by)
+            world.only(hunted.shown_by, hunted.people_every_s)
             hunted.under()
             if not bug.startswith(WITHOUT):
                 hunted.put_in()

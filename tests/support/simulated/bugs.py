@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from math import inf, nan
 from typing import Any
 
-from cycler_ctl import guard
-from cycler_ctl.channels import host
+from cycler_ctl import guard, guardian
+from cycler_ctl.channels import host, switches
 from cycler_ctl.errors import Overflow
 from cycler_ctl.guarding.limits import Ceilings, GuardLimits
 from cycler_ctl.instrument import Reading
@@ -20,6 +21,8 @@ from cycler_ctl.running import output, recovery
 from cycler_ctl.store import files, writer
 from cycler_ctl.watching import lease
 from drivers import keithley_2400, keithley_2400_settings
+from protocols import conditions
+from protocols.running.state import Limit
 from simulated import wires
 from simulated.patched import put
 
@@ -159,6 +162,45 @@ def failed_file_written_again() -> None:
     put(files, is_set_aside=lambda _path: False)
 
 
+def relay_not_spared() -> None:
+    """However often it was switched on."""
+    put(switches.Switches, refuse=lambda *_: None)
+
+
+def another_instrument_driven() -> None:
+    """Whatever answers at the address."""
+    connect = host.InstrumentHost._connect
+
+    async def any_serial(self: host.InstrumentHost, stack: AsyncExitStack) -> None:
+        settings = self._wiring.settings.model_copy(update={"serial": None})
+        self._wiring, self._seen = replace(self._wiring, settings=settings), None
+        await connect(self, stack)
+
+    put(host.InstrumentHost, _connect=any_serial)
+
+
+def no_ceilings() -> None:
+    """Neither the guard nor the engine ends a step by its charge."""
+    exceeded = conditions._exceeded
+
+    def without_charge(*arguments: Any, **more: Any) -> list[Any]:
+        return [limit for limit in exceeded(*arguments, **more) if limit is not Limit.CHARGE]
+
+    put(guard, spent=lambda *_: None)
+    put(conditions, _exceeded=without_charge)
+
+
+def ends_in_any_case() -> None:
+    """The guardian's last word is that all is well."""
+    all_off = guardian.Guardian._all_off
+
+    async def said(self: guardian.Guardian) -> bool:
+        await all_off(self)
+        return True
+
+    put(guardian.Guardian, _all_off=said)
+
+
 def nothing() -> None:
     """The service is as it is."""
 
@@ -177,6 +219,8 @@ class Bug:
     """0: as the seed says."""
     seed: int = 0
     """Where the hunt begins: one that shows it now."""
+    hours: float = 0.5
+    people_every_s: float = 60.0
 
 
 BUGS: Mapping[str, Bug] = {
@@ -191,5 +235,9 @@ BUGS: Mapping[str, Bug] = {
         old_answer_believed, ("station stalls",), readings_take_long, sample_every_s=10.0, seed=3
     ),
     "failed file written again": Bug(failed_file_written_again, ("disk error",), seed=4),
+    "relay not spared": Bug(relay_not_spared, ("paused in a loop", "begun in a loop")),
+    "another instrument driven": Bug(another_instrument_driven, ("ports swapped",)),
+    "no ceilings": Bug(no_ceilings, ("cut-off never comes",), hours=2.0, people_every_s=600.0),
+    "ends in any case": Bug(ends_in_any_case, ("output stays on", "service stopped")),
     "off said before it is": Bug(says_off_at_once, ("hang", "output stays on", "unplugged")),
 }

@@ -62,6 +62,22 @@ class SenseOff(Wrapped):
         return self.cell.current_for(voltage_V / self.share, limit_A)
 
 
+class Endless(Wrapped):
+    """The cell stands aside: the current goes where nothing ever changes the voltage that is measured."""
+
+    voltage_V = 3.7
+
+    def advance(self, dt_s: float, current_A: float) -> None:
+        del current_A
+        self.cell.advance(dt_s, 0.0)
+
+    def voltage(self, current_A: float) -> float:
+        return self.voltage_V + 1e-3 * current_A
+
+    def current_for(self, voltage_V: float, limit_A: float) -> float:
+        return max(-limit_A, min(limit_A, 1e3 * (voltage_V - self.voltage_V)))
+
+
 class MoodyOven(Oven):
     """Its sensor may stop (the same for ever) or jump."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sim_hardware.faults import LineFault
 from sim_hardware.loads import InSeries, Load
-from simulated import patched
+from simulated import outside, patched
 from simulated.cells import Reversed, SenseOff
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ SHARE = 0.6  # of all kinds that a seed has
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """``rarer``: how many times rarer than a lost answer."""
+    """``rarer``: how many times rarer than a lost answer. ``strike`` says False where there was nothing to strike."""
 
-    strike: Callable[[World, Random], None]
+    strike: Callable[[World, Random], bool | None]
     rarer: float = 1.0
 
 
@@ -51,13 +51,12 @@ def hang(world: World, random: Random) -> None:
 def unplug(world: World, random: Random) -> None:
     wire = world.any_wire(random)
     wire.unplugged = True
-    if wire.owner is not None and random.random() < 0.5:
-        wire.owner.end(ConnectionResetError(104, "Connection reset by peer"))
+    if random.random() < 0.5:
+        wire.hang_up()
 
     def plug() -> None:
         wire.unplugged = False
-        if wire.owner is not None:  # half open: the instrument's side does not know it any more
-            wire.owner.end(ConnectionResetError(104, "Connection reset by peer"))
+        wire.hang_up()
 
     world.after(random.uniform(1.0, 120.0), plug)
 
@@ -68,11 +67,12 @@ def reboot(world: World, random: Random) -> None:
     seat.reset_s = world.loop.time()
 
 
-def panel_off(world: World, random: Random) -> None:
+def panel_off(world: World, random: Random) -> bool:
     """Someone presses the OUTPUT key, or a protection of the instrument's own trips."""
-    seat = world.any_seat(random)
-    if seat.smu.settings.output:
-        seat.smu.set_fault("output", False)
+    on = [seat for seat in world.judge.seats.values() if seat.smu.settings.output]
+    if on:
+        random.choice(on).smu.set_fault("output", False)
+    return bool(on)
 
 
 def ignored(world: World, random: Random) -> None:
@@ -89,12 +89,14 @@ def stuck(world: World, random: Random) -> None:
     world.after(random.choice((60.0, 4000.0)), lambda: seat.smu.set_fault("stuck", False))
 
 
-def welded(world: World, random: Random) -> None:
+def welded(world: World, random: Random) -> bool:
     """The output does not go off; only where it is on, for a relay that welds has carried current."""
-    seat = world.any_seat(random)
-    if seat.smu.settings.output:
+    on = [seat for seat in world.judge.seats.values() if seat.smu.settings.output]
+    if on:
+        seat = random.choice(on)
         seat.smu.set_fault("welded", True)
         world.after(random.uniform(5.0, 120.0), lambda: seat.smu.set_fault("welded", False))
+    return bool(on)
 
 
 def lead(kind: str) -> Callable[[World, Random], None]:
@@ -173,37 +175,46 @@ def clock_step(world: World, random: Random) -> None:
 
 
 def suspend(world: World, random: Random) -> None:
-    world.suspended_s += random.choice((1.5, 5.0, 60.0, 3000.0)) * random.uniform(0.5, 1.5)
+    asleep_s = random.choice((1.5, 5.0, 60.0, 3000.0)) * random.uniform(0.5, 1.5)
+    world.look()
+    world.suspended_s += asleep_s
+    world.judge.nobody_watched()
 
 
-def station_killed(world: World, _random: Random) -> None:
-    if world.service.child is not None:
-        world.service.child.process.kill()
-
-
-def guardian_killed(world: World, _random: Random) -> None:
-    if world.service.guardian is not None:
-        world.service.guardian.kill()
-
-
-def power_cut(world: World, random: Random) -> None:
-    """The computer's: both processes at once."""
-    station_killed(world, random)
-    guardian_killed(world, random)
-
-
-def station_stalls(world: World, random: Random) -> None:
+def station_killed(world: World, _random: Random) -> bool:
     child = world.service.child
-    if child is not None and child.process.alive and not child.process.stopped:
-        child.process.stopped = True
-        patched.guardian_ticks(patched.REAL_TICK_S)  # it is his moment, which is judged to a tenth of a second
+    if child is None or not child.process.alive:
+        return False
+    child.process.kill()
+    return True
 
-        def proceed() -> None:
-            patched.guardian_ticks(patched.TICK_S)
-            world.judge.went_on_s = world.loop.time()
-            world.loop.proceed(child.process)
 
-        world.after(random.choice((0.3, 1.0, 5.0, 30.0)), proceed)
+def guardian_killed(world: World, _random: Random) -> bool:
+    guardian = world.service.guardian
+    if guardian is None or not guardian.alive:
+        return False
+    guardian.kill()
+    return True
+
+
+def power_cut(world: World, _random: Random) -> None:
+    world.service.power_cut()
+
+
+def station_stalls(world: World, random: Random) -> bool:
+    child = world.service.child
+    if child is None or not child.process.alive or child.process.stopped:
+        return False
+    child.process.stopped = True
+    patched.guardian_ticks(patched.REAL_TICK_S)  # it is his moment, which is judged to a tenth of a second
+
+    def proceed() -> None:
+        patched.guardian_ticks(patched.TICK_S)
+        world.judge.went_on_s = world.loop.time()
+        world.loop.proceed(child.process)
+
+    world.after(random.choice((0.3, 1.0, 5.0, 30.0)), proceed)
+    return True
 
 
 KINDS: Mapping[str, Kind] = {
@@ -215,9 +226,9 @@ KINDS: Mapping[str, Kind] = {
     "setting ignored": Kind(ignored, 2.0),
     "sentinel": Kind(sentinel, 2.0),
     "stuck reading": Kind(stuck, 3.0),
-    "output stays on": Kind(welded, 3.0),
+    "output stays on": Kind(welded, 1.5),
     "lead open": Kind(lead("open"), 3.0),
-    "cell shorted": Kind(lead("short"), 6.0),
+    "cell shorted": Kind(lead("short"), 4.0),
     "cell reversed": Kind(wrong(lambda cell, _: Reversed(cell)), 4.0),
     "sense lead off": Kind(wrong(lambda cell, _: SenseOff(cell)), 4.0),
     "bad contact": Kind(wrong(lambda cell, random: InSeries(cell, 10 ** random.uniform(0.0, 4.0))), 3.0),
@@ -234,9 +245,18 @@ KINDS: Mapping[str, Kind] = {
     "clock step": Kind(clock_step, 3.0),
     "suspend": Kind(suspend, 5.0),
     "station killed": Kind(station_killed, 3.0),
-    "guardian killed": Kind(guardian_killed, 5.0),
+    "guardian killed": Kind(guardian_killed, 4.0),
     "power cut": Kind(power_cut, 5.0),
     "station stalls": Kind(station_stalls, 3.0),
+    "another program": Kind(outside.another_program, 2.0),
+    "ports swapped": Kind(outside.ports_swapped, 0.7),
+    "beyond compliance": Kind(outside.beyond_compliance),
+    "cut-off never comes": Kind(outside.cut_off_never_comes),
+    "protocol edited": Kind(outside.protocol_edited, 2.0),
+    "paused in a loop": Kind(outside.in_a_loop("pause", "resume"), 4.0),
+    "begun in a loop": Kind(outside.in_a_loop("stop", "begin"), 6.0),
+    "service stopped": Kind(outside.service_stopped, 3.0),
+    "window closed": Kind(outside.window_closed, 5.0),
 }
 
 
@@ -245,10 +265,13 @@ NUMBERS: Mapping[int, tuple[str, ...]] = {
     5: ("garble", "truncate", "split", "merge", "lose byte"), 6: ("sentinel",), 7: ("reboot",), 8: ("stuck reading",),
     9: ("clock step",), 10: ("suspend",), 11: ("station killed",), 12: ("station stalls",), 13: ("guardian killed",),
     14: ("power cut",), 15: ("reboot",), 16: ("disk full",), 17: ("disk error",), 18: ("disk slow",),
-    20: ("broker away",), 21: ("broker flaps",), 22: ("delivered twice", "acknowledgement lost"), 27: ("cell reversed",),
-    28: ("bad contact",), 29: ("lead open",), 30: ("cell shorted",), 32: ("sense lead off",),
-    33: ("sensor lost", "sensor stops", "sensor jumps"), 34: ("output stays on",), 37: ("drop", "delay", "station stalls"),
-    43: ("setting ignored",), 47: ("hang",),
+    20: ("broker away",), 21: ("broker flaps",), 22: ("delivered twice", "acknowledgement lost"),
+    25: ("another program",), 26: ("protocol edited",), 27: ("cell reversed",), 28: ("bad contact",), 29: ("lead open",),
+    30: ("cell shorted",), 31: ("beyond compliance",), 32: ("sense lead off",),
+    33: ("sensor lost", "sensor stops", "sensor jumps"), 34: ("output stays on",), 35: ("service stopped",),
+    36: ("window closed",), 37: ("drop", "delay", "station stalls"), 38: ("station killed",), 43: ("setting ignored",),
+    44: ("cut-off never comes",), 45: ("ports swapped",), 46: ("paused in a loop", "begun in a loop"), 47: ("hang",),
+    48: ("service stopped",),
 }  # fmt: skip
 """What injects the faults of docs/faults.md, by their numbers; what is missing here another harness shows, named there."""
 FAULTS = 48

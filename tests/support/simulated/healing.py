@@ -42,6 +42,7 @@ class Healing:
         for seat in world.judge.seats.values():
             self._judge_healed(seat)
         world.records.delivered(data_dir, world.broker, durable)
+        world.records.as_begun(data_dir, world.people.begun)
 
     def _heal(self) -> None:
         world = self._world

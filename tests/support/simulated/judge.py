@@ -13,10 +13,11 @@ from collections.abc import Callable
 from math import isfinite
 
 from cycler_ctl import guardian
+from cycler_ctl.guardian import UNCONFIRMED
 from cycler_ctl.live import ChannelState, ChannelStatus
 from cycler_ctl.watching.lease import Leases
 from sim_hardware.keithley2400_abuse import CHARGE_WHILE_OFF
-from simulated.seats import CELL_V, LONG_AGO_S, MARGIN_V, MOST_A, Seat, too_wide, unarmed
+from simulated.seats import CELL_V, LONG_AGO_S, MARGIN_V, MOST_A, SWITCHES, Seat, too_wide, unarmed
 from simulated.wires import Wire
 
 OFF_S = 5.0  # T_off (reliability F3)
@@ -27,6 +28,7 @@ RECOVER_S = (
     25.0  # where the line failed meanwhile: tries of a second each, connections made anew, a guardian's takeover
 )
 LATCHED = frozenset({ChannelState.TRIPPED, ChannelState.FAULTED, ChannelState.CANNOT_DEENERGISE})
+A_MINUTE_S = 60.0
 LOOKED_S = 1.0  # an output that is switched on just after a reset is on as that message says, until it is looked at
 SENTINEL = b"E+37"
 
@@ -80,6 +82,9 @@ class Judge:
 
     def _switched_on(self, seat: Seat) -> None:
         seat.measured_s = seat.leased_s = self.now_s()
+        seat.switched_s.append(self.now_s())
+        if len(seat.switched_s) > SWITCHES and self.now_s() - seat.switched_s[0] < A_MINUTE_S:
+            self.broke("relay", f"{seat.channel} was switched on {len(seat.switched_s)} times within a minute")
         if seat.latched:
             self.broke("g", f"{seat.channel} was latched and went on without anybody's acknowledgement")
         if not self._leased(seat):
@@ -181,9 +186,22 @@ class Judge:
         elif now_s - seat.silent_since_s > ALARM_S + seat.sample_every_s:
             self.broke("b", f"{seat.channel}: no alarm for {now_s - seat.silent_since_s:.1f} s without contact")
 
+    def ended(self, status: int) -> None:
+        """The whole service, in order; what it could not reach is not confirmed."""
+        on = [seat.channel for seat in self.seats.values() if seat.smu.settings.output]
+        if status != UNCONFIRMED and on:
+            self.broke("d", f"the service ended with status {status}, and {', '.join(on)} is on")
+
+    def nobody_watched(self) -> None:
+        """The computer slept: only the instrument's own window held meanwhile (F10)."""
+        for seat in self.seats.values():
+            seat.smu.catch_up()
+            seat.slack_C += abs(seat.smu.terminals.cell_charge_C - seat.charge_C)
+
     def died(self) -> None:
         """The station's process: what it renewed counts no more, and what it held is the guardian's from now on."""
         for seat in self.seats.values():
+            seat.switched_s.clear()  # the next one does not know how often it was
             seat.leased_s = min(self.now_s(), self.leases._until_s.get(seat.channel, seat.leased_s))
         self.leases = Leases()
 

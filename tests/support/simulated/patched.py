@@ -63,6 +63,10 @@ class Locks:
         self._held.append(lock)
         return lock
 
+    def last_is_anothers(self) -> None:
+        """Another program's, which does not end with the station."""
+        self._held.pop()
+
     def release_all(self) -> None:
         for lock in self._held:
             lock.release(force=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -19,10 +21,12 @@ if TYPE_CHECKING:
 
 BY = "K. Abe"
 PATIENCE_S = 60.0
+FILE = "trial.yaml"
+EDITED = "        - hold: 4.39 V\n          until: 10 h\n"
 HEAD = """
 protocol: 1
 name: {name}
-cell: {{name: GN-7, nominal_capacity: 3 mAh, discharge_means: lithiate}}
+cell: {{name: GN-7, nominal_capacity: {capacity}, discharge_means: lithiate}}
 record: every {every_s:g} s
 safety: {{voltage: 2.6 V to 4.35 V, current: 4 mA}}
 steps:
@@ -56,18 +60,26 @@ FREE_ACTS = ("begin", "begin", "begin", "resume", "")
 LATCHED = frozenset({ChannelState.TRIPPED, ChannelState.FAULTED, ChannelState.CANNOT_DEENERGISE})
 
 
+CAPACITIES = (*["3 mAh"] * 3, "0.5 mAh")
+"""The last one is wrong: a charge of 1.2 times that ends a step long before its cut-off."""
+
+
 def protocol(random: Random, every_s: float) -> str:
-    number = random.randrange(len(STEPS))
-    return HEAD.format(name=f"Trial {number}", every_s=max(every_s, 10.0)) + STEPS[number]
+    number, capacity = random.randrange(len(STEPS)), random.choice(CAPACITIES)
+    return HEAD.format(name=f"Trial {number}", every_s=max(every_s, 10.0), capacity=capacity) + STEPS[number]
 
 
 class People:
-    def __init__(self, world: World, random: Random, every_s: float) -> None:
+    def __init__(self, world: World, random: Random, every_s: float, folder: Path) -> None:
         self._world = world
         self._random = random
         self.every_s = every_s
         self.gone = False
         self.done: dict[str, int] = {}
+        self.begun: dict[str, str] = {}
+        """The text of each run, as it was given."""
+        self._file = folder / FILE
+        self._hurried: set[asyncio.Task[None]] = set()
 
     async def live(self) -> None:
         while True:
@@ -77,6 +89,26 @@ class People:
             seat = self._world.any_seat(self._random)
             if seat.state is not None:
                 await self.act(seat, self._random.choice(self._likely(seat.state)))
+
+    def edit(self) -> bool:
+        """The file of the newest run, while somebody may still have it open."""
+        if not self._file.exists():
+            return False
+        self._file.write_text(self._file.read_text(encoding="utf-8") + EDITED, encoding="utf-8")
+        return True
+
+    def hurry(self, seat: Seat, acts: Sequence[str]) -> None:
+        """One after the other, as fast as they are answered."""
+
+        async def all_of_them() -> None:
+            for what in acts:
+                if not self.gone:
+                    await self.act(seat, what)
+                    await real_sleep(0.1)
+
+        task = asyncio.get_running_loop().create_task(all_of_them())
+        self._hurried.add(task)
+        task.add_done_callback(self._hurried.discard)
 
     def _likely(self, state: ChannelState) -> tuple[str, ...]:
         return ACTS.get(state, LATCHED_ACTS if state in LATCHED else FREE_ACTS)
@@ -93,8 +125,9 @@ class People:
         try:
             match what:
                 case "begin":
-                    text = protocol(self._random, seat.sample_every_s)
-                    await station.begin(seat.channel, Order(Document("trial.yaml", text), by=BY))
+                    self._file.write_text(protocol(self._random, seat.sample_every_s), encoding="utf-8")
+                    order = Order(Document(FILE, text := self._file.read_text(encoding="utf-8")), by=BY)
+                    self.begun[await station.begin(seat.channel, order)] = text
                 case "acknowledge":
                     seat.acknowledging = True
                     await station.acknowledge(seat.channel, BY)

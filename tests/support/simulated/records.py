@@ -7,7 +7,7 @@ durable; (f) a broker's rows are those of the run files.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,13 @@ class Records:
         """What was read as a process went on may have lain there for as long as a process may stand still."""
         since_s = self._judge.now_s() - ago_s - self._judge.went_on_s
         return ANSWER_S + (STALL_S if since_s < JUST_NOW_S else 0.0)
+
+    def as_begun(self, data_dir: Path, begun: Mapping[str, str]) -> None:
+        """Whatever became of the file: a run has the text that it was given."""
+        for run, text in begun.items():
+            with open_run(data_dir / "runs" / run) as reader:
+                if reader.info.protocol_text != text:
+                    self._judge.broke("p", f"{run} has another protocol than it was begun with")
 
     def delivered(self, data_dir: Path, broker: Broker, durable: dict[Key, int]) -> None:
         """``durable``: rows that have had the time to go out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ CELL_V = (2.5, 4.4)
 MARGIN_V = 0.05  # the window's edge is 20 mV outside, and meters err
 OVERVOLTAGE_V = 20.0
 LONG_AGO_S = -1e9
+SWITCHES = 6  # a minute (F46)
 
 
 @dataclass
@@ -45,6 +47,8 @@ class Seat:
     latched: bool = False
     shorted: bool = False
     """It once was: that drained the cell while the output was off, without our doing."""
+    switched_s: deque[float] = field(default_factory=lambda: deque[float](maxlen=SWITCHES + 1))
+    """When it was switched on, the newest times."""
     acknowledging: bool = False
     resuming: bool = False
     """A person goes on with an interrupted run: who may do that has looked."""

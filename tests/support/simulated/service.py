@@ -142,6 +142,9 @@ class Service:
         self.publisher: OnOurLoop | None = None
         self.child: Child | None = None
         self.guardian: VirtualProcess | None = None
+        self.keeper: Guardian | None = None
+        self.ended: Callable[[int], None] = lambda _: None
+        """In order, with this status."""
         self.on_station: Callable[[Station | None], None] = lambda _: None
         self.lives = 0
         self._told = told
@@ -162,13 +165,23 @@ class Service:
             await asyncio.wait(set[asyncio.Future[Any]]((main, process.died)), return_when=asyncio.FIRST_COMPLETED)
             if main.done() and not main.cancelled() and main.exception() is not None:
                 raise RuntimeError("the guardian failed") from main.exception()
+            self.keeper = None
             process.kill()
+            if main.done() and not main.cancelled():
+                self.ended(main.result())
             await self._station_is_gone()
             await VirtualProcess("safe-off").spawn(self._safe_off(), "safe-off")
             await real_sleep(RESTART_S)
 
     async def _guard(self) -> int:
-        return await Guardian((), self.config.station.data_dir, None).run()
+        self.keeper = Guardian((), self.config.station.data_dir, None)
+        return await self.keeper.run()
+
+    def power_cut(self) -> None:
+        """The computer's: both processes at once."""
+        for process in (self.child and self.child.process, self.guardian):
+            if process is not None:
+                process.kill()
 
     async def _safe_off(self) -> None:
         await safe_off_all(entries_of(self.config), SystemClock())

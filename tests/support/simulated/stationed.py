@@ -21,7 +21,11 @@ PORTS = {"smu1": 1, "smu2": 2, "oven1": 3}
 DRIVERS = {"smu1": "keithley-2400", "smu2": "keithley-2400", "oven1": "eurotherm"}
 
 
-def config_of(data: Path, sample_every_s: Mapping[str, float]) -> Config:
+def address_of(instrument: str) -> str:
+    return f"TCPIP0::127.0.0.1::{PORTS[instrument]}::SOCKET"
+
+
+def config_of(data: Path, sample_every_s: Mapping[str, float], *, serials_are_named: bool) -> Config:
     limits = Limits(voltage_V=CELL_V, current_A=MOST_A, step_charge_Ah=20e-3)
     warm = limits.model_copy(update={"temperature_degC": (10.0, 60.0)})
     who = Acceptance(who="K. Abe", when="2026-11-22")
@@ -30,8 +34,12 @@ def config_of(data: Path, sample_every_s: Mapping[str, float]) -> Config:
         http=HttpSettings(enabled=False),
         mqtt=MqttSettings(url=("mqtt://127.0.0.1:1883",)),
         instruments={
-            name: InstrumentSettings(driver=DRIVERS[name], address=f"TCPIP0::127.0.0.1::{port}::SOCKET")
-            for name, port in PORTS.items()
+            name: InstrumentSettings(
+                driver=driver,
+                address=address_of(name),
+                serial=name if serials_are_named and driver == "keithley-2400" else None,
+            )
+            for name, driver in DRIVERS.items()
         },
         channels={
             "c1": ChannelSettings(

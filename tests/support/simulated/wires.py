@@ -111,6 +111,10 @@ class Transport(asyncio.Transport):
             self._loop.call_at(max(self.waiting[0][0], self._loop.time()), self._due)
 
 
+class Stranger(asyncio.Protocol):
+    """Another program at an instrument: it takes the line and says nothing."""
+
+
 class Wire:
     """One instrument's port, for one host at a time. ``exchanged`` is told of all that reaches the instrument."""
 
@@ -119,7 +123,9 @@ class Wire:
         self.line = line
         self.random = random
         self.hanging = self.unplugged = False
+        self.elsewhere = False
         self.owner: Transport | None = None
+        self.stranger: Transport | None = None
         self.connections = 0
         self.latency_s = (0.004, 0.02)
         self._exchanged = exchanged
@@ -127,7 +133,14 @@ class Wire:
 
     @property
     def blocked(self) -> bool:
-        return self.hanging or self.unplugged
+        """Nobody who should can reach the instrument."""
+        taken = self.stranger is not None and self.owner is self.stranger
+        return self.hanging or self.unplugged or self.elsewhere or taken
+
+    def hang_up(self) -> None:
+        """Half open: the instrument's side does not know it any more."""
+        if self.owner is not None:
+            self.owner.end(ConnectionResetError(104, "Connection reset by peer"))
 
     def connect(self, protocol: asyncio.BaseProtocol) -> Transport:
         if self.unplugged:
@@ -151,7 +164,7 @@ class Wire:
             self.line.instrument.line_lost()
 
     def take(self, transport: Transport, data: bytes) -> None:
-        if self.blocked or transport is not self.owner:
+        if self.hanging or self.unplugged or transport is not self.owner:
             return
         deliveries = self.line.exchange(data)
         self._exchanged(self, data, b"".join(one.data for one in deliveries))
@@ -167,6 +180,20 @@ class Wires:
 
     def __init__(self) -> None:
         self.by_port: dict[int, Wire] = {}
+        self.swapped = False
+
+    def swap(self) -> None:
+        """The first two change places."""
+        first, second = self.by_port[1], self.by_port[2]
+        self.by_port[1], self.by_port[2] = second, first
+        self.swapped = not self.swapped
+        for wire in (first, second):
+            wire.elsewhere = self.swapped
+            wire.hang_up()
+
+    def swap_back(self) -> None:
+        if self.swapped:
+            self.swap()
 
     def connect(self, protocol: asyncio.BaseProtocol, host: str, port: int) -> Transport:
         del host

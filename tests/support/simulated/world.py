@@ -85,16 +85,19 @@ class World:
         self._put_oven()
         for number, name in enumerate(("c1", "c2"), start=1):
             self._put_channel(name, f"smu{number}", random)
-        self.service = Service(config_of(folder / "data", self.sample_every_s), self.judge.told, self._lease_heard)
+        self.serials_are_named = random.random() < 0.5
+        config = config_of(folder / "data", self.sample_every_s, serials_are_named=self.serials_are_named)
+        self.service = Service(config, self.judge.told, self._lease_heard)
         self.service.on_station = self._station_changed
+        self.service.ended = self.judge.ended
         patched.on_service(self.service, self.broker, lambda text: self.say("guardian", text))
-        self.people = People(self, self.random("people"), random.choice((60.0, 180.0, 600.0)))
+        self.people = People(self, self.random("people"), random.choice((60.0, 180.0, 600.0)), folder)
         self.rates = rates(random)
 
-    def only(self, kinds: tuple[str, ...]) -> None:
-        """These faults, often, under people who are always there."""
+    def only(self, kinds: tuple[str, ...], people_every_s: float) -> None:
+        """These faults, often."""
         self.rates = dict.fromkeys(kinds, OFTEN)
-        self.people.every_s = 60.0
+        self.people.every_s = people_every_s
 
     def random(self, what: str) -> Random:
         return Random(f"{self.seed}/{what}")
@@ -223,17 +226,19 @@ class World:
             if not self.rates:
                 return
             self.say("fault", name)
-            self.hits[name] += 1
-            KINDS[name].strike(self, random)
+            self.hits[name] += KINDS[name].strike(self, random) is not False
 
     async def _looking(self) -> None:
         """Also where nothing happens."""
         while True:
             await real_sleep(LOOK_S)
-            for seat in self.judge.seats.values():
-                seat.smu.catch_up()
-                self.judge.look(seat)
+            self.look()
             self._count()
+
+    def look(self) -> None:
+        for seat in self.judge.seats.values():
+            seat.smu.catch_up()
+            self.judge.look(seat)
 
     def _count(self) -> None:
         """(h): nothing grows without bound."""
