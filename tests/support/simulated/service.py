@@ -179,9 +179,10 @@ class Service:
 
     def power_cut(self) -> None:
         """The computer's: both processes at once."""
-        for process in (self.child and self.child.process, self.guardian):
-            if process is not None:
-                process.kill()
+        if self.child is not None:
+            self.child.process.kill()
+        if self.guardian is not None:
+            self.guardian.kill()
 
     async def _safe_off(self) -> None:
         await safe_off_all(entries_of(self.config), SystemClock())
