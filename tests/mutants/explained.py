@@ -29,6 +29,11 @@ EXPLAINED: Mapping[tuple[str, str, str], str] = {
     (CELLCHECK, "back = 0 if last.pull is None else -last.pull", "0 -> 1"): (
         "where the pull is not known the window is wide on both sides whatever this says"
     ),
+    (
+        "cycler_ctl/channels/switches.py",
+        "self._on_s: deque[float] = deque(maxlen=SWITCHES + 1)",
+        "1 -> 2",
+    ): "seven within a minute are too many already",
     (GUARD, IN_STEP, "Lt -> LtE"): NO_DIRECTION,
     (GUARD, IN_STEP, "0 -> 1"): NO_DIRECTION,
     (GUARD, IN_STEP, "Gt -> GtE"): NO_DIRECTION,

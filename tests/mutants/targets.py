@@ -46,6 +46,7 @@ TARGETS: Mapping[str, Target] = {
     "cycler_ctl/running/escalation.py": Target(("tests/unit/test_chase.py",)),
     "cycler_ctl/guardian.py": Target(("tests/unit/test_guarding.py", "tests/unit/test_guardian_blind.py")),
     "cycler_ctl/runner.py": Target((ARMS,), ARM_SEQUENCE),
+    "cycler_ctl/channels/switches.py": Target(("tests/unit/test_losses.py", ARMS)),
     "cycler_ctl/watching/safeoff.py": Target(("tests/unit/test_safeoff_tries.py",)),
     "cycler_ctl/watching/latch.py": Target(("tests/unit/test_latch.py",)),
     "cycler_ctl/watching/lease.py": Target(("tests/unit/test_lease.py",)),

@@ -58,6 +58,11 @@ def test_a_relay_that_chatters_between_steps_is_told_once_a_minute() -> None:
     assert all(told(slow, 10.0 * number) == [EventKind.NOTE] for number in range(30))
 
 
+def test_how_long_the_relay_was_open_is_told_to_the_millisecond() -> None:
+    ((_, data),) = Switches().rewired(0.0, 0.12345, starting=False)
+    assert data["took_s"] == 0.123
+
+
 def test_a_bad_answer_is_kept_to_the_byte_in_characters_any_log_can_hold() -> None:
     assert escaped(b"+1.2\x00\xff\n") == r"+1.2\x00\xff\n"
     assert len(escaped(b"x" * 1000)) == RAW_BYTES

@@ -103,8 +103,8 @@ def lead(kind: str) -> Callable[[World, Random], None]:
     def strike(world: World, random: Random) -> None:
         seat = world.any_seat(random)
         seat.shorted = seat.shorted or kind == "short"
-        seat.smu.set_fault("lead", kind)
-        world.after(random.uniform(5.0, 600.0), lambda: seat.smu.set_fault("lead", "good"))
+        world.put_lead(seat, kind)
+        world.after(random.uniform(5.0, 600.0), lambda: world.put_lead(seat, "good"))
 
     return strike
 

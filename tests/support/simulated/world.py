@@ -137,9 +137,14 @@ class World:
         return self.judge.seats[random.choice(("smu1", "smu2"))]
 
     def hang(self, seat: Seat, load: Load) -> None:
-        seat.smu.catch_up()
+        self.look()
         hang(seat.smu.terminals, load)
         seat.smu.set_fault("lead", seat.smu.terminals.lead)
+
+    def put_lead(self, seat: Seat, kind: str) -> None:
+        """What flowed until now is judged by how it was until now."""
+        self.look()
+        seat.smu.set_fault("lead", kind)
 
     def _committed(self, run: str, epoch: int, seq: int) -> None:
         self.say("durable", f"{run} {epoch} {seq}")
