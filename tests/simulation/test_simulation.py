@@ -29,7 +29,9 @@ def test_no_seed_breaks_an_invariant(request: pytest.FixtureRequest) -> None:
     for one in found:
         hits.update(one["hits"])
     cpu_s = sum(one["cpu_s"] for one in found)
-    sys.stdout.write(f"{len(found)} seeds of {simulate.HOURS:g} h, {cpu_s:.0f} s of processor time\n{by_number(hits)}\n")
+    sys.stdout.write(
+        f"{len(found)} seeds of {simulate.HOURS:g} h, {cpu_s:.0f} s of processor time\n{by_number(hits)}\n"
+    )
     assert not (broken := simulate.broken_of(found)), f"{len(broken)} of {len(found)} seeds\n" + "\n".join(broken)
     assert f"{first}-{last}" != CAMPAIGN_SEEDS or not (rare := {name for name in KINDS if hits[name] < EACH_FAULT}), (
         rare
