@@ -144,7 +144,7 @@ class Guardian:
                     say(f"{late}: taking over")
                     return Ending.LAPSED
             self._watchdog.fed(now_s())  # it lives, and whatever is on has been looked at in time
-            await clock.sleep_until(clock.now() + TICK_S, over)
+            await clock.sleep_until(clock.now() + leases.next_look_s(now_s(), TICK_S), over)
         return Ending.DIED
 
     async def _stop(self, station: asyncio.subprocess.Process, leases: Leases, exiting: asyncio.Task[int]) -> None:

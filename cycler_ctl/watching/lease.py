@@ -26,6 +26,7 @@ from cycler_ctl.watching.register import SafeOffEntry, read_register, write_regi
 EVERY_S = 0.25  # at most four lease lines a second and channel
 SHORTEST_S = 3.0
 LONGEST_S = 3600.0
+PAST_S = 1e-3  # a timer may be that early
 LONGEST_LINE = 200
 ALIVE_EVERY_S = 2.0
 ALIVE_S = 30.0  # a loop that stands still so long answers nobody and starts nothing; the leases are far stricter
@@ -185,6 +186,11 @@ class Leases:
 
     def lapsed(self, now_s: float) -> list[str]:
         return [channel for channel, until_s in self._until_s.items() if not (now_s <= until_s)]
+
+    def next_look_s(self, now_s: float, at_most_s: float) -> float:
+        """How long it may be until somebody looks again: to just past the end of the first lease."""
+        first_s = min((*self._until_s.values(), self._alive_until_s))
+        return max(0.0, min(first_s - now_s + PAST_S, at_most_s))
 
     def overdue(self, now_s: float) -> str | None:
         """In words what should have been heard by now."""

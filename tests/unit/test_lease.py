@@ -18,7 +18,16 @@ from virtual_loop import leap
 
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import StoreError
-from cycler_ctl.watching.lease import Ending, GuardianLease, Leases, NoLease, lease_for, take_lease_pipe, watch_guardian
+from cycler_ctl.watching.lease import (
+    ALIVE_S,
+    Ending,
+    GuardianLease,
+    Leases,
+    NoLease,
+    lease_for,
+    take_lease_pipe,
+    watch_guardian,
+)
 from cycler_ctl.watching.register import SafeOffEntry, read_entries, read_register, write_entries, write_register
 
 SMU = SafeOffEntry("smu1", "keithley-2400", "TCPIP0::127.0.0.1::5025::SOCKET")
@@ -80,6 +89,20 @@ def test_a_station_that_said_once_that_it_lives_must_go_on_saying_so() -> None:
     assert leases.hear(b"alive 2", 65.0)  # an old one is no news
     assert leases.overdue(65.1) is not None
     assert leases.lapsed(1e9) == []
+
+
+def test_the_next_look_is_just_past_the_first_end_of_a_lease_and_never_later_than_asked() -> None:
+    leases = Leases()
+    assert leases.next_look_s(0.0, 0.1) == 0.1
+    leases.hear(b"alive 1", 0.0)
+    leases.hear(b"lease 2 a1 3000", 0.0)
+    leases.hear(b"lease 3 a2 5000", 0.0)
+    assert leases.next_look_s(1.0, 0.1) == 0.1
+    assert leases.next_look_s(2.95, 0.1) == pytest.approx(0.051)
+    assert leases.next_look_s(9.0, 0.1) == 0.0
+    leases.hear(b"release 4 a1", 9.0)
+    leases.hear(b"release 5 a2", 9.0)
+    assert leases.next_look_s(ALIVE_S - 0.01, 0.1) == pytest.approx(0.011)
 
 
 def test_a_sign_of_life_is_no_lease() -> None:
