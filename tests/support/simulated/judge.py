@@ -82,7 +82,8 @@ class Judge:
 
     def _switched_on(self, seat: Seat) -> None:
         seat.measured_s = seat.leased_s = self.now_s()
-        seat.switched_s.append(self.now_s())
+        if not seat.next_step():
+            seat.switched_s.append(self.now_s())
         if len(seat.switched_s) > SWITCHES and self.now_s() - seat.switched_s[0] < A_MINUTE_S:
             self.broke("relay", f"{seat.channel} was switched on {len(seat.switched_s)} times within a minute")
         if seat.latched:
@@ -140,10 +141,8 @@ class Judge:
     def _in_step(self, seat: Seat, flowed_C: float) -> None:
         """Against the ceiling of the guard's: it counts the worst that may have flowed, so the truth is less."""
         watched = None if seat.runner is None else seat.runner._watched.state
-        if watched is not None and seat.slot._current is not None:
-            step = seat.slot._current.run, seat.runner.state.course.step_count
-            if step != seat.step:
-                seat.step, seat.step_C, seat.slack_C = step, 0.0, 0.0
+        if watched is not None and (step := seat.at_step()) != seat.step:
+            seat.step, seat.step_C, seat.slack_C = step, 0.0, 0.0
         seat.step_C += flowed_C
         if seat.hindered_s >= self.now_s():
             seat.slack_C += abs(flowed_C)  # nobody can count or stop it: the instrument's own window must hold

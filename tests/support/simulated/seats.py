@@ -48,7 +48,9 @@ class Seat:
     shorted: bool = False
     """It once was: that drained the cell while the output was off, without our doing."""
     switched_s: deque[float] = field(default_factory=lambda: deque[float](maxlen=SWITCHES + 1))
-    """When it was switched on, the newest times."""
+    """When it was switched on, the newest times; what a protocol's next step needs is told, and never refused."""
+    switched_at: tuple[str, int] = ("", 0)
+    """The run and its step when it was switched on last."""
     acknowledging: bool = False
     resuming: bool = False
     """A person goes on with an interrupted run: who may do that has looked."""
@@ -73,6 +75,15 @@ class Seat:
     @property
     def runner(self) -> Any:
         return None if self.slot is None or self.slot._current is None else self.slot._current.runner
+
+    def next_step(self) -> bool:
+        """Whether it is the next step of the same run that switches it on."""
+        (run, step), before = self.at_step(), self.switched_at
+        self.switched_at = run, step
+        return run == before[0] and step > before[1] > 0
+
+    def at_step(self) -> tuple[str, int]:
+        return ("", 0) if self.runner is None else (self.slot._current.run, self.runner.state.course.step_count)
 
     def hit(self) -> bool:
         """Whether anything keeps others from this instrument, or just did."""
