@@ -5,12 +5,15 @@ Damage is done to every page in turn: zeros, noise, a sector of either, a file c
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +23,7 @@ import pytest
 
 from cycler_ctl.errors import StoreError
 from cycler_ctl.records.repair import FOLDER, REPAIRED, UNPLACED_FILE, Report, damage_of, repair_run, show_repair
+from cycler_ctl.running.recovery import INTERRUPTED, LeftOpen, left_open
 from cycler_ctl.store.export.seal import DAY_S, seal_days
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import RunInfo
@@ -31,20 +35,25 @@ from cycler_ctl.store.writer import create_run, reopen_run
 from cycler_ctl.testing.rows import START_UTC_S, Shape, cycling_rows
 from protocols.record import EventKind, EventRecord, Outcome
 
-RUN = "20261122-101500-a1-7f3k"
+RUN, OTHER = "20261122-101500-a1-7f3k", "20261122-101501-b1-7f3k"
 TEXT = "protocol: 1\n" + "# a remark\n" * 1200  # longer than a page
 INFO = RunInfo(RUN, 5, "a1", "lab", "site", START_UTC_S, "n", TEXT, "", {"a": 1}, {}, {}, {}, {}, None, 60.0)
 OPTIONS = WriterOptions(commit_every_s=0.0, minimum_free_bytes=0, reserve_bytes=0)
 ROWS = [replace(row, utc_s=START_UTC_S + 90.0 * row.seq) for row in cycling_rows(Shape(points=150))]
 PAGE, SECTOR = 4096, 512
+HEAD = 100  # where it says how it is written: here its log was folded in, so whoever opens it begins a new one
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """A run of which the program was killed: ``folder`` is its folder then, half of it in the write-ahead log."""
+    """A run of which the program was killed: ``folder`` is its folder then, half of it in the write-ahead log.
+
+    ``other`` is the folder of another channel's run, which has ended.
+    """
 
     folder: Path
     sealed: int
+    other: Path
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +73,16 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
     shutil.copytree(writer.run_dir, killed, ignore=shutil.ignore_patterns("*-shm", "*.lock"))
     writer.finish(Outcome.FINISHED, "done")
     assert writer.close()
-    return Life(killed, seal.last_seq)
+    return Life(killed, seal.last_seq, another_run(root))
+
+
+def another_run(root: Path) -> Path:
+    info = replace(INFO, run=OTHER, channel="b1")
+    writer = create_run(root, info, on_durable=lambda _: None, utc=lambda: START_UTC_S, options=OPTIONS)
+    writer.append(ROWS[:100])
+    writer.finish(Outcome.FINISHED, "done")
+    assert writer.close()
+    return writer.run_dir
 
 
 def copy_of(life: Life, folder: Path, *, folded: bool = True, sealed: bool = True) -> Path:
@@ -144,32 +162,99 @@ def harmed(path: Path, page: int, harm: Harm, choose: random.Random) -> bytes:
     return bytes(data)
 
 
+def started_over(life: Life, data_dir: Path, damaged: bytes, *, sealed: bool) -> bool:
+    """A station's start over a file of these bytes: whether the damage is told. If not, every row of it is right.
+
+    One that is told is not gone on with, and no other file is touched.
+    """
+    runs = data_dir / "runs"
+    run_dir = copy_of(life, runs, sealed=sealed)
+    shutil.copytree(life.other, runs / OTHER)
+    (run_dir / "run.sqlite").write_bytes(damaged)
+    before = beside(run_dir)
+    (left,) = left_open(data_dir, on_durable=lambda _: None, utc=lambda: START_UTC_S + 9e5)
+    told = judged_start(run_dir, left, damaged)
+    assert beside(run_dir) == before, "another file was touched"
+    return told
+
+
+def beside(run_dir: Path) -> dict[Path, bytes]:
+    """The other run's files, and the seals of this one."""
+    found = [*(run_dir.parent / OTHER).rglob("*"), *(run_dir / "sealed").rglob("*")]
+    return {path: path.read_bytes() for path in found if path.is_file()}
+
+
+def judged_start(run_dir: Path, left: LeftOpen, damaged: bytes) -> bool:
+    assert left.run == RUN
+    if f"'cycler-ctl repair {RUN}'" not in left.reason:
+        assert left.reason == INTERRUPTED
+        with open_run(run_dir) as reader:
+            assert reader.rows() == ROWS, "damage that nobody was told of changed a row"
+        return False
+    now = (run_dir / "run.sqlite").read_bytes()
+    assert now[HEAD:] == damaged[HEAD:], "the damaged file was changed"
+    with pytest.raises(StoreError):  # what a resume begins with
+        reopen_run(run_dir, on_durable=lambda _: None, options=OPTIONS, epoch=6).close()
+    return True
+
+
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("sealed", [True, False])
 def test_whichever_page_is_damaged_no_row_is_wrong_and_no_sealed_one_is_missing(
     life: Life, tmp_path: Path, request: pytest.FixtureRequest, sealed: bool
 ) -> None:
     choose = random.Random(7)
-    pages = (copy_of(life, tmp_path / "whole") / "run.sqlite").stat().st_size // PAGE
-    assert pages > 18
+    whole = (copy_of(life, tmp_path / "whole") / "run.sqlite").read_bytes()
     campaign = request.config.getoption("--campaign")
-    tried = found = 0
-    for page in range(pages) if campaign else range(choose.randrange(5), pages, 5):
-        for harm in HARMS if campaign else [HARMS[(page + sealed) % len(HARMS)]]:
-            tried += 1
-            run_dir = copy_of(life, tmp_path / f"{page}-{harm.__name__}", sealed=sealed)
-            before = harmed(run_dir / "run.sqlite", page, harm, choose)
-            if damage_of(run_dir / "run.sqlite") is None:  # an unused sector, or a page in another's place
-                continue
-            report = repaired(run_dir)
-            missing = checked(run_dir, report, life.sealed if sealed else 0)
-            (mended,) = report.mended
-            if harm is not cut_short:
-                assert missing - len(mended.tally.unplaced) <= 100, f"more than page {page} is missing"
-            assert (report.mended[0].kept_as / "run.sqlite").read_bytes() == before, "the damaged file was changed"
-            found += 1
-            shutil.rmtree(run_dir)
-    assert found >= tried / 2
+    done = Counter[tuple[str, str]]()
+    found = 0
+    for number, (page, harm) in enumerate(harms_of(len(whole) // PAGE, choose, every=campaign)):
+        folder = tmp_path / str(number)
+        run_dir = copy_of(life, folder, sealed=sealed)
+        before = harmed(run_dir / "run.sqlite", page, harm, choose)
+        if before == whole:  # zeros where there were zeros
+            continue
+        told = started_over(life, folder / "started", before, sealed=sealed)
+        done[harm.__name__, "told" if told else "every row right"] += 1
+        if damage_of(run_dir / "run.sqlite") is None:  # an unused sector, or a page in another's place
+            assert not told
+            continue
+        report = repaired(run_dir)
+        missing = checked(run_dir, report, life.sealed if sealed else 0)
+        (mended,) = report.mended
+        if harm is not cut_short:
+            assert missing - len(mended.tally.unplaced) <= 100, f"more than page {page} is missing"
+        assert (mended.kept_as / "run.sqlite").read_bytes() == before, "the damaged file was changed"
+        found += 1
+        shutil.rmtree(folder)
+    assert found >= done.total() / 2
+    assert done.total() >= (250 if campaign else 5)  # with a seal, and as many without one
+    each = ", ".join(f"{harm} {what} {times}" for (harm, what), times in sorted(done.items()))
+    sys.stderr.write(f"F19: {done.total()} run files damaged{' beside a seal' if sealed else ''}: {each}\n")
+
+
+def harms_of(pages: int, choose: random.Random, *, every: bool) -> Iterator[tuple[int, Harm]]:
+    """Each of them done to each page, twice; or one of them to each fifth page."""
+    assert pages > 18
+    if every:
+        yield from itertools.product([*range(pages)] * 2, HARMS)
+    else:
+        yield from zip(range(choose.randrange(5), pages, 5), itertools.cycle(HARMS), strict=False)
+
+
+def test_a_start_that_took_a_damaged_file_for_a_whole_one_is_caught(life: Life, tmp_path: Path) -> None:
+    """The negative control of the judge above: no damage known, a row that is another, a file that was written to."""
+    run_dir = copy_of(life, tmp_path, sealed=False)
+    whole = (run_dir / "run.sqlite").read_bytes()
+    assert not started_over(life, tmp_path / "whole", whole, sealed=False)
+    unsaid = LeftOpen(RUN, "a1", None, INTERRUPTED)
+    assert not judged_start(run_dir, unsaid, whole)
+    with closing(sqlite3.connect(run_dir / "run.sqlite", isolation_level=None)) as connection:
+        connection.execute("UPDATE compact SET voltage_V = voltage_V + 1e-9 WHERE seq = 100")
+    with pytest.raises(AssertionError, match="changed a row"):
+        judged_start(run_dir, unsaid, whole)
+    with pytest.raises(AssertionError, match="was changed"):
+        judged_start(run_dir, replace(unsaid, reason=f"look at it with 'cycler-ctl repair {RUN}'"), whole)
 
 
 def page_of(run_dir: Path, table: str) -> int:
