@@ -29,6 +29,7 @@ from cycler_ctl.store.progress import Tell, nobody
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.store.salvage import Tally, Target, rebuild, salvage, write_unplaced
 from cycler_ctl.store.segment import APPLICATION_ID, Ending, open_for_reading, schema_version, segment_path
+from cycler_ctl.store.verdict import SOUND, verdict
 from cycler_ctl.store.writer import reopen_run
 from cycler_ctl.terminal.progress import progress
 from protocols.record import JSON, EventKind, EventRecord
@@ -137,9 +138,9 @@ def damage_of(path: Path) -> str | None:
         return "its write-ahead log has a hole"
     try:
         with closing(open_for_reading(path)) as connection:
-            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            if verdict != "ok":
-                return str(verdict)
+            said = _verdict_of_copy(connection, path.with_suffix(SCRATCH))
+            if said != SOUND:
+                return said
             (mark,) = connection.execute("PRAGMA application_id").fetchone()
             if mark != APPLICATION_ID:
                 return "its head is not that of a run"
@@ -148,6 +149,18 @@ def damage_of(path: Path) -> str | None:
             return None if len(runs) == 1 else "it does not say which run it is"
     except sqlite3.Error as error:
         return str(error)
+
+
+def _verdict_of_copy(connection: sqlite3.Connection, scratch_path: Path) -> str:
+    """The file itself is only read."""
+    scratch_path.unlink(missing_ok=True)
+    try:
+        with closing(sqlite3.connect(scratch_path, isolation_level=None)) as scratch:
+            connection.backup(scratch)
+            return verdict(scratch)
+    finally:
+        for end in ("", "-wal", "-shm", "-journal"):
+            scratch_path.with_name(f"{scratch_path.name}{end}").unlink(missing_ok=True)
 
 
 def differing_segments(run_dir: Path) -> dict[int, str]:

@@ -24,6 +24,7 @@ from cycler_ctl.store.codec import (
 from cycler_ctl.store.compact import COMPACT_COLUMNS, CONTEXT_COLUMNS, TOTALS_COLUMNS, RowEncoder
 from cycler_ctl.store.info import INFO_COLUMNS, RunInfo, info_values
 from cycler_ctl.store.place import sync_file, sync_folder
+from cycler_ctl.store.verdict import SOUND, verdict
 from protocols.record import CycleSummary, EventRecord, Outcome, Row, StepSummary
 
 APPLICATION_ID = 0x4359434C  # "CYCL", so that file(1) and we know our own
@@ -241,9 +242,8 @@ def examine(path: Path, connect: Connect = open_for_writing) -> Found:
     """What a writer finds; the file is checked first, because nobody must build on a broken one."""
     connection = connect(path)
     try:
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise StoreError(f"{path} is damaged ({verdict}): run 'cycler-ctl repair {path.parent.name}'")
+        if (said := verdict(connection)) != SOUND:
+            raise StoreError(f"{path} is damaged ({said}): run 'cycler-ctl repair {path.parent.name}'")
         version = schema_version(connection, path)
         found = connection.execute(
             "SELECT coalesce((SELECT seq + 1 FROM samples WHERE epoch = run.epoch ORDER BY seq DESC LIMIT 1), first_seq),"
