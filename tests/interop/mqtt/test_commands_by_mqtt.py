@@ -7,7 +7,10 @@ import json
 import os
 import random
 import sqlite3
+import string
+import sys
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -25,9 +28,12 @@ from secured_brokers import Certificates
 from cycler_ctl.broker import Broker
 from cycler_ctl.clock import SystemClock, real_sleep
 from cycler_ctl.commanding import commander as commanding
+from cycler_ctl.commanding import desk
 from cycler_ctl.commanding.commander import Commander, Surroundings
+from cycler_ctl.commanding.decide import Known, Refusal, refusal
 from cycler_ctl.commanding.ledger import FILE, Entry, entries
 from cycler_ctl.commanding.models import NonceMessage, ReplyMessage
+from cycler_ctl.commanding.request import LONGEST, Refused, Request, Why, authentic
 from cycler_ctl.config import ChannelSettings, Config, InstrumentSettings, Limits, MqttSettings, StationSettings
 from cycler_ctl.errors import ConfigError, InstrumentError, RefusedError
 from cycler_ctl.live import ChannelState, ChannelStatus, InstrumentStatus
@@ -312,18 +318,57 @@ async def test_without_a_disk_only_a_stop_is_done(post: Post) -> None:
     assert [what for what, *_ in post.station.done] == ["stop"]
 
 
-KINDS: dict[str, Callable[[dict[str, Any], random.Random], bytes]] = {
-    "expired": lambda request, chance: sign({**request, **times(request, -chance.uniform(31, 4000))}),
-    "early": lambda request, chance: sign({**request, **times(request, chance.uniform(600, 4000))}),
-    "long-lived": lambda request, _: sign({**request, "expires": "2099-01-01T00:00:00.000Z"}),
-    "unsigned": lambda request, _: json.dumps(request).encode(),
-    "wrongly signed": lambda request, chance: sign(request, secret=chance.choice(["", "operate", SECRETS["start"]])),
-    "other station": lambda request, chance: sign(request, station=chance.choice(["kasuga/lab-4", "x/lab-3", ""])),
-    "other channel": lambda request, _: sign({**request, "channel": "a2"}),
-    "old nonce": lambda request, _: sign({**request, "nonce": "A" * 22}),
-    "changed": lambda request, chance: flipped(sign(request), chance),
-    "noise": lambda _, chance: chance.randbytes(chance.randrange(2000)),
+OTHER_TYPES: tuple[object, ...] = (None, 7, 7.5, True, False, [], {}, ["a"], {"a": 1}, "", "x\n", "x" * 2000)
+
+
+def ill_typed(request: dict[str, Any], chance: random.Random) -> bytes:
+    """One field is of another kind, or missing, or too many; what there is is signed."""
+    name, value = chance.choice([*request]), chance.choice(OTHER_TYPES)
+    less = {each: request[each] for each in request if each != name}
+    return sign(chance.choice([{**request, name: value}, less, {**request, "limits": value}]))
+
+
+Made = Callable[[dict[str, Any], random.Random], bytes]
+KINDS: dict[str, tuple[Why, Made]] = {
+    "expired": (
+        Why.EXPIRED,
+        lambda request, chance: sign({**request, **times(request, -chance.uniform(31, 4000))}),
+    ),
+    "early": (Why.EARLY, lambda request, chance: sign({**request, **times(request, chance.uniform(600, 4000))})),
+    "long-lived": (Why.EXPIRED, lambda request, _: sign({**request, "expires": "2099-01-01T00:00:00.000Z"})),
+    "unsigned": (Why.MALFORMED, lambda request, _: json.dumps(request).encode()),
+    "wrongly signed": (
+        Why.UNSIGNED,
+        lambda request, chance: sign(request, secret=chance.choice(["", "operate", SECRETS["start"]])),
+    ),
+    "other station": (
+        Why.UNSIGNED,
+        lambda request, chance: sign(request, station=chance.choice(["kasuga/lab-4", "x/lab-3", ""])),
+    ),
+    "other channel": (Why.CHANNEL, lambda request, _: sign({**request, "channel": "a2"})),
+    "old nonce": (
+        Why.NONCE,
+        lambda request, chance: sign({**request, "nonce": "".join(chance.choices(string.ascii_letters, k=22))}),
+    ),
+    "changed": (Why.UNSIGNED, lambda request, chance: flipped(sign(request), chance)),
+    "malformed": (Why.MALFORMED, lambda request, chance: chance.choice(MALFORMED)(sign(request), chance)),
+    "oversized": (
+        Why.TOO_LONG,
+        lambda request, chance: (sign(request) + b" " * LONGEST)[: LONGEST + chance.randint(1, 800)],
+    ),
+    "ill-typed": (Why.MALFORMED, ill_typed),
+    "retained": (Why.RETAINED, lambda request, _: sign(request)),
 }
+DOUBLED = "doubled"  # one that was done, again
+WHY = {DOUBLED: Why.REPEATED, **{kind: why for kind, (why, _) in KINDS.items()}}
+MALFORMED: tuple[Callable[[bytes, random.Random], bytes], ...] = (
+    lambda whole, chance: whole[: chance.randrange(1, len(whole))],
+    lambda whole, chance: chance.randbytes(chance.randrange(1, 2000)) + whole[:9],
+    lambda whole, chance: b"[" * chance.randrange(1, LONGEST),
+    lambda whole, chance: whole[:-1] + b', "signature": "%032x"}' % chance.getrandbits(128),
+    lambda whole, chance: whole.replace(b'"v": 1', b'"v": ' + chance.choice((b"NaN", b"Infinity", b"1e999"))),
+    lambda whole, chance: whole + whole[chance.randrange(1, len(whole) - 1) :],
+)
 
 
 def times(request: dict[str, Any], moved_s: float) -> dict[str, str]:
@@ -338,28 +383,94 @@ def flipped(payload: bytes, chance: random.Random) -> bytes:
     return bytes(altered)
 
 
-async def test_of_thousands_of_hostile_commands_none_is_done(post: Post, pytestconfig: pytest.Config) -> None:
-    """Expired, retained, replayed, doubled, unsigned, wrongly signed, another station's; with good ones in between."""
-    trials = 10_000 if pytestconfig.getoption("--campaign") else 450
+@dataclass
+class Judged:
+    """What the desk made of each sort, by the payloads as it heard them."""
+
+    sorts: dict[bytes, str] = field(default_factory=dict)
+    came: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _hearing: str = ""
+
+    def authentic(self, payload: bytes, *around: Any, retained: bool) -> Request | Refused:
+        found = authentic(payload, *around, retained=retained)
+        self._hearing = self.sorts.get(payload, "")
+        if isinstance(found, Refused):
+            self.came[self._hearing, found.why] += 1
+        return found
+
+    def refusal(self, request: Request, known: Known) -> Refusal | None:
+        found = refusal(request, known)
+        self.came[self._hearing, "done" if found is None else found.why] += 1
+        return found
+
+    def hits(self) -> dict[str, int]:
+        """How many of each sort were refused for what is wrong with them."""
+        flipped = self.came["changed", Why.MALFORMED]  # one bit may also make it no request at all
+        return {kind: self.came[kind, why] + (flipped if kind == "changed" else 0) for kind, why in WHY.items()}
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> Judged:
+    made = Judged()
+    monkeypatch.setattr(desk, "authentic", made.authentic)
+    monkeypatch.setattr(desk, "refusal", made.refusal)
+    return made
+
+
+async def hostile(post: Post, judged: Judged, trials: int) -> int:
+    """So many hostile commands, each heard, with good ones in between, of which the number is returned."""
     operator, chance = post.operator(), random.Random(7)
     await until(lambda: "a1" in operator.nonces)
-    replayed = [b"{}"]
+    good: list[bytes] = []
     for trial in range(trials):
-        kind = chance.choice([*KINDS, "replayed"])
+        if trial % 90 == 0:
+            await until(lambda trial=trial: judged.came.total() >= trial + len(good))  # type: ignore[misc]
+            good.append(await good_one(post, operator))
+        kind = chance.choice([*WHY])
         request = operator.request(post.clock.utc(), action=chance.choice(["stop", "pause", "skip"]))
-        payload = chance.choice(replayed) if kind == "replayed" else KINDS[kind](request, chance)
-        operator.publish(payload, qos=chance.choice([0, 1]), retain=kind != "replayed" and chance.random() < 0.1)
-        if trial % 90 == 45:
-            before = operator.nonces["a1"]["nonce"]
-            await a_minute_passes(post.clock)
-            await until(lambda before=before: operator.nonces["a1"]["nonce"] != before)  # type: ignore[misc]
-            good = operator.request(post.clock.utc(), action="pause")
-            operator.publish(sign(good))
-            await until(lambda good=good: operator.reply_to(good))  # type: ignore[misc]
-            replayed.append(sign(good))
-    last = await post.send(operator, "a2", action="skip")
+        payload = chance.choice(good) if kind == DOUBLED else KINDS[kind][1](request, chance)
+        judged.sorts[payload] = kind
+        retain = kind == "retained" or (kind != DOUBLED and chance.random() < 0.1)
+        operator.publish(payload, qos=chance.choice([0, 1]), retain=retain)
+    await until(lambda: judged.came.total() >= trials + len(good))
+    return len(good)
+
+
+async def good_one(post: Post, operator: Operator) -> bytes:
+    before = operator.nonces["a1"]["nonce"]
+    await a_minute_passes(post.clock)
+    await until(lambda: operator.nonces["a1"]["nonce"] != before)
+    good = operator.request(post.clock.utc(), action="pause")
+    operator.publish(sign(good))
+    await until(lambda: operator.reply_to(good))
+    return sign(good)
+
+
+@pytest.mark.timeout(900)
+async def test_of_thousands_of_hostile_commands_none_is_done(
+    post: Post, judged: Judged, pytestconfig: pytest.Config
+) -> None:
+    """Expired, retained, doubled, malformed, oversized, ill-typed, unsigned, another station's; good ones in between."""
+    campaign = bool(pytestconfig.getoption("--campaign"))
+    good = await hostile(post, judged, 12_000 if campaign else 450)
+    last = await post.send(post.operator("tablet-2"), "a2", action="skip")
     assert last["outcome"] == "done"
-    assert len(post.station.done) == len(replayed)  # the good ones, and the last
+    assert len(post.station.done) == good + 1
+    hits = judged.hits()
+    assert min(hits.values()) >= (500 if campaign else 5), judged.came
+    sys.stderr.write(
+        f"F23, F24: refused for what is wrong with them: {', '.join(f'{k} {n}' for k, n in hits.items())}\n"
+    )
+
+
+async def test_a_desk_that_refused_nothing_that_is_signed_is_caught(
+    post: Post, judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control."""
+    monkeypatch.setattr(desk, "refusal", lambda *_: judged.came.update([("", "done")]))
+    good = await hostile(post, judged, 80)
+    assert len(post.station.done) > good
+    assert judged.hits()[DOUBLED] == 0
 
 
 def strangers(post: Post) -> list[Entry]:
