@@ -145,6 +145,7 @@ def damage_of(path: Path) -> str | None:
             if mark != APPLICATION_ID:
                 return "its head is not that of a run"
             schema_version(connection, path)
+            connection.execute("SELECT * FROM samples LIMIT 1").fetchall()  # of a view SQLite checks not even the text
             runs = connection.execute("SELECT run, segment FROM run").fetchall()
             return None if len(runs) == 1 else "it does not say which run it is"
     except sqlite3.Error as error:
