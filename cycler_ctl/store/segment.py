@@ -164,6 +164,9 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
             with closing(_connect(path, "rw")) as other:
                 other.execute("SELECT count(*) FROM sqlite_master")
+    except UnicodeDecodeError as error:  # of SQLite's message, which quotes what it found
+        connection.close()
+        raise sqlite3.DatabaseError("the texts of its tables are damaged") from error
     except sqlite3.Error:
         pass  # no database: the first question finds that out, with the file's name
     return connection

@@ -273,12 +273,17 @@ def test_a_leaf_in_the_place_of_its_table_s_root_is_found_though_sqlite_alone_sa
     assert damage_of(path) is None
 
 
-def test_a_view_whose_text_is_damaged_is_found_and_made_anew(life: Life, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", [b"FROM compact r LEFT JOIN", b"# a remark\n# a remark\n# a remark\n# a remark\n"])
+def test_a_text_that_is_damaged_and_that_a_start_stumbles_over_is_found_and_made_anew(
+    life: Life, tmp_path: Path, text: bytes
+) -> None:
+    """That of a view, and that of the protocol."""
     run_dir = copy_of(life, tmp_path, sealed=False)
     path = run_dir / "run.sqlite"
     data = path.read_bytes()
-    at = data.index(b"FROM compact r LEFT JOIN")
-    path.write_bytes(data[:at] + bytes(40) + data[at + 40 :])
+    at = data.index(text)
+    path.write_bytes(data[:at] + b"\xff" * 40 + data[at + 40 :])
+    assert started_over(life, tmp_path / "started", path.read_bytes(), sealed=False)
     assert damage_of(path) is not None
     assert checked(run_dir, repaired(run_dir), 0) == 0
 
