@@ -51,9 +51,9 @@ class Smu:
         """By the instrument's own clock."""
         return float(str((await self.ask(do="time"))["at_s"]))
 
-    async def told(self, since_s: float) -> list[tuple[float, str]]:
+    async def told(self, since_s: float, last: int = 200) -> list[tuple[float, str]]:
         """What it was told after this, and when by its own clock."""
-        log = (await self.ask(do="log", last=200))["log"]
+        log = (await self.ask(do="log", last=last))["log"]
         assert isinstance(log, list)
         return [(float(at_s), str(message)) for at_s, message in log if at_s > since_s]
 

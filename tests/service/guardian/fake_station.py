@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
+import secrets
 import sys
 import threading
 from pathlib import Path
@@ -22,12 +24,32 @@ from cycler_ctl.watching.register import SafeOffEntry
 HABIT, DATA_DIR, ADDRESS, LEASE_S = sys.argv[1], Path(sys.argv[2]), sys.argv[3], float(sys.argv[4])
 lease_module.ALIVE_EVERY_S = 0.2
 STALLS_S = {"stall": 0.5, "long stall": 1.0}
+HUNGRY = ("hungry", "hungry and deaf")
+BITE, MOST_BITES = 1 << 16, 256
 ENTRY = SafeOffEntry("smu1", "keithley-2400", ADDRESS)
 
 
 def note(text: str) -> None:
     with (DATA_DIR / "lives").open("a", encoding="utf-8") as file:
         file.write(text + "\n")
+
+
+def rationed() -> None:
+    """From now on this process gets a few megabytes more and nothing beyond them."""
+    used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    most = used + BITE * (1 + secrets.randbelow(MOST_BITES))
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def eat(hoard: list[bytearray], lives: int) -> None:
+    """Bite by bite, and what follows is what a process does that gets no more memory."""
+    try:
+        hoard.extend(bytearray(BITE) for _ in range(MOST_BITES // 16))
+    except MemoryError:
+        os.write(lives, b"out of memory\n")
+        if HABIT == "hungry and deaf":
+            threading.Event().wait()
+        raise
 
 
 async def cycle(channel: Channel, lease: GuardianLease, over: asyncio.Event) -> None:
@@ -37,12 +59,18 @@ async def cycle(channel: Channel, lease: GuardianLease, over: asyncio.Event) -> 
     note(f"energised {os.getpid()}")
     if HABIT == "crash":
         os._exit(3)
+    hoard: list[bytearray] = []
+    lives = os.open(DATA_DIR / "lives", os.O_WRONLY | os.O_APPEND)
+    if HABIT in HUNGRY:
+        rationed()
     while not over.is_set():
         await channel.read()
         lease.renew("a1", LEASE_S)
         if HABIT in STALLS_S:
             threading.Event().wait(STALLS_S[HABIT])  # the whole process stands still
             note("stalled")
+        if HABIT in HUNGRY:
+            eat(hoard, lives)
         await real_sleep(0.05)
     if HABIT == "deaf":
         threading.Event().wait()

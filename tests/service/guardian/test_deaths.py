@@ -23,7 +23,10 @@ from cycler_ctl.clock import real_sleep
 KILLED_S, STALLED_S = 1.0, LEASE_S + 0.5
 AT_ONCE, TRIALS, CAMPAIGN = 4, 20, 200
 SOON_S = 30.0
-OFF = "OUTP OFF"
+OFF, ON = "OUTP OFF", "OUTP ON"
+CHARGING = ":SOUR:FUNC VOLT"  # bounded; to look at the cell it sources 0 A
+STARTS = 4  # of a station that dies each time, before it is held back
+STARVED = 128  # times so many deaths in the campaign: 512
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="kill -9 and SIGSTOP are POSIX"),
     pytest.mark.timeout(3600),  # of the campaign; every wait has its own limit
@@ -47,9 +50,7 @@ async def shared_out(part: Callable[[Path, int], Coroutine[None, None, None]], f
     """All parts at once, each with its share of the trials and a folder of its own."""
     async with asyncio.TaskGroup() as group:
         for number in range(AT_ONCE):
-            own = folder / str(number)
-            own.mkdir()
-            group.create_task(part(own, trials // AT_ONCE))
+            group.create_task(part(made(folder / str(number)), trials // AT_ONCE))
 
 
 async def station_dies(smu: Smu, both: Watched, life: int, how: signal.Signals, at_most_s: float) -> float:
@@ -107,6 +108,11 @@ async def off_is_first(smu: Smu, since_s: float) -> None:
     assert OFF in first, first
 
 
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
 async def every_death(smu: Smu, folder: Path, life: int) -> Took:
     async with watched(folder, smu.address) as both:
         killed_s = await station_dies(smu, both, life, signal.SIGKILL, KILLED_S)
@@ -144,6 +150,66 @@ async def test_no_stall_of_a_second_trips_anything_under_the_shortest_lease_of_a
             assert await both.stopped() == 0
 
     await shared_out(part, tmp_path, trials)
+
+
+async def starves(smu: Smu, folder: Path) -> list[float]:
+    """Each life of a station that gets no more memory, until it is not begun again: instrument's s until each off."""
+    began_s = await smu.now_s()
+    async with watched(folder, smu.address, "hungry") as both:
+        await both.said("IS NOT STARTED AGAIN. Every output is off, read back.")
+        assert starved(both) == STARTS
+        assert await both.stopped() == 1
+    assert not await smu.is_on()
+    return offs_after(await smu.told(began_s, 5000))
+
+
+def starved(both: Watched) -> int:
+    """Of how many lives it is known that they got no more memory, wherever that was."""
+    lives = "\n".join(both.lives()).split("start ")[1:]
+    words = both.words().split("starting the station again")
+    return sum("out of memory" in life or "MemoryError" in said for life, said in zip(lives, words, strict=True))
+
+
+def offs_after(told: list[tuple[float, str]]) -> list[float]:
+    """For each time that current flowed: how long after the last word of whoever read it came off."""
+    waits: list[float] = []
+    last_s: float | None = None
+    for at_s, text in told:
+        if OFF in text and last_s is not None:
+            waits.append(at_s - last_s)
+            last_s = None
+        elif (ON in text and CHARGING in text) or last_s is not None:
+            last_s = at_s
+    return waits
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the room that a process takes is told by Linux")
+async def test_a_station_that_gets_no_more_memory_leaves_its_output_off_within_a_second(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The cap of systemd kills, and then it is as any other death; here the process is left to itself."""
+    campaign = bool(request.config.getoption("--campaign"))
+    waits: list[float] = []
+
+    async def part(folder: Path, share: int) -> None:
+        async with simulated() as smu:
+            for number in range(share):
+                waits.extend(await starves(smu, made(folder / str(number))))
+
+    await (shared_out(part, tmp_path, STARVED) if campaign else part(tmp_path, 1))
+    assert len(waits) == STARTS * (STARVED if campaign else 1)
+    assert max(waits) <= KILLED_S, f"off only after {max(waits):.3f} s"
+    sys.stderr.write(f"F38: {len(waits)} stations without memory, off after at most {max(waits):.3f} s\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the room that a process takes is told by Linux")
+async def test_a_station_that_stands_still_without_memory_is_off_once_its_lease_lapses(tmp_path: Path) -> None:
+    """The negative control of the test above: nobody dies, and off comes later."""
+    async with simulated() as smu, watched(tmp_path, smu.address, "hungry and deaf", lease_s=2.0 * LEASE_S) as both:
+        await both.said("taking over")
+        await both.stopped()
+        waits = offs_after(await smu.told(0.0, 5000))
+    assert KILLED_S < max(waits) <= 2.0 * LEASE_S + 0.5
 
 
 async def test_a_guardian_that_waits_twice_as_long_is_caught(tmp_path: Path) -> None:
