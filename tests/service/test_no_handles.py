@@ -93,9 +93,9 @@ async def faulted(lab: Virtual, chance: Random) -> None:
 async def off_without_a_handle(lab: Virtual, chance: Random, number: int) -> str:
     """One run that is ended while nothing can be opened; how it ended."""
     stop, within_s = bool(number % 2), STOPPED_WITHIN_S if number % 2 else FOUND_WITHIN_S
-    await lab.start(f"  - {chance.choice(('charge', 'discharge'))}: {{at: 1 mA, for: 4 h}}\n")
-    await lab.clock.sleep_until(lab.clock.now() + chance.uniform(10.0, 900.0))
-    assert lab.truth()["output_on"]
+    await lab.start("  - charge: {at: 0.2 mA, for: 4 h}\n")
+    await lab.clock.sleep_until(lab.clock.now() + chance.uniform(60.0, 900.0))
+    assert lab.truth()["output_on"], lab.status()
     began_s = lab.clock.now()
     with no_handle_left():
         ending = asyncio.create_task(lab.station.stop("a1", "K. Abe") if stop else faulted(lab, chance))
@@ -116,6 +116,11 @@ async def said_off(lab: Virtual, within_s: float) -> None:
 
 async def ending_of(ending: asyncio.Task[None]) -> None:
     await ending
+
+
+async def confirmed_off(lab: Virtual) -> None:
+    while lab.status().energised is not False:
+        await real_sleep(0.01)
 
 
 async def looked_at(lab: Virtual, reason: str) -> str:
@@ -167,4 +172,5 @@ async def test_a_driver_that_opens_something_to_turn_off_is_caught(
         with pytest.raises(AssertionError, match="not off"):
             await off_without_a_handle(lab, Random(1), 1)
         monkeypatch.undo()
-        await said_off(lab, FOUND_WITHIN_S)
+        async with asyncio.timeout(20.0):
+            await lab.acting(confirmed_off(lab))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import configparser
 import contextlib
+import random
 import shutil
 import signal
 import socket
@@ -17,10 +18,13 @@ from xml.etree import ElementTree
 
 import pytest
 from guarded import simulated, watched
+from virtual import Virtual, open_virtual
 
 from cycler_ctl.clock import real_sleep
+from cycler_ctl.store.writer import RunWriter
 from cycler_ctl.watching.manager import Watchdog, notify
 from cycler_ctl.watching.signals import CLOSED, LOGGED_OFF, SHUT_DOWN, asked_to_end, on_console
+from protocols.record import EventKind, Outcome
 
 UNIT = Path(__file__).resolve().parents[3] / "deploy" / "cycler-ctl.service"
 TASK = UNIT.with_name("cycler-ctl-task.xml")
@@ -31,6 +35,8 @@ SETTINGS = {
     "RunOnlyIfNetworkAvailable", "WakeToRun", "Enabled", "Hidden", "DeleteExpiredTaskAfter", "IdleSettings",
     "NetworkSettings", "ExecutionTimeLimit", "Priority", "RunOnlyIfIdle",
 }  # fmt: skip
+TRIALS, CAMPAIGN, OF_ONE_LAB = 3, 510, 15
+BUDGET_S = 5.0  # of Windows, which is said to wait about so long
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="systemd's socket is POSIX")
 
 
@@ -176,6 +182,88 @@ async def test_a_window_that_is_closed_waits_until_everything_is_off() -> None:
         over.set()
         await asyncio.to_thread(thread.join, 5.0)
         assert returned.pop() == 1
+
+
+class Closing:
+    """Windows, which calls our handler in a thread of its own and ends the process when that returns."""
+
+    def __init__(self, kind: int, over: threading.Event) -> None:
+        self.asked = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._handler = on_console(lambda: loop.call_soon_threadsafe(self.asked.set), over)
+        self._kind = kind
+        self.answer: int | None = None
+        """What was returned, and with it our process would be over."""
+        self.thread = threading.Thread(target=self._call)
+
+    def _call(self) -> None:
+        self.answer = self._handler(self._kind)
+
+
+async def closed_at_some_moment(lab: Virtual, chance: random.Random, over: threading.Event) -> float:
+    """A station that charges is told by Windows to end, and does; virtual seconds until its output was off."""
+    await lab.start("  - charge: {at: 0.2 mA, for: 4 h}\n")
+    await lab.clock.sleep_until(lab.clock.now() + chance.uniform(60.0, 900.0))
+    assert lab.truth()["output_on"], lab.status()
+    began_s = lab.clock.now()
+    windows = Closing(chance.choice((CLOSED, LOGGED_OFF, SHUT_DOWN)), over)
+    windows.thread.start()
+    async with asyncio.timeout(20.0):
+        await windows.asked.wait()
+    assert await lab.acting(lab.station.close("Windows ends"))
+    await asyncio.to_thread(windows.thread.join, 0.005)
+    early = windows.answer is not None  # while its handler has not returned, Windows leaves us alone
+    over.set()
+    await asyncio.to_thread(windows.thread.join, 20.0)
+    assert not early, "Windows was told that it may end us before all was done"
+    assert windows.answer == 1
+    assert lab.is_off()
+    off_s = next(at_s for at_s, text in lab.commands() if at_s >= began_s and b"OUTP OFF" in text)
+    assert off_s - began_s <= BUDGET_S
+    (end,) = lab.events(EventKind.RUN_ENDED)
+    assert end.data["outcome"] == Outcome.STOPPED
+    return off_s - began_s
+
+
+@pytest.fixture
+def flushed(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], bool]]:
+    """Asked each time that a record is closed: whether the output is off by then. Off comes first, and the disk after it."""
+    asked: list[Callable[[], bool]] = []
+    close = RunWriter.close
+
+    def closing(writer: RunWriter, timeout_s: float = 10.0) -> bool:
+        assert all(is_off() for is_off in asked), "the record was closed while current flowed"
+        return close(writer, timeout_s)
+
+    monkeypatch.setattr(RunWriter, "close", closing)
+    return asked
+
+
+@pytest.mark.timeout(1800)
+async def test_whenever_a_window_is_closed_everything_is_off_first_and_on_disk_then_and_windows_waits(
+    tmp_path: Path, request: pytest.FixtureRequest, flushed: list[Callable[[], bool]]
+) -> None:
+    trials = CAMPAIGN if request.config.getoption("--campaign") else TRIALS
+    chance, waits = random.Random(36), list[float]()
+    for first in range(0, trials, OF_ONE_LAB):
+        async with open_virtual(tmp_path / str(first)) as lab:
+            flushed[:] = [lab.is_off]
+            for _ in range(first, min(first + OF_ONE_LAB, trials)):
+                waits.append(await closed_at_some_moment(lab, chance, threading.Event()))
+                await lab.clock.sleep_until(lab.clock.now() + 7200.0)  # so that no relay is switched too often
+                await lab.another_station()
+    assert len(waits) == trials
+    sys.stderr.write(f"F36: {trials} windows closed, off after at most {max(waits):.2f} s\n")
+
+
+async def test_a_handler_that_does_not_wait_is_caught(tmp_path: Path) -> None:
+    """The negative control."""
+    over = threading.Event()
+    over.set()
+    async with open_virtual(tmp_path) as lab:
+        with pytest.raises(AssertionError, match="before all was done"):
+            await closed_at_some_moment(lab, random.Random(1), over)
+        await lab.another_station()
 
 
 async def test_signals_are_heard_while_asked_and_are_as_before_afterwards() -> None:
