@@ -195,14 +195,14 @@ def readable() -> Iterator[tuple[str, str]]:
 HOSTILE = (swollen, slow, no_numbers, no_text)
 
 
-def _within_limits() -> None:
+def within_limits() -> None:
     if sys.platform != "win32":
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
 
 
-def _peak_bytes() -> int:
+def most_memory_bytes() -> int:
     if sys.platform != "linux":
         return 0
     # Not getrusage: there a child begins with the peak of the process that started it.
@@ -211,7 +211,7 @@ def _peak_bytes() -> int:
 
 
 def report() -> None:
-    _within_limits()
+    within_limits()
     for source in (*HOSTILE, readable):
         for name, text in source():
             seconds, checked = _timed(text)
@@ -220,7 +220,7 @@ def report() -> None:
                 seconds = min(seconds, _timed(text)[0])
             codes = sorted({each.code for each in checked.diagnostics})
             _say([name, seconds, checked.program is not None, codes])
-    _say(["peak", _peak_bytes(), False, []])
+    _say(["peak", most_memory_bytes(), False, []])
 
 
 def _timed(text: str) -> tuple[float, Checked]:

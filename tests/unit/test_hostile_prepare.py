@@ -28,7 +28,7 @@ from cycler_ctl.ratings import Accuracy, Protection, Ratings
 from cycler_ctl.running.start import Order, Spot, prepare
 from protocols.reading.documents import Document
 
-files._within_limits()
+files.within_limits()
 limits = Limits(voltage_V=(-0.5, 5.0), current_A=20e-3, step_charge_Ah=20)
 config = Config(
     station=StationSettings(name="x", data_dir=Path("x")),
@@ -51,7 +51,7 @@ for name in sys.argv[1:]:
     except CyclerError as error:
         what = type(error).__name__
     print(json.dumps([name, what, time.process_time() - began_s]))
-print(json.dumps(["peak", "", files._peak_bytes()]))
+print(json.dumps(["peak", "", files.most_memory_bytes()]))
 """
 ACCEPTED = ("ten thousand steps", "a thousand values", "1 MiB on one line")
 REFUSED = (

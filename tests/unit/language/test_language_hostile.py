@@ -4,22 +4,31 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
+from typing import Any
 
+import drawn_hostiles
 import hostile_files
 import pytest
 from hostile_files import HEAD, HOSTILE, LIMIT_BYTES, MEGABYTE, readable
 
+from cycler_ctl.config import ChannelSettings, Limits
+from cycler_ctl.plugins import load_driver
+from cycler_ctl.running.start import refusals
 from protocols.check import check_text, load_protocol
 
 ROOT = Path(__file__).parents[3]
 MOST_S = 2.0
+FEW, MANY = 15, 1000
+DRAWN = str(Path(drawn_hostiles.__file__))
+LIMITS = Limits(voltage_V=(-0.5, 5.0), current_A=10e-3, step_charge_Ah=20e-3)
+CHANNEL = ChannelSettings(instrument="smu1", sample_every_s=1.0, limits=LIMITS, temperature="unmonitored")
 
 
-@pytest.fixture(scope="module")
-def reports() -> dict[str, tuple[float, bool, list[str]]]:
-    """What a child with little memory made of each file."""
+def child(program: str, *arguments: str) -> list[list[Any]]:
+    """The lines of JSON that a program with little memory prints."""
     ran = subprocess.run(
-        [sys.executable, str(Path(hostile_files.__file__))],
+        [sys.executable, program, *arguments],
         cwd=ROOT,
         env={"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
@@ -27,8 +36,56 @@ def reports() -> dict[str, tuple[float, bool, list[str]]]:
         encoding="utf-8",
     )
     assert ran.returncode == 0, ran.stderr
-    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def reports() -> dict[str, tuple[float, bool, list[str]]]:
+    """What a child with little memory made of each file."""
+    lines = child(str(Path(hostile_files.__file__)))
     return {name: (seconds, accepted, codes) for name, seconds, accepted, codes in lines}
+
+
+@pytest.mark.timeout(900)
+def test_whatever_a_seed_draws_of_each_sort_is_refused_at_its_line_in_bounded_time_and_memory(
+    pytestconfig: pytest.Config,
+) -> None:
+    times = MANY if pytestconfig.getoption("--campaign") else FEW
+    found = {sort: (count, seconds, wrong) for sort, count, seconds, wrong in child(DRAWN, str(times))}
+    assert found.pop("peak")[0] < LIMIT_BYTES
+    assert [wrong for _, _, wrong in found.values() if wrong] == []
+    assert {sort: count for sort, (count, _, _) in found.items()} == dict.fromkeys(drawn_hostiles.SORTS, times)
+    slowest_s = max(seconds for _, seconds, _ in found.values())
+    assert slowest_s < MOST_S
+    sys.stderr.write(f"{', '.join(f'{sort} {times}' for sort in found)}: refused, each in {slowest_s:.3f} s or less\n")
+
+
+def test_limits_wider_than_the_channels_are_refused_by_name(pytestconfig: pytest.Config) -> None:
+    times = MANY if pytestconfig.getoption("--campaign") else FEW
+    spec, chance, asked = load_driver("keithley-2400"), Random(41), set[str]()
+    assert spec.ratings is not None
+    ratings = spec.ratings(spec.options())
+    while len(asked) < times:
+        text = drawn_hostiles.wider(chance, LIMITS.voltage_V, LIMITS.current_A)
+        program = check_text(text, "p.yaml").program
+        assert program is not None, text
+        said = "\n".join(refusals(program, CHANNEL, ratings))
+        assert "beyond the channel's limits" in said or "above the channel's limit" in said, text
+        asked.add(text)
+    sys.stderr.write(f"F41 limits wider than the channel's {times}: refused by name\n")
+
+
+def test_a_reader_that_accepts_or_names_another_line_is_caught() -> None:
+    """The negative control of the two tests above."""
+    good = check_text(f"{HEAD}  - rest: 1 h\n", "p.yaml")
+    assert drawn_hostiles.fault_of(good, range(7, 8)) == "it was accepted"
+    bad = check_text(f"{HEAD}  - rest: nan h\n", "p.yaml")
+    assert drawn_hostiles.fault_of(bad, range(7, 8)) == ""
+    assert drawn_hostiles.fault_of(bad, range(6, 7)).startswith("line 6 is not named")
+    assert good.program is not None
+    spec = load_driver("keithley-2400")
+    assert spec.ratings is not None
+    assert list(refusals(good.program, CHANNEL, spec.ratings(spec.options()))) == []
 
 
 def test_every_hostile_file_is_refused_with_a_reason(reports: dict[str, tuple[float, bool, list[str]]]) -> None:
