@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from typing import Any
 
@@ -122,3 +123,6 @@ async def test_nothing_that_its_own_description_allows_or_forbids_is_a_server_er
         assert answer.status_code < 500, (made.method, path, made.body)
     assert {200, 422} <= set(answered)
     assert answered.total() > 40
+    sys.stderr.write(
+        f"F24 by HTTP: requests made of the description, by how they were answered: {dict(sorted(answered.items()))}\n"
+    )
