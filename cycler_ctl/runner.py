@@ -1,6 +1,7 @@
 """One run: the only place where engine, guard, channel, clock and store meet.
 
-At each sample: guard, then engine, then the output, then the record; turning off never waits for the disk.
+At each sample: guard, then engine, then the output, then the record; turning off waits neither for the disk nor for the
+record to be made.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from cycler_ctl.running.noticing import Notices
 from cycler_ctl.running.output import Output, said
 from cycler_ctl.running.pacing import Pace
 from cycler_ctl.running.paused import FOUND_ON, PausedLook
-from cycler_ctl.running.recording import hand_over, is_news, tell, unrecorded, wants_off
+from cycler_ctl.running.recording import hand_over, is_news, tell, unrecorded
 from cycler_ctl.running.script import Amendment, Script
 from cycler_ctl.to_its_end import to_its_end
 from protocols import engine
@@ -212,9 +213,7 @@ class Runner:
         if isinstance(event, Sampled) and wanted is not None:
             await self._read_at_rest(wanted, event)
         elif event is not None:
-            if trips := not isinstance(event, Sampled):
-                await self._turn_off()  # at the guard's word: to work out what is written of it takes a while
-            await self._handle(event, tried_off=trips)
+            await self._handle(event)
         for kind, data in self._notices.of(before, self._state, reading, self.output.setpoint):
             self.tell(kind, **data)
         self._pace.sooner(reading.at_s + self.script.soon_s(before, self._state))
@@ -244,9 +243,10 @@ class Runner:
     async def _handle(self, event: Event, *, tried_off: bool = False) -> None:
         resuming = isinstance(event, Resumed)
         self._see_pause(event)
-        self._state, actions = engine.advance(self.script.program, self._state, event)
-        if wants_off(actions) and not tried_off:  # in vain: once more makes the alarm late
-            await self._turn_off()
+        decided = engine.decide(self.script.program, self._state, event)
+        if decided.turns_off and not tried_off:  # in vain: once more makes the alarm late
+            await self._turn_off()  # before the record of it is made, which takes a while
+        self._state, actions = decided.conclude()
         hand_over(self.fit.recorder, actions, self._state)
         if is_news(actions):
             self.fit.changed()
@@ -255,7 +255,7 @@ class Runner:
                 await self._apply(action.setpoint, goes_on=resuming)
             elif isinstance(action, Finish):
                 self.end = action
-        if wants_off(actions) and not self.output.off_confirmed and self.end is None:
+        if decided.turns_off and not self.output.off_confirmed and self.end is None:
             await self._handle(Faulted(*self._moment(), self.held_back or "off was not confirmed"), tried_off=True)
         if self._state.phase is Phase.RUNNING and (why := unrecorded(self.fit.recorder)) is not None:
             await self._hold_back(why)

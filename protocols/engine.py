@@ -10,6 +10,7 @@ After ``Amended`` the program is that event's, where ``amended`` gives a state f
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from protocols.charge import throughput_Ah
 from protocols.conditions import due
@@ -38,19 +39,21 @@ from protocols.model import Program, TimedStep
 from protocols.record import Mark
 from protocols.running.amending import amend, amended
 from protocols.running.ends import abort, end, trip
-from protocols.running.people import break_off, interrupt, pause, resume, skip
+from protocols.running.people import break_off, halt, resume, skip
 from protocols.running.place import Doing, doing
 from protocols.running.retention import sought
 from protocols.running.sampling import OVERFLOW, measured, observe, observe_pause, unreadable
 from protocols.running.state import Course, Live, Phase, State, from_json, to_json
-from protocols.running.steps import Result, enter, write
+from protocols.running.steps import Decided, Result, enter, unchanged, write
 from protocols.running.view import Progress, live_row, progress, resume_setpoint
+from protocols.running.way import go_on
 from protocols.running.written import run_started
 
 __all__ = [
     "Action",
     "Amended",
     "Apply",
+    "Decided",
     "Event",
     "Faulted",
     "Finish",
@@ -73,6 +76,7 @@ __all__ = [
     "advance",
     "amended",
     "begin",
+    "decide",
     "from_json",
     "live_row",
     "progress",
@@ -91,34 +95,45 @@ def begin(program: Program) -> State:
 
 def advance(program: Program, state: State, event: Event) -> Result:
     """The state after the event, and what must be done now, in this order."""
+    return decide(program, state, event).conclude()
+
+
+def decide(program: Program, state: State, event: Event) -> Decided:
+    """``advance`` in two parts: whether the output goes off is known first, the rest is made when it is asked for."""
     match event:
         case Sampled():
             return _sampled(program, state, event)
         case Started() if state.phase is Phase.READY:
-            course = replace(state.course, started_s=event.at_s, sought=sought(program))
-            state = replace(state, phase=Phase.RUNNING, course=course)
-            return enter(program, state, event, (run_started(program, course, event),))
-        case Paused() if state.phase is Phase.RUNNING:
-            return pause(program, state, event)
+            return _started(program, state, event)
+        case Paused() | Interrupted() if state.phase is Phase.RUNNING:
+            return halt(program, state, event)
         case Resumed() if state.phase is Phase.PAUSED:
-            return resume(program, state, event)
-        case Interrupted() if state.phase is Phase.RUNNING:
-            return interrupt(program, state)
+            return Decided(turns_off=False, conclude=partial(resume, program, state, event))
         case Skipped() | Amended() if state.phase in (Phase.RUNNING, Phase.PAUSED):
-            return skip(program, state, event) if isinstance(event, Skipped) else amend(program, state, event)
+            if isinstance(event, Skipped):
+                return skip(program, state, event)
+            return Decided(turns_off=False, conclude=partial(amend, program, state, event))
         case Stopped() | Tripped() | Faulted() if state.phase is not Phase.ENDED:
-            return break_off(program, state, event)
+            return Decided(turns_off=True, conclude=partial(break_off, program, state, event))
         case _:
-            return state, ()
+            return unchanged(state)
 
 
-def _sampled(program: Program, state: State, event: Sampled) -> Result:
+def _started(program: Program, state: State, event: Started) -> Decided:
+    course = replace(state.course, started_s=event.at_s, sought=sought(program))
+    state, told = replace(state, phase=Phase.RUNNING, course=course), (run_started(program, course, event),)
+    arrival = go_on(program, course, event)
+    return Decided(arrival.at_end, partial(enter, program, state, event, arrival, told))
+
+
+def _sampled(program: Program, state: State, event: Sampled) -> Decided:
     what = doing(program, state.course.place)
     if what is None or state.step is None:
-        return state, ()
+        return unchanged(state)
     problem = unreadable(event, state.live.sample)
     if problem is not None:
-        return break_off(program, state, Faulted(_time(event, state), event.utc_s, problem))
+        fault = Faulted(_time(event, state), event.utc_s, problem)
+        return Decided(turns_off=True, conclude=partial(break_off, program, state, fault))
     if state.phase is Phase.PAUSED:
         return _sampled_in_pause(program, what, state, measured(event))
     return _sampled_in_step(program, what, state, measured(event))
@@ -130,22 +145,30 @@ def _time(event: Sampled, state: State) -> float:
     return event.at_s if last_s < event.at_s < OVERFLOW else last_s
 
 
-def _sampled_in_step(program: Program, what: Doing, before: State, sample: Sampled) -> Result:
+def _sampled_in_step(program: Program, what: Doing, before: State, sample: Sampled) -> Decided:
     state, verdict = observe(program, what, before, sample)
     if verdict.limits:
-        return trip(program, what, state, verdict, sample)
+        return Decided(turns_off=True, conclude=partial(trip, program, what, state, verdict, sample))
     if verdict.abort:
-        return abort(what, state, verdict, sample)
+        return Decided(turns_off=True, conclude=partial(abort, what, state, verdict, sample))
     if verdict.until:
         return end(program, what, state, verdict, sample)
+    return Decided(
+        turns_off=False, conclude=partial(_goes_on, program, what.step, before, state, gaps=verdict.gaps, sample=sample)
+    )
+
+
+def _goes_on(
+    program: Program, step: TimedStep, before: State, state: State, *, gaps: tuple[Action, ...], sample: Sampled
+) -> Result:
     if before.step is not None and before.step.fresh:
         begun = before.step.first is None
-        state, rows = write(what.step, state, Mark.START if begun else Mark.NONE)
-        return state, (*verdict.gaps, *rows)
-    if _is_due(program, what.step, state, sample):
-        state, rows = write(what.step, state, Mark.NONE)
-        return state, (*verdict.gaps, *rows)
-    return state, verdict.gaps
+        state, rows = write(step, state, Mark.START if begun else Mark.NONE)
+        return state, (*gaps, *rows)
+    if _is_due(program, step, state, sample):
+        state, rows = write(step, state, Mark.NONE)
+        return state, (*gaps, *rows)
+    return state, gaps
 
 
 def _is_due(program: Program, step: TimedStep, state: State, sample: Sampled) -> bool:
@@ -157,10 +180,14 @@ def _is_due(program: Program, step: TimedStep, state: State, sample: Sampled) ->
     return due(step.record, recorded, sample.at_s - course.started_s, sample, charge_Ah, slack_s=slack_s)
 
 
-def _sampled_in_pause(program: Program, what: Doing, before: State, sample: Sampled) -> Result:
+def _sampled_in_pause(program: Program, what: Doing, before: State, sample: Sampled) -> Decided:
     state, verdict = observe_pause(program, before, sample)
     if verdict.limits:
-        return trip(program, what, state, verdict, sample)
-    if (before.step is not None and before.step.fresh) or _is_due(program, what.step, state, sample):
-        return write(what.step, state, Mark.PAUSED)
+        return Decided(turns_off=True, conclude=partial(trip, program, what, state, verdict, sample))
+    return Decided(turns_off=False, conclude=partial(_stays_paused, program, what.step, before, state, sample))
+
+
+def _stays_paused(program: Program, step: TimedStep, before: State, state: State, sample: Sampled) -> Result:
+    if (before.step is not None and before.step.fresh) or _is_due(program, step, state, sample):
+        return write(step, state, Mark.PAUSED)
     return state, ()

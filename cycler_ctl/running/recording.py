@@ -6,7 +6,7 @@ from functools import partial
 
 from cycler_ctl.running.fittings import Recorder
 from protocols import engine
-from protocols.events import Action, RecordCycle, RecordEvent, RecordRow, RecordStep, TurnOff
+from protocols.events import Action, RecordCycle, RecordEvent, RecordRow, RecordStep
 from protocols.record import EventRecord
 from protocols.running.state import State
 
@@ -18,11 +18,6 @@ def unrecorded(recorder: Recorder) -> str | None:
     if recorder.pending().lag_s <= WITHOUT_DISK_S:
         return None
     return f"no record, no current: {recorder.failed or 'the disk has not answered for a minute'}"
-
-
-def wants_off(actions: tuple[Action, ...]) -> bool:
-    """Off comes before whatever else is to be done."""
-    return bool(actions) and isinstance(actions[0], TurnOff)
 
 
 def is_news(actions: tuple[Action, ...]) -> bool:

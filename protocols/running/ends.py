@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from protocols.events import Sampled
 from protocols.model import CurrentStep, GittStep, OnStartMet, Program, TimedStep
 from protocols.record import EventKind, Outcome
 from protocols.running.place import Doing
 from protocols.running.sampling import Verdict, spent_Ah
 from protocols.running.state import State
-from protocols.running.steps import Result, close, enter, finish
+from protocols.running.steps import Decided, Result, close, course_after, depart, finish
 from protocols.running.written import Closing, told, trip_reason, word
 
 
@@ -21,36 +23,41 @@ def trip(program: Program, what: Doing, state: State, verdict: Verdict, sample: 
     reason, *others = (trip_reason(limit, program.safety, sample, charge_Ah) for limit in verdict.limits)
     aborts, ends = _texts(what.step, verdict)
     also_met = (*others, *aborts, *ends)
-    state, written = close(what, state, sample, Closing(f"safety: {reason}", also_met))
+    closing = Closing(f"safety: {reason}", also_met)
+    state, written = close(what, state, sample, closing, course_after(what, state, closing))
     tripped = told(state.course, sample, EventKind.TRIP, reason=reason, also_met=list(also_met))
     return finish(state, sample, Outcome.TRIPPED, reason, (*verdict.gaps, *written, tripped))
 
 
 def abort(what: Doing, state: State, verdict: Verdict, sample: Sampled) -> Result:
     (reason, *others), ends = _texts(what.step, verdict)
-    state, written = close(what, state, sample, Closing(f"abort_if: {reason}", (*others, *ends)))
-    return finish(state, sample, Outcome.ABORTED, f"abort_if: {reason}", (*verdict.gaps, *written))
+    return _aborted(what, state, verdict, sample, Closing(f"abort_if: {reason}", (*others, *ends)))
 
 
-def end(program: Program, what: Doing, state: State, verdict: Verdict, sample: Sampled) -> Result:
+def _aborted(what: Doing, state: State, verdict: Verdict, sample: Sampled, closing: Closing) -> Result:
+    state, written = close(what, state, sample, closing, course_after(what, state, closing))
+    return finish(state, sample, Outcome.ABORTED, closing.end_reason, (*verdict.gaps, *written))
+
+
+def end(program: Program, what: Doing, state: State, verdict: Verdict, sample: Sampled) -> Decided:
     """A pulse is never over before it began: what its train watches is looked at in all of them."""
     _, (reason, *others) = _texts(what.step, verdict)
     at_start = state.step is not None and state.step.first is sample
     if at_start and isinstance(what.step, CurrentStep) and not isinstance(what.whole, GittStep):
         return _already(program, what, state, verdict, sample)
     closing = Closing(reason, tuple(others), verdict.until[0], completed=True, moved=not at_start)
-    state, written = close(what, state, sample, closing)
-    return enter(program, state, sample, (*verdict.gaps, *written))
+    course = course_after(what, state, closing)
+    return depart(program, what, state, sample, closing=closing, course=course, before=verdict.gaps)
 
 
-def _already(program: Program, what: Doing, state: State, verdict: Verdict, sample: Sampled) -> Result:
+def _already(program: Program, what: Doing, state: State, verdict: Verdict, sample: Sampled) -> Decided:
     """A current step whose end was reached before it began: no charge is its own. The hold after it may still run."""
     _, (first, *others) = _texts(what.step, verdict)
     reason = f"already: {first}"
     closing = Closing(reason, tuple(others), verdict.until[0], moved=False)
-    state, written = close(what, state, sample, closing)
     if isinstance(what.step, CurrentStep) and what.step.on_start_met is OnStartMet.ABORT:
-        return finish(state, sample, Outcome.ABORTED, reason, (*verdict.gaps, *written))
+        return Decided(turns_off=True, conclude=partial(_aborted, what, state, verdict, sample, closing))
     text = f"{word(what.step)} skipped, {reason}"
     warning = told(state.course, sample, EventKind.WARNING, step_id=what.step.path, message=text)
-    return enter(program, state, sample, (*verdict.gaps, *written, warning))
+    course = course_after(what, state, closing)
+    return depart(program, what, state, sample, closing=closing, course=course, before=verdict.gaps, then=(warning,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from protocols.charge import plus
 from protocols.conditions import watches_slope
@@ -10,6 +11,7 @@ from protocols.events import (
     Action,
     Apply,
     Faulted,
+    Interrupted,
     Paused,
     RecordEvent,
     Resumed,
@@ -18,23 +20,30 @@ from protocols.events import (
     Tripped,
     TurnOff,
 )
-from protocols.model import CurrentStep, Program, RestStep
+from protocols.model import CurrentStep, Program, RestStep, TimedStep
 from protocols.record import EventKind, Mark, Outcome
 from protocols.running.place import doing, step_at
 from protocols.running.sampling import counted, tail
 from protocols.running.state import Course, Execution, Live, Phase, SlopeWindow, State
-from protocols.running.steps import Result, close, enter, finish, write
+from protocols.running.steps import Decided, Result, close, course_after, depart, finish, unchanged, write
 from protocols.running.view import setpoint
 from protocols.running.written import Closing, told
 
 LONG_PAUSE_S = 600.0
 
 
-def pause(program: Program, state: State, event: Paused) -> Result:
-    """Off; the last sample of before is written, and the step's clock stops here (after a gap: at that sample)."""
+def halt(program: Program, state: State, event: Paused | Interrupted) -> Decided:
+    """Off, and the step waits for somebody who goes on with it."""
     step, execution = step_at(program, state.course.place), state.step
     if step is None or execution is None:
-        return state, ()
+        return unchanged(state)
+    if isinstance(event, Interrupted):
+        return Decided(turns_off=True, conclude=partial(_interrupt, step, execution, state))
+    return Decided(turns_off=True, conclude=partial(_pause, program, step, execution, state, event))
+
+
+def _pause(program: Program, step: TimedStep, execution: Execution, state: State, event: Paused) -> Result:
+    """The last sample of before is written, and the step's clock stops here (after a gap: at that sample)."""
     passed, gaps = tail(program, step, state, event)
     state, rows = write(step, state, Mark.NONE)
     stopped_s = _last_known_s(execution, state.live) if gaps else event.at_s
@@ -56,11 +65,8 @@ def _last_known_s(execution: Execution, live: Live) -> float:
     return execution.applied_s if execution.fresh or live.seen is None else live.seen.at_s
 
 
-def interrupt(program: Program, state: State) -> Result:
+def _interrupt(step: TimedStep, execution: Execution, state: State) -> Result:
     """Paused since the newest sample, after which nobody measured: no charge, no step time, no crossing since then."""
-    step, execution = step_at(program, state.course.place), state.step
-    if step is None or execution is None:
-        return state, ()
     state, rows = write(step, state, Mark.NONE)
     sample, seen, live = state.live.sample, state.live.seen, state.live._replace(beyond=())
     if not execution.fresh and sample is not None and seen is not None:
@@ -97,18 +103,17 @@ def _later(course: Course, by_s: float) -> Course:
     return replace(course, whole=replace(course.whole, zero_s=course.whole.zero_s + by_s))
 
 
-def skip(program: Program, state: State, event: Skipped) -> Result:
+def skip(program: Program, state: State, event: Skipped) -> Decided:
     """On to the next step (past a whole one, not to its next part); in a pause that step waits for the resume."""
     what = doing(program, state.course.place)
     if what is None:
-        return state, ()
+        return unchanged(state)
     passed, gaps = tail(program, what.step, state, event)
-    state, written = close(what, state, event, Closing(f"skipped by {event.by}"))
+    closing = Closing(f"skipped by {event.by}")
     skipped = told(state.course, event, EventKind.OPERATOR, action="skip", by=event.by)
-    partial = state.course.cycle_skipped or what.whole is not None or not isinstance(what.step, RestStep)
-    course = replace(counted(state.course, passed), cycle_skipped=partial)
-    state = replace(state, course=course)
-    return enter(program, state, event, (*gaps, *written, skipped))
+    torn = state.course.cycle_skipped or what.whole is not None or not isinstance(what.step, RestStep)
+    course = replace(counted(course_after(what, state, closing), passed), cycle_skipped=torn)
+    return depart(program, what, state, event, closing=closing, course=course, before=gaps, then=(skipped,))
 
 
 def break_off(program: Program, state: State, event: Stopped | Tripped | Faulted) -> Result:
@@ -119,7 +124,8 @@ def break_off(program: Program, state: State, event: Stopped | Tripped | Faulted
     written: tuple[Action, ...] = ()
     if what is not None:
         _, gaps = tail(program, what.step, state, event)
-        state, written = close(what, state, event, Closing(reason))
+        closing = Closing(reason)
+        state, written = close(what, state, event, closing, course_after(what, state, closing))
         written = (*gaps, *written)
     return finish(state, event, outcome, reason, (*written, _log(state, event)))
 

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from protocols.charge import throughput_Ah, throughput_Wh
 from protocols.model import CccvStep, RestStep, TimedStep, Verb, Whole
-from protocols.record import StepSummary
+from protocols.record import Counters
 from protocols.running.place import Doing, train_until
 from protocols.running.state import Course, Frame, Past, Together
 from protocols.running.written import Closing
 
 
-def settled(what: Doing, course: Course, done: StepSummary, closing: Closing) -> Course:
-    """The course after a step: its charge is the past's now, or, within a whole that goes on, that of its parts."""
+def settled(what: Doing, course: Course, passed: Counters, closing: Closing) -> tuple[Together | None, Past]:
+    """After a step: what it passed is the past's now, or, within a whole that goes on, that of its parts."""
     step, whole = what
     if whole is None:
-        return replace(course, past=_past(step, course.past, done.charge_Ah) if _counts(step, closing) else course.past)
-    together = _together(what, course.whole, done, closing)
+        counts = _counts(step, closing)
+        return course.whole, _past(step, course.past, throughput_Ah(passed)) if counts else course.past
+    together = _together(what, course.whole, passed, closing)
     if together is None or _goes_on(whole, course.place[-1], together, closing):
-        return replace(course, whole=together)
+        return together, course.past
     complete = together.moved and closing.completed
     past = _remembered(course.past, _verb(whole), whole.label, together.charge_Ah) if complete else course.past
-    return replace(course, whole=None, past=past)
+    return None, past
 
 
 def _counts(step: TimedStep, closing: Closing) -> bool:
@@ -55,7 +57,7 @@ def _verb(whole: Whole) -> Verb:
     return whole.current.verb if isinstance(whole, CccvStep) else whole.pulse.verb
 
 
-def _together(what: Doing, together: Together | None, done: StepSummary, closing: Closing) -> Together | None:
+def _together(what: Doing, together: Together | None, passed: Counters, closing: Closing) -> Together | None:
     """With the part that is over; None if it never had a sample. A rest of a train adds nothing to its charge."""
     if together is None:
         return None
@@ -64,8 +66,8 @@ def _together(what: Doing, together: Together | None, done: StepSummary, closing
     ends = closing.number is not None and closing.number < len(train_until(what))
     return replace(
         together,
-        charge_Ah=together.charge_Ah + done.charge_Ah,
-        energy_Wh=together.energy_Wh + done.energy_Wh,
+        charge_Ah=together.charge_Ah + throughput_Ah(passed),
+        energy_Wh=together.energy_Wh + throughput_Wh(passed),
         moved=together.moved or closing.moved,
         ending=closing.end_reason if ends else together.ending,
     )

@@ -54,14 +54,14 @@ def program() -> Program:
 
 async def run_until_killed(folder: Path) -> None:
     told = os.open(folder / "events", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    advance = engine.advance
+    decide = engine.decide
 
-    def heard(chosen: Program, state: State, event: Event) -> tuple[State, tuple[events.Action, ...]]:
+    def heard(chosen: Program, state: State, event: Event) -> engine.Decided:
         os.write(told, json.dumps([type(event).__name__, asdict(event)]).encode() + b"\n")
-        return advance(chosen, state, event)
+        return decide(chosen, state, event)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "advance", heard)
+        patch.setattr(engine, "decide", heard)
         clock = fast_clock()
         async with open_rig(folder / "data", patch, channel=CHANNEL, clock=clock) as rig:
             os.write(1, (await rig.start(TEXT)).encode() + b"\n")
@@ -141,13 +141,13 @@ async def test_a_killed_run_goes_on_in_another_process_and_both_their_events_giv
     # The second bench has a fresh cell; whether a cell is believed to be the same is test_recovery's matter.
     monkeypatch.setattr(cellcheck, "AS_IT_WAS_V", 2.0)
     monkeypatch.setattr(cellcheck, "RELAXED_V", 2.0)
-    heard, advance = list[Event](), engine.advance
+    heard, decide = list[Event](), engine.decide
 
-    def hearing(chosen: Program, state: State, event: Event) -> tuple[State, tuple[events.Action, ...]]:
+    def hearing(chosen: Program, state: State, event: Event) -> engine.Decided:
         heard.append(event)
-        return advance(chosen, state, event)
+        return decide(chosen, state, event)
 
-    monkeypatch.setattr(engine, "advance", hearing)
+    monkeypatch.setattr(engine, "decide", hearing)
     async with open_rig(tmp_path / "data", monkeypatch, channel=CHANNEL, clock=fast_clock()) as rig:
         assert rig.status().state is ChannelState.INTERRUPTED
         await rig.station.resume("a1", "ann")

@@ -27,7 +27,7 @@ from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.writer import Pending
 from cycler_ctl.watching.register import SafeOffEntry
 from protocols import engine
-from protocols.events import Action, Event, Tripped
+from protocols.events import Action, Event, Paused, Sampled, Skipped, Stopped, Tripped
 from protocols.model import (
     Alternative,
     Cell,
@@ -44,7 +44,7 @@ from protocols.model import (
     Watched,
 )
 from protocols.record import EventKind, EventRecord, Outcome, Row
-from protocols.running.state import State
+from protocols.running.state import Phase, State
 
 HOUR = (Alternative((Clause(Watched.TIME, Op.AT_LEAST, 3600.0),), "time >= 1 h"),)
 STEP = CurrentStep("1", "charge", Verb.DELITHIATE, 1e-3, HOUR, (), Record(), (2.5, 4.3))
@@ -67,6 +67,8 @@ class Bench:
         self.cell_V = 3.7
         self.fails: dict[str, Exception] = {}
         self.lag_s = 0.0
+        self.off_s = 0.0
+        self.checkpoint: Callable[[], str] | None = None
         self.opens: bool | None = None
         self.setpoint: Setpoint | None = None
         self.events: list[EventRecord] = []
@@ -91,6 +93,7 @@ class Bench:
 
     async def turn_off(self) -> None:
         self.note("off", "off")
+        await real_sleep(self.off_s)
         self.setpoint = None
 
     async def resync(self) -> None:
@@ -108,9 +111,12 @@ class Bench:
         self,
         rows: tuple[Row, ...],
         events: tuple[EventRecord, ...],
-        *_: object,
+        _steps: object,
+        _cycles: object,
+        checkpoint: Callable[[], str],
     ) -> None:
         self.rows += rows
+        self.checkpoint = checkpoint
         self.events += events
 
     def pending(self) -> Pending:
@@ -148,7 +154,7 @@ class Bench:
             contact=Contact(self),
             clock=LoopClock(),
             guard=Guard(LIMITS),
-            ceilings={"1": Ceilings(1.0, 1e6)},
+            ceilings={"1": Ceilings(1.0, 1e6), "2": Ceilings(1.0, 1e6)},
             recorder=self,
             temperature=lambda: None,
             limits_V=(2.0, 5.0),
@@ -174,8 +180,10 @@ def _no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def running(bench: Bench, by: str = "K. Abe") -> AsyncGenerator[tuple[Runner, asyncio.Task[End]]]:
-    run = Runner(PROGRAM, bench.fittings(by))
+async def running(
+    bench: Bench, by: str = "K. Abe", program: Program = PROGRAM
+) -> AsyncGenerator[tuple[Runner, asyncio.Task[End]]]:
+    run = Runner(program, bench.fittings(by))
     task = asyncio.ensure_future(run.run())
     yield run, task
     task.cancel()
@@ -463,24 +471,145 @@ def test_an_error_nobody_foresaw_turns_off_first(monkeypatch: pytest.MonkeyPatch
 NOBODY = RunInfo("r", 1, "a1", "", "", 0.0, "p", "", "", {}, {}, {}, {}, {}, None, 1.0)
 
 
-def test_at_the_guards_word_the_output_is_off_before_the_record_of_it_is_worked_out(
-    monkeypatch: pytest.MonkeyPatch,
+def noted(bench: Bench, broken: Exception | None = None) -> Callable[[Program, State, Event], engine.Decided]:
+    """The engine; ``bench`` hears of each record it makes, the first of which after off may be ``broken``."""
+    decide = engine.decide
+
+    def deciding(program: Program, state: State, event: Event) -> engine.Decided:
+        decided = decide(program, state, event)
+
+        def conclude() -> tuple[State, tuple[Action, ...]]:
+            bench.told.append(type(event))
+            if broken is not None and decided.turns_off:
+                raise broken
+            return decided.conclude()
+
+        return engine.Decided(decided.turns_off, conclude)
+
+    return deciding
+
+
+CUT_OFF = (Alternative((Clause(Watched.VOLTAGE, Op.AT_LEAST, 4.0),), "voltage >= 4 V"), *HOUR)
+CHARGED = replace(PROGRAM, steps=(replace(STEP, until=CUT_OFF),))
+
+
+def crosses(bench: Bench, _run: Runner) -> None:
+    bench.cell_V = 4.1
+
+
+def goes_beyond_the_guards_limits(bench: Bench, _run: Runner) -> None:
+    bench.cell_V = 5.5
+
+
+ENDS: list[tuple[Program, Callable[[Bench, Runner], object], type[Event]]] = [
+    (CHARGED, crosses, Sampled),
+    (replace(PROGRAM, steps=(replace(STEP, abort_if=CUT_OFF),)), crosses, Sampled),
+    (replace(PROGRAM, safety=Safety((0.0, 4.0))), crosses, Sampled),
+    (PROGRAM, goes_beyond_the_guards_limits, Tripped),
+    (PROGRAM, lambda _, run: run.ask("stop", "K. Abe"), Stopped),
+    (PROGRAM, lambda _, run: run.ask("pause", "K. Abe"), Paused),
+    (PROGRAM, lambda _, run: run.ask("skip", "K. Abe"), Skipped),
+]
+
+
+@pytest.mark.parametrize(("program", "act", "event"), ENDS)
+def test_whatever_turns_the_output_off_does_so_before_the_record_of_it_is_made(
+    program: Program, act: Callable[[Bench, Runner], object], event: type[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def lived() -> None:
-        bench, advance = Bench(), engine.advance
-
-        def noted(program: Program, state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
-            bench.told.append(type(event))
-            return advance(program, state, event)
-
-        monkeypatch.setattr(engine, "advance", noted)
-        async with running(bench) as (_, task):
+        bench = Bench()
+        monkeypatch.setattr(engine, "decide", noted(bench))
+        async with running(bench, program=program) as (run, _):
             await real_sleep(10.0)
-            bench.cell_V = 5.5
+            assert CHARGE in bench.told
+            act(bench, run)
+            await real_sleep(2.0)
+            assert not run.energised
+        off = bench.told.index("off")
+        assert bench.told[off + 1] is event
+        assert bench.told.count("off") == 1
+
+    leap(lived())
+
+
+def test_a_step_that_leads_to_another_current_is_never_switched_off_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lived() -> None:
+        bench = Bench()
+        monkeypatch.setattr(engine, "decide", noted(bench))
+        program = replace(CHARGED, steps=(*CHARGED.steps, replace(STEP, path="2", current_A=2e-3)))
+        async with running(bench, program=program) as (run, _):
+            await real_sleep(10.0)
+            bench.cell_V = 4.1
+            await real_sleep(3.0)
+            assert run.energised
+            assert ConstantCurrent(2e-3, (2.5, 4.3)) in bench.told
+            assert "off" not in bench.told
+
+    leap(lived())
+
+
+def test_a_record_that_cannot_be_made_keeps_no_output_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lived() -> None:
+        bench = Bench()
+        monkeypatch.setattr(engine, "decide", noted(bench, ZeroDivisionError()))
+        async with running(bench, program=CHARGED) as (run, task):
+            await real_sleep(10.0)
+            bench.cell_V = 4.1
+            with pytest.raises(ZeroDivisionError):
+                await task
+            assert not run.energised
+        assert bench.told[-2:] == ["off", Sampled]
+
+    leap(lived())
+
+
+def test_while_its_output_goes_off_a_run_is_told_to_be_what_it_was_and_one_that_is_killed_then_goes_on() -> None:
+    """Nothing of the step's end is known to anybody before off was read back."""
+
+    async def lived() -> None:
+        bench = Bench()
+        bench.off_s = 1.0
+        async with running(bench, program=CHARGED) as (run, task):
+            await real_sleep(10.0)
+            bench.cell_V = 4.1
+            while "off" not in bench.told:
+                await real_sleep(0.05)
+            left = run.state
+            assert (left.phase, run.energised, run.end) == (Phase.RUNNING, True, None)
+            assert EventKind.STEP_ENDED not in [event.kind for event in bench.events]
+            task.cancel()  # dies here: of what is off nothing is written
+            await asyncio.wait({task})
+        assert EventKind.RUN_ENDED not in [event.kind for event in bench.events]
+        assert bench.checkpoint is not None
+        assert bench.checkpoint() == engine.to_json(left)
+        bench.cell_V = 3.7
+        now_s = LoopClock().utc()
+        again = Runner(CHARGED, bench.fittings(""), Remains(NOBODY, left, 10.0, now_s, now_s))
+        going = asyncio.ensure_future(again.run())
+        await real_sleep(10.0)
+        assert (again.going.result(), again.state.phase) == ("", Phase.RUNNING)
+        bench.cell_V = 4.1
+        end = await going
+        assert (end.outcome, end.off_confirmed) == (Outcome.FINISHED, True)
+
+    leap(lived())
+
+
+def test_an_output_that_does_not_go_off_at_the_cut_off_is_told_before_the_end_of_the_step() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        async with running(bench, program=CHARGED) as (_, task):
+            await real_sleep(10.0)
+            bench.fails["off"] = DeviceFault("it answers 1")
+            bench.cell_V = 4.1
             end = await task
-        assert bench.told[-3:] == ["read", "off", Tripped]
-        assert (end.outcome, end.off_confirmed) == (Outcome.TRIPPED, True)
-        assert bench.events[-1].kind is EventKind.RUN_ENDED
+        assert (end.outcome, end.off_confirmed) == (Outcome.FINISHED, False)  # of which the slot makes a fault
+        assert [event.kind for event in bench.events][-3:] == [
+            EventKind.FAULT,
+            EventKind.STEP_ENDED,
+            EventKind.RUN_ENDED,
+        ]
+        assert bench.told.count("off") == 1
 
     leap(lived())
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from protocols.engine import (
     Action,
     Apply,
+    Decided,
     Event,
     Faulted,
     Finish,
@@ -34,6 +35,7 @@ from protocols.engine import (
     TurnOff,
     advance,
     begin,
+    decide,
     from_json,
     live_row,
     progress,
@@ -142,6 +144,30 @@ def off_first_and_on_last(bench: Bench) -> None:
 
 def test_the_output_goes_off_before_anything_is_written_and_on_after_everything(for_all: ForAll) -> None:
     for_all(off_first_and_on_last)
+
+
+Decide = Callable[[Program, State, Event], Decided]
+
+
+def decides_as_it_acts(deciding: Decide) -> Property:
+    """To conclude it neither changes anything nor decides anything: the second time the same comes out."""
+
+    def holds(bench: Bench) -> None:
+        state = begin(bench.program)
+        for event, answer in zip(bench.events, bench.answers, strict=True):
+            decided = deciding(bench.program, state, event)
+            assert decided.turns_off == (TurnOff() in answer)
+            after = decided.conclude()
+            assert after == decided.conclude()
+            state, actions = after
+            assert actions == answer
+        assert state == bench.state
+
+    return holds
+
+
+def test_what_is_decided_first_is_what_is_done(for_all: ForAll) -> None:
+    for_all(decides_as_it_acts(decide))
 
 
 def charge_is_true(bench: Bench) -> None:
@@ -306,7 +332,10 @@ def test_any_event_at_any_moment_has_an_answer(examples: int) -> None:
     def holds(chosen: Program, events: list[Event]) -> None:
         state, energised = begin(chosen), False
         for event in events:
+            decided = decide(chosen, state, event)
             state, actions = advance(chosen, state, event)
+            assert decided.turns_off == (TurnOff() in actions)
+            assert decided.conclude() == (state, actions)
             assert from_json(to_json(state)) == state
             for action in actions:
                 energised = (energised or isinstance(action, Apply)) and not isinstance(action, TurnOff)
@@ -384,6 +413,40 @@ def test_an_engine_that_does_one_thing_wrong_is_caught_by_its_property(engine: E
 
     with pytest.raises(AssertionError):
         check_one()
+
+
+def turns_off_where_a_step_ends(chosen: Program, state: State, event: Event) -> Decided:
+    """Between two steps the relay would open and close (F46)."""
+    decided = decide(chosen, state, event)
+    return decided._replace(turns_off=any(isinstance(each, RecordStep | TurnOff) for each in decided.conclude()[1]))
+
+
+def turns_off_after_the_last_step_of_the_file(chosen: Program, state: State, event: Event) -> Decided:
+    """Whatever repeats it, or goes on in it."""
+    decided = decide(chosen, state, event)
+    last = bool(state.course.place) and state.course.place[0].index == len(chosen.steps) - 1
+    ends = any(isinstance(each, RecordStep) for each in decided.conclude()[1])
+    return decided._replace(turns_off=decided.turns_off or (last and ends))
+
+
+def leaves_on_what_ends_by_itself(chosen: Program, state: State, event: Event) -> Decided:
+    decided = decide(chosen, state, event)
+    return decided._replace(turns_off=decided.turns_off and not isinstance(event, Sampled))
+
+
+@pytest.mark.parametrize(
+    "deciding",
+    [turns_off_where_a_step_ends, turns_off_after_the_last_step_of_the_file, leaves_on_what_ends_by_itself],
+)
+def test_a_decision_that_is_not_what_is_done_is_caught(deciding: Decide, drawn: list[Bench]) -> None:
+    holds = decides_as_it_acts(deciding)
+
+    def each_holds() -> None:
+        for bench in drawn:
+            holds(bench)
+
+    with pytest.raises(AssertionError):
+        each_holds()
 
 
 def test_a_million_steps_of_repeats_take_no_memory_of_their_own() -> None:
