@@ -37,12 +37,12 @@ async def switch_off(link: Link) -> None:
     proof that the answer is this question's. Somebody may have left the instrument telling registers in
     binary (:FORMat:SREGister, section 18).
     """
-    problem = ""
-    for nonce in islice(scpi.nonces(), TRIES):
+    problem, nonces = "", scpi.nonces()
+    for _ in range(TRIES):
         try:
             await link.write(OFF)
             await real_sleep(READY_S)
-            state = await scpi.ask_in_step(link, OFF_STATE, nonce, (PLAIN_REGISTERS,))
+            state = await scpi.ask_in_step(link, OFF_STATE, next(nonces), (PLAIN_REGISTERS,))
             if state == OFF_LEFT:
                 return
             problem = f"it answers :OUTP {state[0]}, :OUTP:SMOD {state[1]}"

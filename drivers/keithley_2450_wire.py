@@ -5,8 +5,6 @@ Page numbers are those of the 2450's reference manual, 2450-901-01 Rev. B, where
 
 from __future__ import annotations
 
-from itertools import islice
-
 from cycler_ctl.errors import BadReply, DeviceFault, LinkTimeout
 from cycler_ctl.instrument import Identity, Link
 from drivers import scpi
@@ -23,11 +21,11 @@ ERRORS_TOLD = 5  # of the 1000 the log may hold
 
 async def switch_off(link: Link) -> None:
     """Return when the output was read back off and high-impedance; DeviceFault after three tries."""
-    problem = ""
-    for nonce in islice(scpi.nonces(), TRIES):
+    problem, nonces = "", scpi.nonces()
+    for _ in range(TRIES):
         try:
             await link.write(OFF)
-            state = await scpi.ask_in_step(link, OFF_STATE, nonce)
+            state = await scpi.ask_in_step(link, OFF_STATE, next(nonces))
             if state == OFF_LEFT:
                 return
             problem = f"it answers {', '.join(map(' '.join, zip(OFF_STATE, state, strict=True)))}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
 
 from cycler_ctl.errors import BadReply, DeviceFault, LinkTimeout
 from cycler_ctl.instrument import Identity, Link
@@ -38,11 +37,11 @@ async def say_off(link: Link) -> None:
 
 async def switch_off(link: Link, channel: int) -> None:
     """Return when this output was read back off and high-impedance; DeviceFault after three tries."""
-    problem, asked = "", off_state(channel)
-    for nonce in islice(scpi.nonces(), TRIES):
+    problem, asked, nonces = "", off_state(channel), scpi.nonces()
+    for _ in range(TRIES):
         try:
             await link.write(off(channel))
-            state = await scpi.ask_in_step(link, asked, nonce, (PLAIN_REGISTERS,))
+            state = await scpi.ask_in_step(link, asked, next(nonces), (PLAIN_REGISTERS,))
             if state == OFF_LEFT:
                 return
             problem = f"it answers {', '.join(map(' '.join, zip(asked, state, strict=True)))}"

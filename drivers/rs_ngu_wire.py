@@ -85,13 +85,13 @@ async def switch_off(output: Selector) -> None:
 
     A lost or unreadable answer is no reason for that: the other output has a cell and a run of its own.
     """
-    problem, stays_on = "", False
-    for nonce in islice(scpi.nonces(), TRIES):
+    problem, stays_on, nonces = "", False, scpi.nonces()
+    for _ in range(TRIES):
         try:
             if stays_on:
                 await output.link.write(ALL_OFF)
             await output.tell([OFF])
-            state = await output.ask_in_step([":OUTP", ":OUTP"], nonce)
+            state = await output.ask_in_step([":OUTP", ":OUTP"], next(nonces))
             if state == ["0", "0"]:
                 return
             problem, stays_on = f"it answers :OUTP {state[0]}", state == ["1", "1"]

@@ -74,9 +74,13 @@ async def ask_all(link: Link, headers: Iterable[str], told: Iterable[str] = ()) 
 
 
 def nonces() -> Iterator[int]:
-    """Numbers for ``identity_in_step``: begun anywhere, and none twice in 240."""
+    """Numbers for ``identity_in_step``: begun anywhere, and none twice in 240.
+
+    Drawn when the first is asked for: where an output goes off, after that was said.
+    """
     first = secrets.randbelow(NONCES)
-    return (LOWEST_NONCE + (first + more) % NONCES for more in count())
+    for more in count():
+        yield LOWEST_NONCE + (first + more) % NONCES
 
 
 async def identity_in_step(link: Link, nonce: int) -> str:
