@@ -8,7 +8,7 @@ without a sample, a charge is inferred from the setpoint (in a hold: from the cu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isfinite
 
 from protocols.charge import (
@@ -23,6 +23,7 @@ from protocols.charge import (
 from protocols.conditions import Met, beyond, debounce, expired, tapers
 from protocols.events import Action, Event, Sampled
 from protocols.model import HoldStep, Program, RestStep, TimedStep
+from protocols.quick import quick
 from protocols.record import Counters, EventKind
 from protocols.running.looking import alone, in_whole
 from protocols.running.place import Doing
@@ -35,7 +36,7 @@ OVERFLOW = 1e30
 """Instruments say "cannot measure" with numbers from 9.9e30 up; such a value, an infinity or NaN is no reading."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Verdict:
     """What a sample meets: expired safety limits, alternatives of abort_if and of until; and gaps to be told."""
 

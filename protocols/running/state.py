@@ -25,7 +25,7 @@ class Phase(StrEnum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Frame:
     """Where a block stands: the step it is at, its pass (from 1), and whether this pass has got anywhere yet.
 
@@ -43,7 +43,7 @@ Place = tuple[Frame, ...]
 """One frame for the program, one for each repeat around the present step, outermost first, and one for its parts."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Past:
     """Charges in Ah of the last completed steps, for ``% of``; None: none has been completed."""
 
@@ -53,7 +53,7 @@ class Past:
     labels: tuple[tuple[str, float], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Together:
     """A step of several parts under way: what its finished parts make together."""
 
@@ -81,7 +81,7 @@ NO_CHARGE = Counters()
 NO_PAST = Past()
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Course:
     """What changes from step to step. The totals hold everything but the step being executed."""
 
@@ -105,7 +105,7 @@ class Course:
     """For a while nobody measured the current of the open cycle: some of its charge may be missing."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Execution:
     """One execution of a timed step, fixed between its first sample and its end but for pauses."""
 
@@ -140,7 +140,7 @@ class Seen(NamedTuple):
     """The current of a hold flows the other way than the current step it follows."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Crossing:
     """The estimated moment (step time) and step charge at which a voltage threshold was crossed."""
 
@@ -148,7 +148,7 @@ class Crossing:
     charge_Ah: float
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Streak:
     """Consecutive samples at which a clause held, since a step time. No samples: it held once and failed again."""
 
