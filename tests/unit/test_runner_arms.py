@@ -111,8 +111,8 @@ class Bench:
         self,
         rows: tuple[Row, ...],
         events: tuple[EventRecord, ...],
-        _steps: object,
-        _cycles: object,
+        steps: object,
+        cycles: object,
         checkpoint: Callable[[], str],
     ) -> None:
         self.rows += rows
