@@ -161,6 +161,7 @@ class Runner:
         await self._turn_off()
         self.held_back = f"not gone on with: {said(found)}"
         self.tell(EventKind.NOTE, text=self.held_back)
+        self.fit.changed()
         if not self.output.off_confirmed:
             await self._handle(Faulted(*self._moment(), self.held_back), tried_off=True)
 
@@ -293,7 +294,6 @@ class Runner:
         self._paused.begins()
         self._pace.wait(self.fit.clock.now())
         self._watched.turned_off()
-        self.fit.changed()
 
     def tell(self, kind: EventKind, **data: JSON) -> None:
         """An event that the engine knows nothing of."""

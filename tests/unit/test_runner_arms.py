@@ -595,6 +595,28 @@ def test_while_its_output_goes_off_a_run_is_told_to_be_what_it_was_and_one_that_
     leap(lived())
 
 
+@pytest.mark.parametrize(
+    ("act", "then"), [(crosses, Phase.ENDED), (lambda _, run: run.ask("pause", "K. Abe"), Phase.PAUSED)]
+)
+def test_nobody_is_told_of_a_run_under_way_whose_output_is_off(
+    act: Callable[[Bench, Runner], object], then: Phase
+) -> None:
+    async def lived() -> None:
+        bench, seen = Bench(), list[tuple[Phase, bool]]()
+        run = Runner(
+            CHARGED, replace(bench.fittings(""), changed=lambda: seen.append((run.state.phase, run.energised)))
+        )
+        task = asyncio.ensure_future(run.run())
+        await real_sleep(10.0)
+        act(bench, run)
+        await real_sleep(2.0)
+        assert set(seen) == {(Phase.RUNNING, True), (then, False)}
+        task.cancel()
+        await asyncio.wait({task})
+
+    leap(lived())
+
+
 def test_an_output_that_does_not_go_off_at_the_cut_off_is_told_before_the_end_of_the_step() -> None:
     async def lived() -> None:
         bench = Bench()
