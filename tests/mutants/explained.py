@@ -31,7 +31,7 @@ EXPLAINED: Mapping[tuple[str, str, str], str] = {
     ),
     (
         "cycler_ctl/channels/switches.py",
-        "self._on_s: deque[float] = deque(maxlen=SWITCHES + 1)",
+        "self._steps_s: deque[float] = deque(maxlen=SWITCHES + 1)",
         "1 -> 2",
     ): "seven within a minute are too many already",
     (GUARD, IN_STEP, "Lt -> LtE"): NO_DIRECTION,

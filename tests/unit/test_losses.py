@@ -58,6 +58,13 @@ def test_a_relay_that_chatters_between_steps_is_told_once_a_minute() -> None:
     assert all(told(slow, 10.0 * number) == [EventKind.NOTE] for number in range(30))
 
 
+def test_what_steps_needed_keeps_nobody_from_a_start() -> None:
+    switches = Switches()
+    for number in range(20):
+        told(switches, float(number))
+    switches.on(20.0)
+
+
 def test_how_long_the_relay_was_open_is_told_to_the_millisecond() -> None:
     ((_, data),) = Switches().rewired(0.0, 0.12345, starting=False)
     assert data["took_s"] == 0.123
