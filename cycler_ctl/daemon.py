@@ -6,11 +6,11 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cycler_ctl.clock import SystemClock
@@ -27,6 +27,7 @@ from cycler_ctl.running.start import Order, read_order, who
 from cycler_ctl.station import Station
 from cycler_ctl.watching.lease import Ending, GuardianLease, take_lease_pipe, watch_guardian
 from cycler_ctl.watching.logfile import log_file
+from cycler_ctl.watching.signals import asked_to_end
 
 log = logging.getLogger(__name__)
 
@@ -58,22 +59,18 @@ async def open_station(config: Config, lease: GuardianLease) -> AsyncGenerator[S
 async def serve(config: Config, pipe: int, foreground: Foreground | None) -> int:
     """Run until asked to end, or until the foreground run is over. 4: an output could not be confirmed off."""
     ending = asyncio.Event()
-    loop = asyncio.get_running_loop()
 
     def end(why: Ending) -> None:
         log.warning("ending: %s", why)
         ending.set()
 
-    def asked_to_end(*_: object) -> None:
-        loop.call_soon_threadsafe(end, Ending.ASKED)
-
     async with AsyncExitStack() as stack:
+        # the guardian asks by the pipe; Windows tells every program of a window that is closed, and ends it if it may
+        stack.enter_context(asked_to_end(partial(end, Ending.ASKED)))
         lease = await stack.enter_async_context(GuardianLease(config.station.data_dir, pipe))
         beating = asyncio.create_task(lease.beat(), name="sign of life")
         stack.callback(beating.cancel)
         watch_guardian(end)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, asked_to_end)
         awake = stack.enter_context(closing(KeepAwake()))
         station = await stack.enter_async_context(open_station(config, lease))
         station.observe(awake)
