@@ -23,7 +23,7 @@ from cycler_ctl.terminal.client import Client, UnreachableError
 from protocols.shipped import library
 
 SOON_S = 30.0
-POLL_S = 0.02
+POLL_S = 0.1
 
 
 async def until(holds: Callable[[], bool], seconds: float = SOON_S) -> float:
