@@ -10,60 +10,76 @@ from contextlib import contextmanager
 
 import bytecode
 import pytest
+import together
 from judged import NOT_OUR_DRIVER, judge, no_cell_is_harmed, provokes
 
 __all__ = ["judge", "no_cell_is_harmed", "provokes"]
 
 GONE_WITHIN_S = 5.0
-# Each takes a worker for long: they begin first, so that no worker is left alone with one of them at the end.
+# Each takes a worker for long: they begin first, the longest at the head, so that none is left alone at the end; all
+# tests in the browser begin with test_page.py.
 LONGEST = (
-    "test_whole.py",
-    "test_runner.py",
-    "test_deaths.py",
-    "test_whole_deaths.py",
     "test_simulation.py",
-    "test_wheel.py",
-    "test_whole_mqtt.py",
-    "test_alarm_in_time.py",
-    "test_link_faults.py",
-    "test_gate_table.py",
-    "test_host.py",
-    "test_verify.py",
-    "test_demo.py",
-    "test_engine_properties.py",
-    "test_all_drivers.py",
-    "test_whole_ends.py",
-    "test_guardian.py",
-    "test_guardian_stuck.py",
-    "test_language_hostile.py",
-    "test_holds.py",
     "test_page.py",
-    "test_keithley_2400.py",
-    "test_figures.py",
+    "test_whole.py",
+    "test_demo.py",
+    "test_alarm_in_time.py",
     "test_names.py",
-    "test_resume_hazards.py",
-    "test_escalation.py",
-    "test_hostile_imports.py",
+    "test_all_drivers.py",
+    "test_runner.py",
+    "test_five_protocols.py",
+    "test_guardian.py",
     "test_store_every_call.py",
-    "test_store_kill.py",
+    "test_wheel.py",
+    "test_deaths.py",
+    "test_holds.py",
+    "test_figures.py",
+    "test_resume_hazards.py",
     "test_library.py",
-    "test_fmt.py",
+    "test_store_crash.py",
+    "test_link_faults.py",
     "test_idle.py",
     "test_two_outputs.py",
+    "test_store_kill.py",
+    "test_mqtt_exact.py",
+    "test_keithley_2400.py",
+    "test_gate_table.py",
+    "test_guide.py",
+    "test_language_hostile.py",
+    "test_queue_on_a_channel.py",
+    "test_fits_a_terminal.py",
+    "test_five_protocols_palmsens_emstat4.py",
+    "test_whole_ends.py",
+    "test_http.py",
+    "test_first_station.py",
+    "test_guardian_stuck.py",
+    "test_whole_holds.py",
+    "test_beyond_the_window.py",
+    "test_whole_deaths.py",
+    "test_soak.py",
+    "test_hostile_prepare.py",
+    "test_whole_mqtt.py",
     "test_recovery.py",
+    "test_language_fuzz.py",
+    "test_commands.py",
+    "test_escalation.py",
+    "test_paused_look.py",
+    "test_terminal.py",
+    "test_hostile_imports.py",
+    "test_fmt.py",
     "test_repair.py",
     "test_verify_process.py",
-    "test_five_protocols.py",
-    "test_manager.py",
-    "test_soak.py",
-    "test_guide.py",
-    "test_five_protocols_palmsens_emstat4.py",
-    "test_five_protocols_keysight_b2900.py",
-    "test_five_protocols_rs_ngu.py",
+    "test_engine_properties.py",
+    "test_mqtt_mosquitto.py",
+    "test_whole_queue.py",
+    "test_no_skips.py",
     "test_replay_kill.py",
-    "test_http.py",
-    "test_store_crash.py",
-    "test_whole_holds.py",
+    "test_seeded_bugs.py",
+    "test_runner_2600.py",
+    "test_fleet_kills.py",
+    "test_progress.py",
+    "test_fleet_late.py",
+    "test_page_thread.py",
 )
 
 
@@ -103,6 +119,11 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    return together.scheduler(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")
