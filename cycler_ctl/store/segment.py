@@ -31,6 +31,7 @@ APPLICATION_ID = 0x4359434C  # "CYCL", so that file(1) and we know our own
 Connect = Callable[[Path], sqlite3.Connection]
 BUSY_S = 5.0
 """How long a reader waits while the file changes its journal, at a run's end."""
+_TEXTS = "SELECT CAST(coalesce(name, '') || coalesce(tbl_name, '') || coalesce(sql, '') AS BLOB) FROM sqlite_master"
 
 
 @dataclass(slots=True)
@@ -159,12 +160,13 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     """Read-only, also where the power was cut while the file changed its journal: that change is taken back first."""
     connection = _connect(path, "ro")
     try:
-        connection.execute("SELECT count(*) FROM sqlite_master")
+        for (text,) in connection.execute(_TEXTS).fetchall():
+            text.decode()  # whatever quotes one later, a column's name or a message, is text that Python decodes
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
             with closing(_connect(path, "rw")) as other:
                 other.execute("SELECT count(*) FROM sqlite_master")
-    except UnicodeDecodeError as error:  # of SQLite's message, which quotes what it found
+    except UnicodeDecodeError as error:  # or of SQLite's message, which quotes what it found
         connection.close()
         raise sqlite3.DatabaseError("the texts of its tables are damaged") from error
     except sqlite3.Error:

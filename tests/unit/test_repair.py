@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import random
+import re
 import shutil
 import sqlite3
 import sys
@@ -286,6 +287,27 @@ def test_a_text_that_is_damaged_and_that_a_start_stumbles_over_is_found_and_made
     assert started_over(life, tmp_path / "started", path.read_bytes(), sealed=False)
     assert damage_of(path) is not None
     assert checked(run_dir, repaired(run_dir), 0) == 0
+
+
+def test_no_letter_of_a_table_s_text_keeps_a_station_from_starting_or_a_file_from_being_made_anew(
+    life: Life, tmp_path: Path
+) -> None:
+    """The name of a column among them: Python decodes each where SQLite only compares."""
+    run_dir = copy_of(life, tmp_path, sealed=False)
+    path = run_dir / "run.sqlite"
+    data = path.read_bytes()
+    for number, at in enumerate(letters(data)):
+        path.write_bytes(data[:at] + b"\xff" + data[at + 1 :])
+        assert started_over(life, tmp_path / f"started{number}", path.read_bytes(), sealed=False)
+        assert damage_of(path) == "the texts of its tables are damaged"
+    assert checked(run_dir, repaired(run_dir), 0) == 0
+
+
+def letters(data: bytes) -> Iterator[int]:
+    """Some of each table's text."""
+    for found in re.finditer(rb"CREATE (TABLE|VIEW) [^\0]{100,}?\n\)?", data):
+        yield from range(found.start() + 8, found.end(), 97)
+    yield data.index(b"channel         TEXT")
 
 
 def page_of(run_dir: Path, table: str) -> int:
