@@ -20,14 +20,16 @@ from pathlib import Path
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import StoreError
+from cycler_ctl.store.codec import CYCLE_COLUMNS, EVENT_COLUMNS, ROW_COLUMNS, STEP_COLUMNS
 from cycler_ctl.store.export.seal import differing_seals, seal_trouble, sealed_rows
+from cycler_ctl.store.fetch import NEWEST, query
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.fragments import begun, run_values, segment_numbers
 from cycler_ctl.store.pages import log_is_torn
 from cycler_ctl.store.place import aside_note, locked, sync_file, sync_folder
 from cycler_ctl.store.progress import Tell, nobody
 from cycler_ctl.store.reader import open_run
-from cycler_ctl.store.salvage import Tally, Target, rebuild, salvage, write_unplaced
+from cycler_ctl.store.salvage import CHECKPOINT_COLUMNS, RUN_COLUMNS, Tally, Target, rebuild, salvage, write_unplaced
 from cycler_ctl.store.segment import APPLICATION_ID, Ending, open_for_reading, schema_version, segment_path
 from cycler_ctl.store.verdict import SOUND, verdict
 from cycler_ctl.store.writer import reopen_run
@@ -36,6 +38,15 @@ from protocols.record import JSON, EventKind, EventRecord
 
 FOLDER, REPAIRED, SCRATCH, UNPLACED_FILE = "quarantine", ".repaired", ".scratch", "rows_without_step.csv"
 CLOSE_S = 30.0
+_READ = (
+    ("samples", "seq", ROW_COLUMNS),
+    ("events", "id", EVENT_COLUMNS),
+    ("steps", "id", STEP_COLUMNS),
+    ("cycles", "id", CYCLE_COLUMNS),
+    ("checkpoint", "last_seq", CHECKPOINT_COLUMNS),
+)
+"""What whoever reads a run asks its files for."""
+_RUN = ", ".join(RUN_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +156,11 @@ def damage_of(path: Path) -> str | None:
             if mark != APPLICATION_ID:
                 return "its head is not that of a run"
             schema_version(connection, path)
-            connection.execute("SELECT * FROM samples LIMIT 1").fetchall()  # SQLite looks at no text of a view
-            runs = connection.execute("SELECT * FROM run").fetchall()  # and at no letters of any other text
+            for table, key, columns in _READ:  # SQLite looks at no text of a view
+                connection.execute(query(table, key, columns), (0, 2**62, 1)).fetchall()
+            if connection.execute(NEWEST).fetchall() == [(None,)]:
+                return "its rows have no numbers"
+            runs = connection.execute(f"SELECT {_RUN} FROM run").fetchall()  # noqa: S608 - and at no letters of any text
             return None if len(runs) == 1 else "it does not say which run it is"
     except sqlite3.Error as error:
         return str(error)

@@ -123,7 +123,7 @@ class RunReader:
         """The newest durable row, 0 before the first."""
         self._look_for_segments()
         newest = (fetch(segment.connection, NEWEST, ()) for segment in self._segments)
-        return max((found[0][0] for found in newest if found), default=0)
+        return max((_understood(int, found[0][0]) for found in newest if found), default=0)
 
     def rows(self, after_seq: int = 0, limit: int | None = None) -> list[Row]:
         """Rows with ``seq > after_seq`` in order; their seq is the cursor."""
@@ -155,7 +155,7 @@ class RunReader:
         last = self.rows(self.last_seq - 1)
         time_s, utc_s = (last[0].time_s, last[0].utc_s) if last else (0.0, self.info.started_utc_s)
         commits = [fetch(segment.connection, "SELECT utc_s FROM checkpoint", ()) for segment in self._segments]
-        newest_s = max((found[0][0] for found in commits if found), default=utc_s)
+        newest_s = max((_understood(float, found[0][0]) for found in commits if found), default=utc_s)
         return time_s + max(0.0, newest_s - utc_s), max(newest_s, utc_s)
 
     def columns(self, names: Sequence[str], after: int = 0, limit: int | None = None) -> dict[str, NDArray[float64]]:

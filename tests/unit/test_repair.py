@@ -303,6 +303,28 @@ def test_no_letter_of_a_table_s_text_keeps_a_station_from_starting_or_a_file_fro
     assert checked(run_dir, repaired(run_dir), 0) == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "now"),
+    [
+        (b"AS current_A,", b"AS currentqA,"),
+        (b"compact (\n    seq              INTEGER PRIMARY", b"compact (\n    seq              INTEGER0PRIMARY"),
+        (b"    first_event  ", b"    fir,t_event  "),
+    ],
+)
+def test_a_name_that_is_another_now_is_found_before_it_is_asked_for(
+    life: Life, tmp_path: Path, text: bytes, now: bytes
+) -> None:
+    """A station that starts tells of it, and what it says to do about it does it."""
+    run_dir = copy_of(life, tmp_path, sealed=False)
+    path = run_dir / "run.sqlite"
+    head, _, rest = path.read_bytes().rpartition(text)
+    assert head
+    path.write_bytes(head + now + rest)
+    assert started_over(life, tmp_path / "started", path.read_bytes(), sealed=False)
+    assert damage_of(path) is not None
+    assert checked(run_dir, repaired(run_dir), 0) == 0
+
+
 def letters(data: bytes) -> Iterator[int]:
     """Some of each table's text."""
     for found in re.finditer(rb"CREATE (TABLE|VIEW) [^\0]{100,}?\n\)?", data):
