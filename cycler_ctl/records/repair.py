@@ -26,7 +26,7 @@ from cycler_ctl.store.fetch import NEWEST, query
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.fragments import begun, run_values, segment_numbers
 from cycler_ctl.store.pages import log_is_torn
-from cycler_ctl.store.place import aside_note, locked, sync_file, sync_folder
+from cycler_ctl.store.place import MINIMUM_FREE_BYTES, aside_note, locked, sync_file, sync_folder
 from cycler_ctl.store.progress import Tell, nobody
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.store.salvage import CHECKPOINT_COLUMNS, RUN_COLUMNS, Tally, Target, rebuild, salvage, write_unplaced
@@ -149,7 +149,7 @@ def damage_of(path: Path) -> str | None:
         return "its write-ahead log has a hole"
     try:
         with closing(open_for_reading(path)) as connection:
-            said = _verdict_of_copy(connection, path.with_suffix(SCRATCH))
+            said = _said_of(connection, path)
             if said != SOUND:
                 return said
             (mark,) = connection.execute("PRAGMA application_id").fetchone()
@@ -166,11 +166,26 @@ def damage_of(path: Path) -> str | None:
         return str(error)
 
 
-def _verdict_of_copy(connection: sqlite3.Connection, scratch_path: Path) -> str:
-    """The file itself is only read."""
+def _said_of(connection: sqlite3.Connection, path: Path) -> str:
+    """The file itself is only read. Without room for a copy all is looked at but what no table reaches."""
+    room = shutil.disk_usage(path.parent).free - _byte_size(path)
+    try:
+        return verdict(connection) if room < MINIMUM_FREE_BYTES else _verdict_of_copy(connection, path)
+    except sqlite3.OperationalError:  # that the copy could not be made says nothing of the file
+        return verdict(connection)
+
+
+def _byte_size(path: Path) -> int:
+    log = path.with_name(f"{path.name}-wal")
+    return path.stat().st_size + (log.stat().st_size if log.is_file() else 0)
+
+
+def _verdict_of_copy(connection: sqlite3.Connection, path: Path) -> str:
+    scratch_path = path.with_suffix(SCRATCH)
     scratch_path.unlink(missing_ok=True)
     try:
         with closing(sqlite3.connect(scratch_path, isolation_level=None)) as scratch:
+            scratch.execute("PRAGMA synchronous = OFF")  # other runs' commits wait for the same disk
             connection.backup(scratch)
             return verdict(scratch)
     finally:

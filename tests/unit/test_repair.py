@@ -14,8 +14,8 @@ import shutil
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 
 from cycler_ctl.errors import StoreError
+from cycler_ctl.records import repair
 from cycler_ctl.records.repair import FOLDER, REPAIRED, UNPLACED_FILE, Report, damage_of, repair_run, show_repair
 from cycler_ctl.running.recovery import INTERRUPTED, LeftOpen, left_open
 from cycler_ctl.store.export.seal import DAY_S, seal_days
@@ -264,14 +265,49 @@ def test_a_leaf_in_the_place_of_its_table_s_root_is_found_though_sqlite_alone_sa
     """SQLite takes a check of a file with a view for one of a few tables, and misses what no table reaches any more."""
     run_dir = copy_of(life, tmp_path, sealed=False)
     path = run_dir / "run.sqlite"
-    data, root, leaf = bytearray(path.read_bytes()), page_of(run_dir, "compact") * PAGE, page_of_rows(path) * PAGE
-    data[root : root + PAGE] = data[leaf : leaf + PAGE]
-    assert root != leaf
-    assert started_over(life, tmp_path / "started", bytes(data), sealed=False)
-    path.write_bytes(data)
+    leaf_for_root(path)
+    assert started_over(life, tmp_path / "started", path.read_bytes(), sealed=False)
     assert "never used" in str(damage_of(path))
     assert checked(run_dir, repaired(run_dir), 0) == 0
     assert damage_of(path) is None
+
+
+def leaf_for_root(path: Path) -> None:
+    data, root, leaf = bytearray(path.read_bytes()), page_of(path.parent, "compact") * PAGE, page_of_rows(path) * PAGE
+    data[root : root + PAGE] = data[leaf : leaf + PAGE]
+    assert root != leaf
+    path.write_bytes(data)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="how long a file may become is a limit of POSIX")
+def test_that_there_is_no_room_to_look_at_a_file_is_no_damage_to_it(life: Life, tmp_path: Path) -> None:
+    path = copy_of(life, tmp_path) / "run.sqlite"
+    with files_no_longer_than(8 * PAGE):
+        assert damage_of(path) is None
+    harmed(path, page_of(path.parent, "compact"), noise, random.Random(1))
+    with files_no_longer_than(8 * PAGE):
+        assert "btreeInitPage" in str(damage_of(path))
+
+
+def test_where_room_is_short_no_copy_is_made(life: Life, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other runs are written there. What only a copy shows is not seen then."""
+    path = copy_of(life, tmp_path) / "run.sqlite"
+    leaf_for_root(path)
+    assert "never used" in str(damage_of(path))
+    monkeypatch.setattr(repair, "MINIMUM_FREE_BYTES", 1 << 62)
+    assert damage_of(path) is None
+
+
+@contextmanager
+def files_no_longer_than(byte_size: int) -> Generator[None]:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (byte_size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("text", [b"FROM compact r LEFT JOIN", b"# a remark\n# a remark\n# a remark\n# a remark\n"])
