@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from math import inf
+from math import ceil, inf
 
 from cycler_ctl.errors import RefusedError
 from protocols.record import JSON, EventKind
@@ -32,9 +32,12 @@ class Switches:
 
     def refuse(self, now_s: float) -> None:
         """RefusedError where a start now would be too many."""
-        times = _within(self._starts_s, now_s)
-        if times + A_START > SWITCHES:
-            raise RefusedError(f"the output was switched on {times} times within a minute; its relay wears: wait")
+        recent_s = [at_s for at_s in self._starts_s if now_s - at_s < WITHIN_S]
+        too_many = len(recent_s) + A_START - SWITCHES
+        if too_many > 0:
+            wait_s = ceil(recent_s[too_many - 1] + WITHIN_S - now_s)
+            often = f"the output was switched on {len(recent_s)} times within a minute"
+            raise RefusedError(f"{often}, and its relay wears: try again in {wait_s} s")
 
     def rewired(self, now_s: float, took_s: float, *, starting: bool) -> Iterator[tuple[EventKind, Mapping[str, JSON]]]:
         """Count one more; what to tell of it where a step needed it, and once a minute that they are many."""
@@ -43,13 +46,10 @@ class Switches:
             return
         self._steps_s.append(now_s)
         yield EventKind.NOTE, {"text": REWIRED, "took_s": round(took_s, 3)}
-        if _within(self._steps_s, now_s) > SWITCHES and now_s - self._told_s >= WITHIN_S:
+        often = sum(now_s - at_s < WITHIN_S for at_s in self._steps_s) > SWITCHES
+        if often and now_s - self._told_s >= WITHIN_S:
             self._told_s = now_s
             yield (
                 EventKind.WARNING,
                 {"text": f"the relay switched more than {SWITCHES} times within a minute; it wears"},
             )
-
-
-def _within(times_s: deque[float], now_s: float) -> int:
-    return sum(now_s - at_s < WITHIN_S for at_s in times_s)

@@ -37,13 +37,19 @@ def test_an_output_goes_on_six_times_a_minute_and_no_seventh_time(twice: bool) -
     assert all(later - sooner >= 60.0 for sooner, later in zip(on_s, on_s[SWITCHES:], strict=False))
 
 
-def test_who_starts_too_often_is_told_how_often_it_was() -> None:
-    switches = Switches()
-    for _ in range(5):
-        switches.on(0.0)
-    with pytest.raises(RefusedError, match="5 times within a minute"):
-        switches.on(59.9)
-    switches.on(60.0)
+@pytest.mark.parametrize("twice", [False, True])
+def test_who_starts_too_often_is_told_how_often_it_was_and_when_it_is_no_more(twice: bool) -> None:
+    switches, starts = Switches(), 3 if twice else 5
+    for number in range(starts):
+        switches.on(10.0 * number)
+        if twice:
+            list(switches.rewired(10.0 * number + 0.5, 0.1, starting=True))
+    times, wait_s = (6, 11) if twice else (5, 10)  # one that went on twice must be gone as a whole
+    with pytest.raises(RefusedError, match=f"{times} times within a minute.* try again in {wait_s} s$"):
+        switches.on(50.0)
+    with pytest.raises(RefusedError):
+        switches.on(49.9 + wait_s - 0.5)
+    switches.on(50.0 + wait_s)
 
 
 def told(switches: Switches, at_s: float) -> list[EventKind]:
