@@ -38,6 +38,14 @@ class RefusedError(CyclerError):
     """The action is not allowed now; the message says why and what to do."""
 
 
+class TooSoonError(RefusedError):
+    """Nothing is against it but the time: after ``wait_s`` it is allowed."""
+
+    def __init__(self, message: str, wait_s: float) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
 class InstrumentError(CyclerError):
     """Something is wrong between us and the output terminals."""
 

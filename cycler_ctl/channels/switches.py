@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from math import ceil, inf
 
-from cycler_ctl.errors import RefusedError
+from cycler_ctl.errors import TooSoonError
 from protocols.record import JSON, EventKind
 
 REWIRED = "the output was off for a moment: another range or regulation"
@@ -26,18 +26,18 @@ class Switches:
         self._told_s = -inf
 
     def on(self, now_s: float) -> None:
-        """Count one more; RefusedError as ``refuse``."""
+        """Count one more; TooSoonError as ``refuse``."""
         self.refuse(now_s)
         self._starts_s.append(now_s)
 
     def refuse(self, now_s: float) -> None:
-        """RefusedError where a start now would be too many."""
+        """TooSoonError where a start now would be too many."""
         recent_s = [at_s for at_s in self._starts_s if now_s - at_s < WITHIN_S]
         too_many = len(recent_s) + A_START - SWITCHES
         if too_many > 0:
             wait_s = ceil(recent_s[too_many - 1] + WITHIN_S - now_s)
             often = f"the output was switched on {len(recent_s)} times within a minute"
-            raise RefusedError(f"{often}, and its relay wears: try again in {wait_s} s")
+            raise TooSoonError(f"{often}, and its relay wears: try again in {wait_s} s", wait_s)
 
     def rewired(self, now_s: float, took_s: float, *, starting: bool) -> Iterator[tuple[EventKind, Mapping[str, JSON]]]:
         """Count one more; what to tell of it where a step needed it, and once a minute that they are many."""

@@ -118,6 +118,11 @@ def begun(queue: Queue) -> Queue:
     return replace(queue, entries=left, taken=None, ready=None)
 
 
+def put_off(queue: Queue) -> Queue:
+    """What was taken begins a little later; whatever was said of it meanwhile stands."""
+    return replace(queue, taken=None)
+
+
 def not_begun(queue: Queue, why: str) -> Queue:
     return held(replace(queue, taken=None), why)
 

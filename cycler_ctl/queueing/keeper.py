@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from cycler_ctl.errors import CyclerError, RefusedError, StoreError
+from cycler_ctl.errors import CyclerError, RefusedError, StoreError, TooSoonError
 from cycler_ctl.live import ChannelState, ChannelStatus, QueueStatus
 from cycler_ctl.queueing import decide
 from cycler_ctl.queueing.model import Entry, Queue, entry_of
@@ -201,6 +201,10 @@ class QueueKeeper:
                 raise RefusedError(CALLED_OFF)
             by = f"{mark.by or 'a person'}, who marked its cell ready; queued by {entry.by or 'a person'}"
             await self._station.begin(name, entry.order(by), run)
+        except TooSoonError as error:
+            log.info("queue of channel %s: %s begins later: %s", name, entry.title, error)
+            self._queues[name] = decide.put_off(self._queues[name])
+            asyncio.get_running_loop().call_later(error.wait_s, self._wakes[name].set)
         except CyclerError as error:
             self._queues[name] = decide.not_begun(self._queues[name], f"{entry.title} did not begin: {error}")
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import subprocess
@@ -178,6 +179,28 @@ class Held:
     def wait(self) -> None:
         self.asked.set()
         assert self.let_go.wait(20)
+
+
+async def test_what_would_begin_too_soon_after_others_begins_when_it_may(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody need be there: short runs before it hold no night's work."""
+    async with open_virtual(tmp_path) as lab, open_desk(lab) as desk:
+        for _ in range(3):
+            await lab.start("  - charge: {at: 1 mA, for: 5 s}\n")
+            await lab.ends()
+        await desk.ready(await desk.add())
+        with caplog.at_level(logging.INFO):
+            async with asyncio.timeout(20.0):
+                while "begins later" not in caplog.text:
+                    await lab.acting(real_sleep(0.01), 0.001)
+        assert (await desk.queue())["held"] is None
+        assert lab.status().state is ChannelState.FINISHED
+        await lab.at(lab.clock.now() + 60.0)
+        lab.station.changed("a1")  # in real time it wakes by itself
+        await desk.until_state(ChannelState.RUNNING)
+        assert (await desk.queue())["entries"] == []
+        await desk.until_state(ChannelState.FINISHED)
 
 
 async def nothing_begins(desk: Desk) -> None:
