@@ -32,7 +32,7 @@ LATCHED = frozenset(
 )
 CANCELLED = "the service ended during the run"
 ACT_S = 10.0  # a request is carried out within a reading and, at worst, a setpoint
-CLOSE_S = 30.0  # a slow disk may take this long for the last commit; the output is off long before
+FLUSH_S, CLOSE_S = 2.0, 30.0  # how long the disk may take for a pause, for the last commit; off comes long before
 
 
 class Slot:
@@ -220,7 +220,7 @@ class Slot:
             raise RefusedError(f"run {current.run} does not go on: {why_not}")
 
     async def ask(self, action: str, by: str) -> None:
-        runner = self.running(action).runner
+        runner = (current := self.running(action)).runner
         if action == "resume" and (why := unrecorded(runner.fit.recorder)) is not None:
             raise RefusedError(f"channel {self.name}: {why}")
         asked = runner.ask(action, by)
@@ -235,6 +235,8 @@ class Slot:
             raise InstrumentError(f"channel {self.name}: {action} not carried out within {ACT_S:.0f} s; see its status")
         if why_not := asked.result():
             raise RefusedError(f"channel {self.name}: too late to {action}: {why_not}")
+        if action == "pause":  # who was told so must find it so, whatever dies now: only what runs goes on by itself
+            await asyncio.to_thread(current.writer.flush, FLUSH_S)
 
     def running(self, action: str) -> CurrentRun:
         current, state = self._current, self.status().state
