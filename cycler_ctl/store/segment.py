@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
 from cycler_ctl.errors import StoreError
@@ -24,6 +23,7 @@ from cycler_ctl.store.codec import (
 from cycler_ctl.store.compact import COMPACT_COLUMNS, CONTEXT_COLUMNS, TOTALS_COLUMNS, RowEncoder
 from cycler_ctl.store.info import INFO_COLUMNS, RunInfo, info_values
 from cycler_ctl.store.place import sync_file, sync_folder
+from cycler_ctl.store.tables import refuse_altered, schema
 from cycler_ctl.store.verdict import SOUND, verdict
 from protocols.record import CycleSummary, EventRecord, Outcome, Row, StepSummary
 
@@ -31,7 +31,6 @@ APPLICATION_ID = 0x4359434C  # "CYCL", so that file(1) and we know our own
 Connect = Callable[[Path], sqlite3.Connection]
 BUSY_S = 5.0
 """How long a reader waits while the file changes its journal, at a run's end."""
-_TEXTS = "SELECT CAST(coalesce(name, '') || coalesce(tbl_name, '') || coalesce(sql, '') AS BLOB) FROM sqlite_master"
 
 
 @dataclass(slots=True)
@@ -130,14 +129,9 @@ def _fill(  # noqa: PLR0917
 
 def apply_schema(connection: sqlite3.Connection) -> None:
     """Make a new file's tables: all numbered files in order. No file that holds rows is ever changed by a newer schema."""
-    for number, script in enumerate(_schema(), start=1):
+    for number, script in enumerate(schema(), start=1):
         marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"
         connection.executescript(f"BEGIN; {script}; {marks} COMMIT;")
-
-
-def _schema() -> list[str]:
-    files = (file for file in resources.files("cycler_ctl.store.schema").iterdir() if file.name.endswith(".sql"))
-    return [file.read_text(encoding="utf-8") for file in sorted(files, key=lambda file: file.name)]
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
@@ -160,18 +154,23 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     """Read-only, also where the power was cut while the file changed its journal: that change is taken back first."""
     connection = _connect(path, "ro")
     try:
-        for (text,) in connection.execute(_TEXTS).fetchall():
-            text.decode()  # whatever quotes one later, a column's name or a message, is text that Python decodes
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
-            with closing(_connect(path, "rw")) as other:
-                other.execute("SELECT count(*) FROM sqlite_master")
-    except UnicodeDecodeError as error:  # or of SQLite's message, which quotes what it found
+        _take_back(connection, path)
+        refuse_altered(connection)
+    except ValueError as error:  # also of SQLite's message, which quotes what it found
         connection.close()
         raise sqlite3.DatabaseError("the texts of its tables are damaged") from error
     except sqlite3.Error:
         pass  # no database: the first question finds that out, with the file's name
     return connection
+
+
+def _take_back(connection: sqlite3.Connection, path: Path) -> None:
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
+            with closing(_connect(path, "rw")) as other:
+                other.execute("SELECT count(*) FROM sqlite_master")
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -256,7 +255,7 @@ def examine(path: Path, connect: Connect = open_for_writing) -> Found:
             " coalesce((SELECT max(id) + 1 FROM steps), first_step),"
             " coalesce((SELECT max(id) + 1 FROM cycles), first_cycle) FROM run"
         ).fetchone()
-        return Found(Numbers(*found), version < len(_schema()))
+        return Found(Numbers(*found), version < len(schema()))
     finally:
         connection.close()
 
@@ -264,7 +263,7 @@ def examine(path: Path, connect: Connect = open_for_writing) -> Found:
 def schema_version(connection: sqlite3.Connection, path: Path) -> int:
     """StoreError where a newer program wrote the file: what it says in columns that are not known here, nobody knows."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > (known := len(_schema())):
+    if version > (known := len(schema())):
         raise StoreError(f"{path} has schema {version}, this program knows {known}: use a newer cycler-ctl")
     return int(version)
 

@@ -207,7 +207,7 @@ def test_whichever_page_is_damaged_no_row_is_wrong_and_no_sealed_one_is_missing(
 ) -> None:
     choose = random.Random(7)
     whole = (copy_of(life, tmp_path / "whole") / "run.sqlite").read_bytes()
-    campaign = request.config.getoption("--campaign")
+    campaign = bool(request.config.getoption("--campaign"))
     done = Counter[tuple[str, str]]()
     found = 0
     for number, (page, harm) in enumerate(harms_of(len(whole) // PAGE, choose, every=campaign)):
@@ -345,12 +345,15 @@ def test_no_letter_of_a_table_s_text_keeps_a_station_from_starting_or_a_file_fro
         (b"AS current_A,", b"AS currentqA,"),
         (b"compact (\n    seq              INTEGER PRIMARY", b"compact (\n    seq              INTEGER0PRIMARY"),
         (b"    first_event  ", b"    fir,t_event  "),
+        (b"/ 4194304.0 ELSE", b"/ 4194304.5 ELSE"),
+        (b"'integer' THEN", b"'integes' THEN"),
+        (b"r.voltage_V AS", b"r.current_A AS"),
     ],
 )
-def test_a_name_that_is_another_now_is_found_before_it_is_asked_for(
+def test_a_text_that_is_another_now_is_found_before_it_makes_other_numbers(
     life: Life, tmp_path: Path, text: bytes, now: bytes
 ) -> None:
-    """A station that starts tells of it, and what it says to do about it does it."""
+    """Of a column's name, or within a view. A station that starts tells of it, and what it says to do about it does it."""
     run_dir = copy_of(life, tmp_path, sealed=False)
     path = run_dir / "run.sqlite"
     head, _, rest = path.read_bytes().rpartition(text)

@@ -30,6 +30,7 @@ OPENERS = {
     "store/pages.py",  # a damaged file that nobody writes any more, under the run's lock
     "store/salvage.py",
     "records/repair.py",
+    "store/tables.py",  # in memory
     "store/export/bundle.py",  # SQLite's own copy of a run
     "commanding/ledger.py",  # commands.sqlite, read-only
     "publish/database.py",  # outbox.sqlite and commands.sqlite, each its owner's
