@@ -6,7 +6,7 @@ from functools import partial
 
 from cycler_ctl.running.fittings import Recorder
 from protocols import engine
-from protocols.events import Action, RecordCycle, RecordEvent, RecordRow, RecordStep
+from protocols.events import Action, RecordCycle, RecordEvent, RecordRow, RecordStep, TurnOff
 from protocols.record import EventRecord
 from protocols.running.state import State
 
@@ -44,6 +44,8 @@ def _hand_over_all(recorder: Recorder, actions: tuple[Action, ...], state: State
         tuple(action.cycle for action in actions if isinstance(action, RecordCycle)),
         partial(engine.to_json, state),
     )
+    if isinstance(actions[0], TurnOff):  # whatever dies now: an end or a pause must not be found under way
+        recorder.hurry()
 
 
 def tell(recorder: Recorder, event: EventRecord, state: State) -> None:

@@ -120,6 +120,12 @@ class RunWriter:
                 self._note(EventKind.GAP, reason, gap_s=now_s - since_s)
         self.end(Ending("interrupted", None, reason, since_s))
 
+    def hurry(self) -> None:
+        """What waits is written now, not at the end of the interval; never waits."""
+        with self._changed:
+            self._hurry = self._waiting.any
+            self._changed.notify_all()
+
     def pending(self) -> Pending:
         since_s = self._since_s  # asked at every sample, so without the lock
         return Pending(self._rows, 0.0 if since_s is None else self._real.now() - since_s)

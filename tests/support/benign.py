@@ -257,6 +257,9 @@ class Forgetful:
     def append(self, _rows: object, events: tuple[EventRecord, ...], *_: object) -> None:
         self.told += (one for one in events if one.kind in {EventKind.TRIP, EventKind.FAULT, EventKind.OPERATOR})
 
+    def hurry(self) -> None:
+        """Nothing waits here."""
+
     def pending(self) -> Pending:
         return Pending(0, 0.0)
 

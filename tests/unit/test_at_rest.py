@@ -93,6 +93,9 @@ class Bench:
     def append(self, *_: object) -> None:
         raise NotImplementedError
 
+    def hurry(self) -> None:
+        raise NotImplementedError
+
     def pending(self) -> Pending:
         raise NotImplementedError
 

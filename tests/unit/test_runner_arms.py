@@ -72,6 +72,7 @@ class Bench:
         self.opens: bool | None = None
         self.setpoint: Setpoint | None = None
         self.events: list[EventRecord] = []
+        self.hurried: list[list[EventKind]] = []
         self.rows: list[Row] = []
         self.left_over: Mapping[str, SafeOffEntry] = {}
 
@@ -118,6 +119,9 @@ class Bench:
         self.rows += rows
         self.checkpoint = checkpoint
         self.events += events
+
+    def hurry(self) -> None:
+        self.hurried.append([event.kind for event in self.events])
 
     def pending(self) -> Pending:
         return Pending(0, self.lag_s)
@@ -188,6 +192,23 @@ async def running(
     yield run, task
     task.cancel()
     await asyncio.wait({task})
+
+
+def test_what_turns_the_output_off_is_written_at_once_with_its_reason_and_nothing_else_is() -> None:
+    async def lived() -> None:
+        bench = Bench()
+        async with running(bench) as (run, task):
+            await real_sleep(30.0)
+            assert bench.hurried == []
+            await run.ask("pause", "K. Abe")
+            assert [kinds[-1] for kinds in bench.hurried] == [EventKind.OPERATOR]
+            await run.ask("resume", "K. Abe")
+            assert len(bench.hurried) == 1
+            bench.cell_V = 99.0
+            assert (await task).outcome is Outcome.TRIPPED
+        assert EventKind.TRIP in bench.hurried[1]
+
+    leap(lived())
 
 
 def test_current_flows_only_after_the_cell_was_read_at_rest() -> None:

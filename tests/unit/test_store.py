@@ -204,6 +204,18 @@ def test_a_lone_row_is_durable_within_a_second_and_a_full_group_at_once(tmp_path
         assert durable.wait(10)
 
 
+def test_what_must_be_found_so_whatever_dies_now_is_durable_at_once(tmp_path: Path) -> None:
+    durable = threading.Event()
+    slow = replace(QUICK, commit_every_s=3600.0)
+    with recording(tmp_path, slow, lambda run: durable.set()) as writer:
+        writer.hurry()  # with nothing to write: the next row does not go alone because of that
+        writer.append(rows(1, 1))
+        assert not durable.wait(0.3)
+        writer.hurry()
+        assert durable.wait(10)
+        assert writer.durable_seq == 1
+
+
 def test_the_newest_checkpoint_is_encoded_once_per_commit_and_in_the_writers_thread(tmp_path: Path) -> None:
     encoded: list[tuple[int, str]] = []
 
