@@ -77,10 +77,10 @@ class Seat:
         return None if self.slot is None or self.slot._current is None else self.slot._current.runner
 
     def next_step(self) -> bool:
-        """Whether it is the next step of the same run that switches it on."""
+        """Whether it is another step than the first of the same run that switches it on."""
         (run, step), before = self.at_step(), self.switched_at
         self.switched_at = run, step
-        return run == before[0] and step > before[1] > 0
+        return run == before[0] and step > max(before[1], 1)
 
     def at_step(self) -> tuple[str, int]:
         return ("", 0) if self.runner is None else (self.slot._current.run, self.runner.state.course.step_count)
