@@ -104,7 +104,7 @@ class Judge:
         for wrong in () if unlooked else unarmed(seat.smu.settings):
             self.broke("c", f"{seat.channel} carries {seat.flowing_A:.3g} A and {wrong}")
         wide = too_wide(seat.smu.settings)
-        if not wide or seat.hindered_s > self.now_s() - 1.0:
+        if not wide or unlooked or seat.hindered_s > self.now_s() - 1.0:
             seat.wrong_since_s = None
         elif seat.wrong_since_s is None:
             seat.wrong_since_s = self.now_s()
