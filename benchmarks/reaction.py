@@ -43,9 +43,9 @@ RAW_BETWEEN_S = (0.2, 0.3)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """(channels, rounds): in each round half of the channels cross."""
+    """(channels, rounds): in each round half of the channels cross; of more than three a minute the station spares its relays."""
 
-    sizes: tuple[tuple[int, int], ...] = ((32, 4), (128, 1))
+    sizes: tuple[tuple[int, int], ...] = ((32, 3), (128, 1))
     repeats: int = 3
 
 
