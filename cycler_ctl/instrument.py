@@ -156,6 +156,15 @@ class TellsIfOn(Protocol):
         ...
 
 
+@runtime_checkable
+class AppliesInPlace(Protocol):
+    """A channel whose current can be taken away while its output stays on, because it does not go off."""
+
+    async def apply_in_place(self, setpoint: Setpoint) -> object:
+        """As ``apply``; RefusedError where the output would be switched on, or off and on again, on the way."""
+        ...
+
+
 class Sensor(Protocol):
     """One auxiliary quantity; has no output."""
 

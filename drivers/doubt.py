@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from cycler_ctl.clock import real_sleep
-from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout, NotAsLeft
-from cycler_ctl.instrument import Identity, Link
+from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, LinkTimeout, NotAsLeft, RefusedError
+from cycler_ctl.instrument import Identity, Link, Setpoint
 
 WAITS_S = (0.0, 0.2, 1.0)  # before each try to get into step: answers slower than a drain's quiet stay behind
 
@@ -53,3 +54,25 @@ def told_on(link: Link, state: Sequence[str], left: Sequence[str]) -> bool:
             f"answers {', '.join(state)} and not {', '.join(left)})"
         )
     return False
+
+
+class Movable(Protocol):
+    """A channel that opens its relay for another range or function, unless its output must stay as it is."""
+
+    stays: bool
+
+    async def apply(self, setpoint: Setpoint) -> bool: ...
+
+
+async def apply_in_place(channel: Movable, setpoint: Setpoint) -> bool:
+    """``AppliesInPlace`` of such a channel: of an output that may have gone off by now nothing is switched on."""
+    channel.stays = True
+    try:
+        return await channel.apply(setpoint)
+    finally:
+        channel.stays = False
+
+
+def refuse_to_open(channel: Movable) -> None:
+    if channel.stays:
+        raise RefusedError("the output would go off and on again on the way")

@@ -29,7 +29,7 @@ from cycler_ctl.instrument import (
     Setpoint,
 )
 from drivers import scpi
-from drivers.doubt import expect_same, get_into_step, off_because_of, told_on
+from drivers.doubt import apply_in_place, expect_same, get_into_step, off_because_of, refuse_to_open, told_on
 from drivers.keithley_2400_ratings import REST, SPECS, WHY_BOUNDED, WHY_CURRENT, ratings
 from drivers.keithley_2400_settings import (
     ASKING,
@@ -106,6 +106,8 @@ class Output:
             raise
         return opened
 
+    stays, apply_in_place = False, apply_in_place
+
     async def turn_off(self) -> None:
         await switch_off(self._link)
         self._drive = None
@@ -151,6 +153,7 @@ class Output:
 
     async def _rewire(self, drive: Drive) -> None:
         """Another function or range: off, told at a level where no current flows, on, looked at, and only then set."""
+        refuse_to_open(self)
         await self.turn_off()
         quiet_level = self._seen_V if drive.function == VOLT else 0.0
         held_limit = scpi.number(drive.limit_header, await scpi.ask(self._link, f"{drive.limit_header}?"))

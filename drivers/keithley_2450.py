@@ -30,7 +30,7 @@ from cycler_ctl.instrument import (
     Setpoint,
 )
 from drivers import scpi
-from drivers.doubt import expect_same, get_into_step, off_because_of, told_on
+from drivers.doubt import apply_in_place, expect_same, get_into_step, off_because_of, refuse_to_open, told_on
 from drivers.keithley_2450_ratings import REST, SPECS, WHY_BOUNDED, WHY_CURRENT, ratings
 from drivers.keithley_2450_settings import (
     CURR,
@@ -108,6 +108,8 @@ class Output:
             raise
         return opened
 
+    stays, apply_in_place = False, apply_in_place
+
     async def turn_off(self) -> None:
         await switch_off(self._link)
         self._drive = None
@@ -159,6 +161,7 @@ class Output:
 
     async def _rewire(self, drive: Drive) -> None:
         """Another function or range: off, told at a level where no current flows, on, looked at, and only then set."""
+        refuse_to_open(self)
         await self.turn_off()
         await self.prepare()
         quiet = drive.quiet(self._seen_V)

@@ -30,7 +30,7 @@ from cycler_ctl.instrument import (
     Sensor,
     Setpoint,
 )
-from drivers.doubt import get_into_step, off_because_of, told_on
+from drivers.doubt import apply_in_place, get_into_step, off_because_of, refuse_to_open, told_on
 from drivers.keithley_2600_ratings import RECOVERY_S, REST, outputs_of, ratings, why
 from drivers.keithley_2600_settings import (
     AMPS,
@@ -119,6 +119,8 @@ class Output:
             await off_because_of(error, self.turn_off)
             raise
 
+    stays, apply_in_place = False, apply_in_place
+
     async def turn_off(self) -> None:
         await outputs_off(self._tsp, (self._name,))
         self._drive = None
@@ -126,11 +128,10 @@ class Output:
 
     async def is_on(self) -> bool:
         asked = [f"{self._smu}.source.{name}" for name in ("output", "offmode")]
-        state = [f"{number(*told):g}" for told in zip(asked, await self._tsp.ask(FORMAT, asked), strict=True)]
-        return told_on(self._tsp.link, state, OFF_LEFT)
+        told = zip(asked, await self._tsp.ask(FORMAT, asked), strict=True)
+        return told_on(self._tsp.link, [f"{number(*one):g}" for one in told], OFF_LEFT)
 
     async def prepare(self) -> None:
-        """Take every setting that must hold before the output may go on."""
         await self._program(self._safe)
 
     async def _apply(self, setpoint: Setpoint) -> bool:
@@ -157,11 +158,11 @@ class Output:
         drive, before = drive_for(setpoint, self._options.regulation, self._model, self._seen_V), self._drive
         if not isinstance(setpoint, ConstantVoltage) or before is None or before.function != VOLTS:
             return drive
-        is_there = abs(setpoint.voltage_V - self._seen_V) < BESIDE_V
-        return replace(drive, sink=before.sink) if is_there else drive
+        return replace(drive, sink=before.sink) if abs(setpoint.voltage_V - self._seen_V) < BESIDE_V else drive
 
     async def _rewire(self, drive: Drive) -> None:
         """Another function or range: off, told at a level where no current flows, on, looked at, and only then set."""
+        refuse_to_open(self)
         await self.turn_off()
         await self.prepare()
         quiet = drive.quiet(self._seen_V)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cycler_ctl.errors import DeviceFault, InstrumentError, NotAsLeft
 from cycler_ctl.instrument import Flag, Link, Ratings, Reading, Setpoint
 from drivers import scpi
-from drivers.doubt import off_because_of, told_on
+from drivers.doubt import apply_in_place, off_because_of, refuse_to_open, told_on
 from drivers.keysight_b2900_ratings import ratings, usable
 from drivers.keysight_b2900_settings import (
     CURR,
@@ -88,6 +88,8 @@ class Output:
                 raise
             return opened
 
+    stays, apply_in_place = False, apply_in_place
+
     async def turn_off(self) -> None:
         """Waits for no other output's settings."""
         await switch_off(self._link, self._number)
@@ -149,6 +151,7 @@ class Output:
 
     async def _rewire(self, drive: Drive) -> None:
         """Another function or range: off, told at a level where no current flows, on, looked at, and only then set."""
+        refuse_to_open(self)
         await self.turn_off()
         await self.prepare()
         quiet = drive.quiet(self._seen_V)

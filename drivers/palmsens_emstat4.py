@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cycler_ctl.clock import real_sleep
-from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, NotAsLeft
+from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, NotAsLeft, RefusedError
 from cycler_ctl.instrument import (
     Channel,
     DriverSpec,
@@ -27,6 +27,7 @@ from cycler_ctl.instrument import (
     Protection,
     Ratings,
     Reading,
+    Rest,
     Sensor,
     Setpoint,
 )
@@ -107,6 +108,12 @@ class Output:
             await off_because_of(error, self.turn_off)
             raise
         return before is not None and before.plan.is_on
+
+    async def apply_in_place(self, setpoint: Setpoint) -> bool:
+        """Every script begins with the cell off: only the one that leaves it so switches nothing on."""
+        if not isinstance(setpoint, Rest):
+            raise RefusedError("the cell would go off and on again on the way")
+        return await self.apply(setpoint)
 
     async def turn_off(self) -> None:
         await switch_off(self._link)

@@ -9,7 +9,7 @@ from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import BadReply, DeviceFault, InstrumentError, NotAsLeft
 from cycler_ctl.instrument import ConstantVoltage, Ratings, Reading, Setpoint
 from drivers import scpi
-from drivers.doubt import off_because_of, told_on
+from drivers.doubt import apply_in_place, off_because_of, refuse_to_open, told_on
 from drivers.rs_ngu_ratings import Model, ratings
 from drivers.rs_ngu_settings import (
     Drive,
@@ -70,6 +70,8 @@ class Output:
             await off_because_of(error, self.turn_off)
             raise
         return opened
+
+    stays, apply_in_place = False, apply_in_place
 
     async def turn_off(self) -> None:
         await switch_off(self._output)
@@ -160,6 +162,7 @@ class Output:
         await self._relevel(drive, self._drive or drive)
 
     async def _go_on(self, quiet: Drive) -> None:
+        refuse_to_open(self)
         await self.turn_off()
         await self.prepare()
         await self._program(drive_settings(quiet, self._model))

@@ -19,7 +19,7 @@ from cycler_ctl.channels.contact import Contact
 from cycler_ctl.channels.host import URGENT_S
 from cycler_ctl.clock import real_sleep
 from cycler_ctl.errors import InstrumentError, RefusedError, StoreError
-from cycler_ctl.instrument import DriverSpec
+from cycler_ctl.instrument import AppliesInPlace, DriverSpec
 from cycler_ctl.live import InstrumentStatus
 from cycler_ctl.running.fittings import Fittings, narrowed
 from cycler_ctl.running.output import OFF_S, Output
@@ -159,7 +159,7 @@ async def _off(case: Case, output: Output, what: str) -> bool:
 async def _at_zero(case: Case, fit: Fittings, output: Output) -> bool:
     """Whether the current was taken away: 0 A, or where that would need off first, the cell held at what it has.
 
-    Never asked of an output that is read as off: it would go on.
+    Of an output that is read as off nothing is asked, and of one that goes off just now nothing is switched on.
     """
     try:
         async with asyncio.timeout(OFF_S), fit.contact.patience():
@@ -185,11 +185,11 @@ def _held(voltage_V: float, may_do: Sequence[Setpoint], ranges_A: Sequence[float
 
 
 async def _taken(case: Case, fit: Fittings, setpoint: Setpoint, what: str) -> bool:
-    if _gone(fit.contact):
+    if _gone(fit.contact) or not isinstance(fit.channel, AppliesInPlace):
         return False
     try:
         async with asyncio.timeout(OFF_S), fit.contact.patience():
-            await fit.channel.apply(narrowed(setpoint, fit.limits_V, fit.hold_limit_A))
+            await fit.channel.apply_in_place(narrowed(setpoint, fit.limits_V, fit.hold_limit_A))
     except (InstrumentError, RefusedError, TimeoutError) as error:
         case.tell(f"{what} was not taken: {_said(error)}")
         return False

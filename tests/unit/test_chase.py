@@ -109,8 +109,12 @@ class Bench:
         return self.reading
 
     async def apply(self, setpoint: Setpoint) -> bool | None:
+        assert not self.is_chased, "it could go on again"
         await self.done(setpoint, type(setpoint).__name__)
         return None
+
+    async def apply_in_place(self, setpoint: Setpoint) -> None:
+        await self.done(setpoint, type(setpoint).__name__)
 
     async def turn_off(self) -> None:
         self.offs += 1

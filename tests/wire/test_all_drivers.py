@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -12,18 +13,22 @@ from random import Random
 
 import pytest
 from benches import BENCHES, PTY, SOURCES, TCP, VISA_TCP, WIRES, Bench, Model, Wire
+from undriven import on_in
 from virtual_loop import LoopClock, leap
 from wire_faults import CHARGE, DISCHARGE, OFF_WITHIN_S, Case, Life, after, kinds, nothing
 from wrong_drivers import NeverOff, Same, WrongSign, with_channels, wrong
 
 from cycler_ctl.clock import Clock, SystemClock
-from cycler_ctl.errors import InstrumentError, LinkTimeout
-from cycler_ctl.instrument import DriverSpec
+from cycler_ctl.errors import InstrumentError, LinkTimeout, RefusedError
+from cycler_ctl.instrument import AppliesInPlace, ConstantCurrent, ConstantVoltage, DriverSpec, Rest
 from cycler_ctl.testing.contract import Case as ContractCase
 from cycler_ctl.testing.contract import ContractBroken, check_contract
+from sim_hardware.faults import Instrument as Simulated
 from sim_hardware.faults import LineFault
+from sim_hardware.server import serve_tcp
 
 ANSWERS_S = 3.0  # in real time: the simulated instrument answers at once, but this machine may be busy
+SWITCHES_ON = re.compile(rb"OUTP\d? (ON|1)|source\.output ?= ?(1|\w+\.OUTPUT_ON)|cell_on")
 EACH = pytest.mark.parametrize("bench", BENCHES, ids=lambda bench: bench.name)
 EACH_SOURCE = pytest.mark.parametrize("bench", SOURCES, ids=lambda bench: bench.name)
 
@@ -67,6 +72,44 @@ def test_a_driver_that_breaks_a_rule_is_found_and_only_that(bench: Bench, kind: 
             leap(story())
     else:
         leap(story())
+
+
+@EACH_SOURCE
+def test_in_place_nothing_is_switched_on_and_nothing_off_and_on_again(bench: Bench) -> None:
+    """What does not go off is asked for less current; it may go off in that moment."""
+    model = bench.models[0]
+    rest = Rest(model.window_V)
+
+    async def story() -> None:
+        simulated = model.make((clock := LoopClock()).now)
+        async with (
+            serve_tcp(simulated) as endpoint,
+            bench.link(endpoint, clock) as link,
+            bench.spec.connect(link, model.options) as instrument,
+        ):
+            channel = next(iter(instrument.channels.values()))
+            assert isinstance(channel, AppliesInPlace)
+            await channel.apply(rest)
+            await channel.apply(ConstantCurrent(200e-6, model.window_V))
+            held = ConstantVoltage((await channel.read()).voltage_V, 100e-6)
+            times = switched_on(simulated)
+            assert times
+            for setpoint in (rest, held):
+                with suppress(RefusedError):
+                    await channel.apply_in_place(setpoint)
+                assert switched_on(simulated) == times
+            await channel.turn_off()
+            for setpoint in (rest, held):
+                with suppress(RefusedError):
+                    await channel.apply_in_place(setpoint)
+                assert not on_in(simulated.truth())
+            await channel.apply(rest)  # it does no harm to what comes later
+
+    leap(story())
+
+
+def switched_on(simulated: Simulated) -> int:
+    return sum(bool(SWITCHES_ON.search(message)) for _, message in simulated.log)
 
 
 async def reads(life: Life, output: str) -> None:
