@@ -242,7 +242,7 @@ async def test_what_the_station_refuses_or_the_instrument_did_not_do_is_answered
 
 async def test_a_command_that_comes_twice_is_done_once(post: Post) -> None:
     operator = post.operator()
-    await until(lambda: operator.nonces)
+    await until(lambda: "a1" in operator.nonces)
     payload = sign(operator.request(post.clock.utc(), action="pause"))
     for _ in range(3):
         operator.publish(payload)
@@ -253,7 +253,7 @@ async def test_a_command_that_comes_twice_is_done_once(post: Post) -> None:
 
 async def test_a_station_that_was_started_again_does_nothing_of_before(post: Post) -> None:
     operator = post.operator()
-    await until(lambda: operator.nonces)
+    await until(lambda: "a1" in operator.nonces)
     done, not_sent = (operator.request(post.clock.utc(), action="pause") for _ in range(2))
     operator.publish(sign(done))
     await until(lambda: operator.reply_to(done))
@@ -269,7 +269,7 @@ async def test_a_retained_command_is_never_done_not_even_by_the_next_station(pos
     for each in (post, at_bundled):
         await asyncio.to_thread(each.commander.stop)
         operator = each.operator()
-        await until(lambda operator=operator: operator.nonces)  # type: ignore[misc]
+        await until(lambda operator=operator: "a1" in operator.nonces)  # type: ignore[misc]
         operator.publish(sign(operator.request(each.clock.utc())), retain=True)
         await real_sleep(0.2)
         await each.again()
