@@ -69,7 +69,9 @@ async def run_until_killed(folder: Path) -> None:
                 await rig.station.pause("a1", "ann")
                 await rig.station.resume("a1", "ann")
                 with clock.member():
-                    await clock.sleep_until(clock.now() + 31.0)  # an output goes on twice each time, and six times a minute
+                    await clock.sleep_until(
+                        clock.now() + 31.0
+                    )  # an output goes on twice each time, and six times a minute
 
 
 def killed(folder: Path, after_s: float) -> str:
