@@ -14,12 +14,10 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from cycler_ctl import guard
 from cycler_ctl.broker import Broker
 from cycler_ctl.channels import sensing
 from cycler_ctl.demo import DemoOptions, cycle_five
 from cycler_ctl.records.bdf import Columns, bdf_columns, bdf_values
-from cycler_ctl.running import fittings
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.terminal.results import Result
 from protocols.record import Row
@@ -28,16 +26,13 @@ pytestmark = pytest.mark.timeout(400)  # the first test waits for 526 hours of r
 
 # The demo samples every 5 s of run time, and its oven every 14 s; more seldom is the same code in much less time.
 QUICK = DemoOptions(once=True, speed=None, seed=1, data_dir=Path(), port=0, web=False, sample_every_s=240.0)
-OVEN_EVERY_S = 230.0
-OVEN_MAX_AGE_S = 240.0  # as old as the guard takes at most
+OVEN_EVERY_S = 28.0  # a temperature of more than 30 s ago is none
 
 
 @pytest.fixture(scope="module", autouse=True)
 def seldom_looked_at_oven() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sensing, "EVERY_S", OVEN_EVERY_S)
-        patch.setattr(guard, "TEMPERATURE_MAX_AGE_S", OVEN_MAX_AGE_S)
-        patch.setattr(fittings, "STALE_TEMPERATURE_S", OVEN_MAX_AGE_S)
         yield
 
 
