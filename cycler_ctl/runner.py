@@ -1,7 +1,6 @@
 """One run: the only place where engine, guard, channel, clock and store meet.
 
-At each sample: guard, then engine, then the output, then the record; turning off waits neither for the disk nor for the
-record to be made.
+At each sample: guard, then engine, then the output, then the record; turning off never waits for the record.
 """
 
 from __future__ import annotations
@@ -48,8 +47,7 @@ class Runner:
         self.end: Finish | None = None
         self.output = Output(fittings)
         self._paused, self._notices = PausedLook(fittings), Notices(fittings)
-        self._awake = Awake()
-        self._inbox = Inbox()
+        self._awake, self._inbox = Awake(), Inbox()
         self._arming = False
         self._wanted: ConstantCurrent | None = None
         self._before_pause: LastSeen | None = None
@@ -214,7 +212,9 @@ class Runner:
         if isinstance(event, Sampled) and wanted is not None:
             await self._read_at_rest(wanted, event)
         elif event is not None:
-            await self._handle(event)
+            if trips := not isinstance(event, Sampled):
+                await self._turn_off()  # at the guard's word, whatever the engine makes of it
+            await self._handle(event, tried_off=trips)
         for kind, data in self._notices.of(before, self._state, reading, self.output.setpoint):
             self.tell(kind, **data)
         self._pace.sooner(reading.at_s + self.script.soon_s(before, self._state))

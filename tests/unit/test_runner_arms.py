@@ -45,6 +45,7 @@ from protocols.model import (
 )
 from protocols.record import EventKind, EventRecord, Outcome, Row
 from protocols.running.state import Phase, State
+from protocols.running.steps import unchanged
 
 HOUR = (Alternative((Clause(Watched.TIME, Op.AT_LEAST, 3600.0),), "time >= 1 h"),)
 STEP = CurrentStep("1", "charge", Verb.DELITHIATE, 1e-3, HOUR, (), Record(), (2.5, 4.3))
@@ -549,6 +550,26 @@ def test_whatever_turns_the_output_off_does_so_before_the_record_of_it_is_made(
         off = bench.told.index("off")
         assert bench.told[off + 1] is event
         assert bench.told.count("off") == 1
+
+    leap(lived())
+
+
+def test_at_the_guards_word_the_output_is_off_whatever_the_engine_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    decide = engine.decide
+
+    def deaf(program: Program, state: State, event: Event) -> engine.Decided:
+        return unchanged(state) if isinstance(event, Tripped) else decide(program, state, event)
+
+    async def lived() -> None:
+        bench = Bench()
+        monkeypatch.setattr(engine, "decide", deaf)
+        async with running(bench) as (run, _):
+            await real_sleep(10.0)
+            assert "off" not in bench.told
+            bench.cell_V = 99.0
+            await real_sleep(3.0)
+            assert bench.told.count("off") == 1
+            assert not run.energised
 
     leap(lived())
 
