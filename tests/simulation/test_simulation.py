@@ -16,6 +16,8 @@ from simulated.faults import KINDS, by_number
 
 SEEDS, CAMPAIGN_SEEDS = "0-39", "0-9999"
 EACH_FAULT = 500
+HARD_SEEDS = (11588, 11702)
+"""A relay that is stuck comes free just as its current is taken away."""
 JOBS = int(os.environ.get("SIMULATION_JOBS", os.cpu_count() or 1))
 BUG_SEEDS = 5
 pytestmark = [pytest.mark.timeout(36_000), pytest.mark.not_our_driver]
@@ -54,6 +56,11 @@ def test_the_same_seed_gives_the_same_trace_to_the_last_byte(tmp_path: Path) -> 
 def worker() -> Iterator[simulate.Worker]:
     with simulate.Worker() as worker:
         yield worker
+
+
+@pytest.mark.parametrize("seed", HARD_SEEDS)
+def test_a_seed_that_was_broken_is_not_any_more(worker: simulate.Worker, seed: int) -> None:
+    assert worker.run(seed, simulate.HOURS)["broken"] == []
 
 
 @pytest.mark.parametrize("bug", BUGS)
