@@ -44,12 +44,12 @@ def _by_lock(world: World, random: Random, wire: Wire) -> None:
     world.after(random.uniform(5.0, 120.0), held.close)
 
 
-def ports_swapped(world: World, _random: Random) -> bool | None:
+def ports_swapped(world: World, random: Random) -> bool | None:
     """Both adapters were pulled out, and each stands where the other was."""
     if world.wires.swapped or not world.serials_are_named:
         return False
     world.wires.swap()
-    world.after(_random.uniform(5.0, 300.0), world.wires.swap_back)
+    world.after(random.uniform(5.0, 300.0), world.wires.swap_back)
     return None
 
 
