@@ -225,6 +225,12 @@ def test_what_is_imported_is_the_wheel_and_not_this_folder(installed: Installed,
     assert Path(where.strip()).is_relative_to(installed.home)
 
 
+@pytest.mark.parametrize("name", ["pytest", "psutil", "pyarrow", "hatchling"])
+def test_what_the_wheel_does_not_ask_for_is_not_there(installed: Installed, tmp_path: Path, name: str) -> None:
+    done = installed.run(tmp_path, "python", "-c", f"import {name}")
+    assert f"No module named '{name}'" in done.stderr
+
+
 def test_the_programs_say_how_they_are_used(installed: Installed, tmp_path: Path) -> None:
     assert "safe-off" in installed.said(tmp_path, "cycler-ctl", "--help")
     assert "keithley-2400" in installed.said(tmp_path, "cycler-sim", "--help")
