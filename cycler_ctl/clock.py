@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from math import ceil
 from typing import Protocol
 
@@ -63,20 +64,23 @@ def tick_after(now_s: float, left_s: float) -> float:
     return ceil((now_s + left_s) * TICKS_PER_S) / TICKS_PER_S if left_s > 0.0 else now_s
 
 
-def _elapsed_s() -> float:
-    """Goes on while the computer sleeps, for so does a current; Linux's monotonic clock stands still, Windows' does not."""
-    if sys.platform == "linux":
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
+# Goes on while the computer sleeps, for so does a current; Linux's monotonic clock stands still, Windows' does not.
+if sys.platform == "linux":
+    _elapsed_s = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+else:
+    _elapsed_s = time.monotonic
 
 
 class SystemClock:
-    """Real time, optionally faster: ``speed`` simulated seconds pass in one real second."""
+    """Real time, optionally faster: ``speed`` simulated seconds pass in one real second. Who sleeps by it is on one loop."""
 
     def __init__(self, speed: float = 1.0) -> None:
         self._speed = speed
         self._start_s = _elapsed_s()
         self._start_utc_s = time.time()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sleepers: dict[float, list[asyncio.Future[None]]] = {}
+        """By the tick of that loop at which they wake: those of one tick share its timer."""
 
     def now(self) -> float:
         return (_elapsed_s() - self._start_s) * self._speed
@@ -91,15 +95,27 @@ class SystemClock:
         while True:
             left_s = (at_s - self.now()) / self._speed
             sleeper: asyncio.Future[None] = loop.create_future()
-            timer = loop.call_at(tick_after(loop.time(), min(left_s, AWAKE_S)), _resolve, sleeper)
+            self._wake_at(tick_after(loop.time(), min(left_s, AWAKE_S)), loop, sleeper)
             if wake is not None:
                 wake.attach(sleeper)
-            try:
-                await sleeper
-            finally:
-                timer.cancel()
+            await sleeper
             if left_s <= AWAKE_S or (wake is not None and wake.is_set()):
                 return
+
+    def _wake_at(self, tick_s: float, loop: asyncio.AbstractEventLoop, sleeper: asyncio.Future[None]) -> None:
+        """One that is woken earlier, or cancelled, stays in the list until the tick, a second at most."""
+        if loop is not self._loop:
+            self._loop, self._sleepers = loop, {}
+        sharing = self._sleepers.get(tick_s)
+        if sharing is None:
+            self._sleepers[tick_s] = sharing = list[asyncio.Future[None]]()
+            loop.call_at(tick_s, self._tick, tick_s, sharing)
+        sharing.append(sleeper)
+
+    def _tick(self, tick_s: float, sleepers: list[asyncio.Future[None]]) -> None:
+        self._sleepers.pop(tick_s, None)
+        for sleeper in sleepers:
+            _resolve(sleeper)
 
     def member(self) -> AbstractContextManager[None]:
         return nullcontext()
