@@ -38,6 +38,8 @@ class Outbox:
         self._window = WINDOW
         self._turn = 0
         self._flying: set[Lane] = set()  # no other has a message on its way
+        self._stirred: set[str] = set()
+        """Runs to which something has happened since there was nothing of them to send: no other has anything."""
         self._again = Again()
         self._flying_again = 0
         self._list_after: str | None = None
@@ -89,6 +91,7 @@ class Outbox:
             self._cursors.advance(outgoing.lane, lane.acknowledged)
             if outgoing.lane.stream is Stream.MANIFESTS:
                 self._manifest_arrived(tracked)
+        self._stirred.add(outgoing.lane.run)
         self._window = min(WINDOW, self._window + 1)
         if not tracked.busy() and (tracked.ended or not tracked.live):  # of a run that goes on ``durable`` tells more
             self._refresh(outgoing.lane.run)
@@ -99,6 +102,7 @@ class Outbox:
             self._flying_again = max(0, self._flying_again - 1)
         elif outgoing.lane.run in self._runs:
             self._lane(outgoing.lane).too_large(outgoing.span)
+            self._stirred.add(outgoing.lane.run)
 
     def lost(self, *, suspicious: bool = True) -> None:
         """The connection ended: what was on its way is sent again, carefully, to find a bad message (if ``suspicious``)."""
@@ -107,6 +111,7 @@ class Outbox:
         for tracked in self._runs.values():
             for lane in tracked.lanes.values():
                 lane.lost(alone=alone)
+        self._stirred.update(self._runs)
         if flying:
             self._window = 1
         self._flying_again = 0
@@ -124,10 +129,12 @@ class Outbox:
         """All rows that waited for others have waited long enough."""
         for tracked in self._runs.values():
             tracked.release()
+        self._stirred.update(self._runs)
 
     def hurry(self) -> None:
         """No row waits for others any more."""
         self._gathers = False
+        self._stirred.update(self._runs)
 
     def list_runs(self, after: str) -> None:
         """A reader asks which runs there are."""
@@ -151,6 +158,7 @@ class Outbox:
         try:
             if tracked.digest_some(self._files):
                 tracked.digested()
+                self._stirred.add(tracked.run)
         except StoreError as error:
             self._give_up(tracked.run, error)
         return True
@@ -181,10 +189,11 @@ class Outbox:
         """Innocent before suspected, live before old, the one served longest ago first, events before samples."""
         ready = [
             (lane.suspected, not tracked.live, tracked.turn, key.stream, key.run, key)
-            for tracked in self._runs.values()
+            for tracked in map(self._runs.__getitem__, self._stirred)
             for key, lane in tracked.lanes.items()
             if lane.ready and not (self._gathers and tracked.gathering(key))
         ]
+        self._stirred = {each[4] for each in ready}
         if not ready:
             return None
         key = min(ready, key=lambda each: each[:5])[5]
@@ -207,6 +216,7 @@ class Outbox:
         tracked.follow(file.stretches(), self._cursors)
         tracked.ended = ended
         tracked.look(file)
+        self._stirred.add(run)
         if tracked.finished():
             self._cursors.mark_complete(run)
             self._forget(run)
@@ -220,6 +230,7 @@ class Outbox:
     def _forget(self, run: str) -> None:
         if (tracked := self._runs.pop(run, None)) is not None:
             self._flying -= set(tracked.lanes.values())
+        self._stirred.discard(run)
         self._files.close_one(run)
 
     def _give_up(self, run: str, error: StoreError) -> None:

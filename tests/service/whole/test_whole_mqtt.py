@@ -98,6 +98,7 @@ def kept(lab: Lab) -> dict[int, list[object]]:
 async def test_a_run_is_followed_row_for_row_and_a_killed_station_is_offline(mqtt_lab: Lab, watcher: Watcher) -> None:
     guardian = await mqtt_lab.serve()
     await until(lambda: watcher.last(STATUS) == "online")
+    await until(lambda: META in watcher.heard)  # said next
     meta = watcher.heard[META][-1]
     assert {"version", "instruments", "channels", "schemas"} < meta.keys()
     assert '"asyncapi": "3.0.0"' in json.dumps(meta["schemas"])
