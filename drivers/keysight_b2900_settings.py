@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from cycler_ctl.errors import BadReply, Overflow
 from cycler_ctl.instrument import ConstantCurrent, ConstantVoltage, Flag, Identity, Rest, Setpoint, Window
@@ -182,8 +183,7 @@ def parse_identity(answer: str) -> Identity:
     return Identity(*fields)
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """An answer to a reading that is whole and finite."""
 
     voltage_V: float
