@@ -25,6 +25,7 @@ CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
     ("mypy",),
+    ("mypy", "--exclude", "peer_programs", "benchmarks"),  # apart: the tests name tests/support otherwise
     ("pyright", "--pythonplatform", "Linux"),
     ("pyright", "--pythonplatform", "Windows"),
     ("lint-imports",),

@@ -85,7 +85,7 @@ async def main(spec: Spec) -> None:
         stack.push_async_callback(station.close, "the end of the benchmark")
         await station.first_tries()
         await stack.enter_async_context(open_reporting(station, spec.broker))
-        spare_what_stays()
+        spare_what_stays(len(spec.ports))
         order = order_of(spec)
         names = [each.channel for each in station.channels()]
         await begin(station, names, order)

@@ -42,7 +42,7 @@ class Spec:
 
 
 def runner(spec: Spec) -> asyncio.Runner:
-    if spec.loop == "asyncio":
+    if sys.platform == "win32" or spec.loop == "asyncio":
         return asyncio.Runner()
     import uvloop
 

@@ -39,7 +39,7 @@ async def by_executemany(rows: list[Row]) -> Cost:
         insert = f"INSERT INTO samples VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - nothing from outside
         watch = Stopwatch()
         for start in range(0, len(rows), COMMIT_ROWS):
-            plain.executemany(insert, [row_values(1, row) for row in rows[start : start + COMMIT_ROWS]])
+            plain.executemany(insert, [(1, *row_values(row)) for row in rows[start : start + COMMIT_ROWS]])
             plain.commit()
         return watch.cost(len(rows))
 
