@@ -81,7 +81,7 @@ async def serve(config: Config, pipe: int, foreground: Foreground | None) -> int
         reporting = await stack.enter_async_context(
             open_reporting(station, os.environ.get(BROKER_URL), queues, commander)
         )
-        spare_what_stays()
+        spare_what_stays(len(config.channels))
         say_where(reporting.page, config)
         if foreground is not None:
             await run_one(station, foreground, ending)

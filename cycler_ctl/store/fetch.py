@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from cycler_ctl.errors import StoreError
@@ -40,8 +41,10 @@ def query(table: str, key: str, columns: Sequence[str]) -> str:
     return f"SELECT {names} FROM {table} WHERE {epoch}{key} > ? AND {key} < ? ORDER BY {key} LIMIT ?"  # noqa: S608
 
 
-def fetch(connection: sqlite3.Connection, sql: str, values: tuple[int, ...]) -> list[tuple[Any, ...]]:
+def fetch(at: sqlite3.Connection | sqlite3.Cursor, sql: str, values: tuple[int, ...]) -> list[tuple[Any, ...]]:
     try:
-        return connection.execute(sql, values).fetchall()
+        return at.execute(sql, values).fetchall()
     except sqlite3.Error as error:
+        with suppress(sqlite3.Error):
+            at.execute("SELECT 1 LIMIT 0")  # or a cursor that is kept would hold the file until it is asked again
         raise StoreError(f"cannot read the run: {_why(error)}") from error

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from zlib import crc32
 
 from cycler_ctl.errors import StoreError
-from cycler_ctl.store.codec import SQL, row_from, row_values
 from cycler_ctl.store.compact import RowEncoder
 from cycler_ctl.store.info import RunInfo
+from cycler_ctl.store.kept import Kept
 from cycler_ctl.store.place import MINIMUM_FREE_BYTES, is_set_aside, release_reserve, set_aside
 from cycler_ctl.store.segment import (
     Batch,
@@ -66,6 +66,17 @@ def options_for(channels: int) -> WriterOptions:
     return WriterOptions(commit_every_s=min(every_s, LONGEST_S))
 
 
+def to_next_commit_s(run: str, now_s: float, every_s: float) -> float:
+    """Runs that wait for company each have their own moment of the interval, by their name.
+
+    Counted from the end of the commit before, they drift together: those that wait for each other end one after the other,
+    and 128 of them kept a core busy for a third of each second.
+    """
+    if every_s <= WriterOptions().commit_every_s:
+        return every_s
+    return every_s - (now_s - every_s * crc32(run.encode()) / 2**32) % every_s
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     """Where in a run's files a writer begins; ``alive``: (run time, UTC) of the last sign of life before that."""
@@ -91,11 +102,11 @@ class RunFiles:
         self._run_dir = at.run_dir
         self._utc = utc
         self._options = options
-        self._kept: deque[Kept] = deque()
-        self._kept_rows = 0
+        self._kept = Kept(min(options.keep_rows, ceil(RING_S / info.sample_every_s)))
         self._usable = True
         self._ended = False
         self._connection: sqlite3.Connection | None = None
+        self._cursor: sqlite3.Cursor | None = None
         self._encoder = RowEncoder()
 
     def save(self, batches: Sequence[Batch], urgent: bool = False) -> StoreError | None:  # noqa: FBT001, FBT002
@@ -121,10 +132,17 @@ class RunFiles:
         release_reserve(self._run_dir)
         if self._connection is None:
             return
+        self._let_go_of_cursor()
         if self._ended and self._usable:
             make_single_file(self._connection)
         self._connection.close()
         self._connection = None
+
+    def _let_go_of_cursor(self) -> None:
+        """Before the connection: one that has an open cursor is closed by name only, and later, by whoever then holds it."""
+        if self._cursor is not None:
+            self._cursor.close()
+            self._cursor = None
 
     def _attempt(self, write: Callable[[], None]) -> StoreError | None:
         try:
@@ -142,18 +160,20 @@ class RunFiles:
             set_aside(path, why)
         self._usable = False
         if self._connection is not None:
+            self._let_go_of_cursor()
             give_up(self._connection, path)
             self._connection = None
 
     def _write_here(self) -> None:
-        if self._connection is None:
+        if self._connection is None or self._cursor is None:
             self._connection = self._options.connect(segment_path(self._run_dir, self.segment))
+            self._cursor = self._connection.cursor()
             self._encoder = encoder_for(self._connection)
-        write_batches(self._connection, self._encoder, self.durable.seq, self.unwritten, self._utc())
+        write_batches(self._cursor, self._encoder, self.durable.seq, self.unwritten, self._utc())
 
     def _write_new_segment(self) -> None:
         number = self.segment + 1
-        batches = [*(kept.batch() for kept in self._kept), *self.unwritten]
+        batches = [self._kept.batch(), *self.unwritten]
         first = _first(batches, self.durable)
         build_segment(segment_path(self._run_dir, number), self._info, number, first, batches, self._utc())
         self.segment = number
@@ -164,29 +184,8 @@ class RunFiles:
         for batch in self.unwritten:
             self.durable = after(self.durable, batch)
             self._ended = self._ended or batch.ending is not None
-            if batch.checkpoint is not None and self._kept:
-                self._kept[-1].others.checkpoint = None  # only the newest is of use, and it holds a whole state
-            self._kept.append(Kept.of(batch))
-            self._kept_rows += len(batch.rows)
+            self._kept.add(batch)
         self.unwritten = []
-        most = min(self._options.keep_rows, ceil(RING_S / self._info.sample_every_s))
-        while self._kept and (self._kept_rows > most or len(self._kept) > 2 * most + 100):
-            self._kept_rows -= len(self._kept.popleft().rows)
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A durable batch, its rows packed: of thousands of objects the garbage collector would make a stall."""
-
-    others: Batch
-    rows: tuple[tuple[SQL, ...], ...]
-
-    @staticmethod
-    def of(batch: Batch) -> Kept:
-        return Kept(replace(batch, rows=[]), tuple(row_values(row) for row in batch.rows))
-
-    def batch(self) -> Batch:
-        return replace(self.others, rows=[row_from(values) for values in self.rows])
 
 
 def _first(batches: Sequence[Batch], durable: Numbers) -> Numbers:

@@ -73,6 +73,8 @@ class Epoch:
 @dataclass(frozen=True, slots=True)
 class _Segment:
     connection: sqlite3.Connection
+    cursor: sqlite3.Cursor
+    """One for all reads: a connection remembers each that it ever gave out, and the garbage collector looks at them."""
     first: Mapping[str, int]
     epoch: int
 
@@ -99,13 +101,14 @@ class RunReader:
 
     def close(self) -> None:
         for segment in self._segments:
+            segment.cursor.close()  # first: a connection that has an open one stays open
             segment.connection.close()
         self._segments = []
 
     @property
     def state(self) -> RunState:
         self._look_for_segments()
-        found = fetch(self._segments[-1].connection, "SELECT state, outcome, reason, ended_utc_s FROM run", ())
+        found = fetch(self._segments[-1].cursor, "SELECT state, outcome, reason, ended_utc_s FROM run", ())
         return _understood(_state_from, found[0] if found else ())
 
     @property
@@ -122,7 +125,7 @@ class RunReader:
     def last_seq(self) -> int:
         """The newest durable row, 0 before the first."""
         self._look_for_segments()
-        newest = (fetch(segment.connection, NEWEST, ()) for segment in self._segments)
+        newest = (fetch(segment.cursor, NEWEST, ()) for segment in self._segments)
         return max((_understood(int, found[0][0]) for found in newest if found), default=0)
 
     def rows(self, after_seq: int = 0, limit: int | None = None) -> list[Row]:
@@ -143,7 +146,7 @@ class RunReader:
         """The engine's state as of the newest commit that had one."""
         self._look_for_segments()
         for segment in reversed(self._segments):
-            found = fetch(segment.connection, "SELECT state FROM checkpoint", ())
+            found = fetch(segment.cursor, "SELECT state FROM checkpoint", ())
             if found:
                 return str(found[0][0])
         return None
@@ -154,7 +157,7 @@ class RunReader:
         self._look_for_segments()
         last = self.rows(self.last_seq - 1)
         time_s, utc_s = (last[0].time_s, last[0].utc_s) if last else (0.0, self.info.started_utc_s)
-        commits = [fetch(segment.connection, "SELECT utc_s FROM checkpoint", ()) for segment in self._segments]
+        commits = [fetch(segment.cursor, "SELECT utc_s FROM checkpoint", ()) for segment in self._segments]
         newest_s = max((_understood(float, found[0][0]) for found in commits if found), default=utc_s)
         return time_s + max(0.0, newest_s - utc_s), max(newest_s, utc_s)
 
@@ -181,7 +184,7 @@ class RunReader:
         found: list[tuple[Any, ...]] = []
         for segment, end in zip(self._segments, self._ends(table), strict=True):
             left = -1 if limit is None else limit - len(found)
-            found += fetch(segment.connection, query(table, key, columns), (after, end, left))
+            found += fetch(segment.cursor, query(table, key, columns), (after, end, left))
         return found
 
     def _ends(self, table: str) -> list[int]:
@@ -249,7 +252,7 @@ def _open_segment(path: Path) -> _Segment:
     except sqlite3.Error as error:
         raise StoreError(f"cannot open {path}: {error}") from error
     try:
-        return _Segment(connection, *_first_numbers(connection, path))
+        return _Segment(connection, connection.cursor(), *_first_numbers(connection, path))
     except StoreError:
         connection.close()
         raise

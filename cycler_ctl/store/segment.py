@@ -6,20 +6,13 @@ A new segment is built under another name and renamed when it is whole, so a fil
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cycler_ctl.errors import StoreError
-from cycler_ctl.store.codec import (
-    CYCLE_COLUMNS,
-    EVENT_COLUMNS,
-    STEP_COLUMNS,
-    cycle_values,
-    event_values,
-    step_values,
-)
+from cycler_ctl.store.codec import CYCLE_COLUMNS, EVENT_COLUMNS, STEP_COLUMNS, cycle_values, event_values, step_values
 from cycler_ctl.store.compact import COMPACT_COLUMNS, CONTEXT_COLUMNS, TOTALS_COLUMNS, RowEncoder
 from cycler_ctl.store.info import INFO_COLUMNS, RunInfo, info_values
 from cycler_ctl.store.place import sync_file, sync_folder
@@ -124,7 +117,8 @@ def _fill(  # noqa: PLR0917
     columns = (*INFO_COLUMNS, "segment", "first_seq", "first_event", "first_step", "first_cycle")
     values = (*info_values(info), number, first.seq, first.event, first.step, first.cycle)
     connection.execute(insert("run", columns), values)
-    write_batches(connection, RowEncoder(), first.seq, batches, utc_s)
+    with closing(connection.cursor()) as cursor:  # an open one would keep a file that failed from being deleted
+        write_batches(cursor, RowEncoder(), first.seq, batches, utc_s)
 
 
 def apply_schema(connection: sqlite3.Connection) -> None:
@@ -179,40 +173,42 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def write_batches(
-    connection: sqlite3.Connection, encoder: RowEncoder, next_seq: int, batches: Sequence[Batch], utc_s: float
+    cursor: sqlite3.Cursor, encoder: RowEncoder, next_seq: int, batches: Sequence[Batch], utc_s: float
 ) -> None:
     """Write ``batches`` in one transaction; without COMMIT nothing of it exists, and ``encoder`` must be thrown away."""
-    connection.execute("BEGIN IMMEDIATE")
+    cursor.execute("BEGIN IMMEDIATE")
     rows = [row for batch in batches for row in batch.rows]
     _check_dense(rows, next_seq)
     encoded = encoder.encode(rows)
-    connection.executemany(INSERT_CONTEXT, encoded.contexts)
-    connection.executemany(INSERT_ROW, encoded.rows)
-    connection.executemany(INSERT_TOTALS, encoded.totals)
-    for batch in batches:
-        connection.executemany(INSERT_EVENT, (event_values(*item) for item in batch.events))
-        connection.executemany(INSERT_STEP, (step_values(*item) for item in batch.steps))
-        connection.executemany(INSERT_CYCLE, (cycle_values(*item) for item in batch.cycles))
-    _write_newest(connection, batches, next_seq + len(rows) - 1, utc_s)
-    connection.execute("COMMIT")
+    for statement, values in (
+        (INSERT_CONTEXT, encoded.contexts),
+        (INSERT_ROW, encoded.rows),
+        (INSERT_TOTALS, encoded.totals),
+        (INSERT_EVENT, [event_values(*item) for batch in batches for item in batch.events]),
+        (INSERT_STEP, [step_values(*item) for batch in batches for item in batch.steps]),
+        (INSERT_CYCLE, [cycle_values(*item) for batch in batches for item in batch.cycles]),
+    ):
+        if values:
+            cursor.executemany(statement, values)
+    _write_newest(cursor, batches, next_seq + len(rows) - 1, utc_s)
+    cursor.execute("COMMIT")
 
 
-def _write_newest(connection: sqlite3.Connection, batches: Sequence[Batch], last_seq: int, utc_s: float) -> None:
+def _write_newest(cursor: sqlite3.Cursor, batches: Sequence[Batch], last_seq: int, utc_s: float) -> None:
     encode = next((batch.checkpoint for batch in reversed(batches) if batch.checkpoint is not None), None)
     if encode is not None:
-        connection.execute("INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?)", (last_seq, utc_s, encode()))
+        cursor.execute("INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?)", (last_seq, utc_s, encode()))
     ending = next((batch.ending for batch in reversed(batches) if batch.ending is not None), None)
     if ending is not None:
-        connection.execute(
-            "UPDATE run SET state = ?, outcome = ?, reason = ?, ended_utc_s = ?",
-            (ending.state, ending.outcome, ending.reason, ending.utc_s),
-        )
+        told = (ending.state, ending.outcome, ending.reason, ending.utc_s)
+        cursor.execute("UPDATE run SET state = ?, outcome = ?, reason = ?, ended_utc_s = ?", told)
 
 
-def _check_dense(rows: Iterable[Row], next_seq: int) -> None:
-    for seq, row in enumerate(rows, start=next_seq):
-        if row.seq != seq:
-            raise StoreError(f"row {row.seq} was appended where row {seq} must follow")
+def _check_dense(rows: Sequence[Row], next_seq: int) -> None:
+    found, wanted = [row.seq for row in rows], range(next_seq, next_seq + len(rows))
+    if found != list(wanted):
+        wrong, due = next(pair for pair in zip(found, wanted, strict=True) if pair[0] != pair[1])
+        raise StoreError(f"row {wrong} was appended where row {due} must follow")
 
 
 def insert(table: str, columns: Sequence[str]) -> str:

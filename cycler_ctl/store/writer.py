@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 
@@ -18,24 +18,19 @@ from filelock import BaseFileLock
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import StoreError
-from cycler_ctl.store.files import RING_S, Position, RunFiles, WriterOptions, continued
+from cycler_ctl.store.files import RING_S, Position, RunFiles, WriterOptions, continued, to_next_commit_s
 from cycler_ctl.store.info import RunInfo, checked_run_id
 from cycler_ctl.store.place import check_place, locked, make_reserve, release_reserve, sync_folder
 from cycler_ctl.store.reader import open_run
-from cycler_ctl.store.segment import (
-    Batch,
-    Ending,
-    Numbers,
-    build_segment,
-    segment_path,
-)
+from cycler_ctl.store.segment import Batch, Ending, Numbers, build_segment, segment_path
 from cycler_ctl.store.waiting import Waiting
+from protocols.quick import quick
 from protocols.record import CycleSummary, EventKind, EventRecord, Outcome, Row, StepSummary
 
 CLOSING_RETRY_S = 0.25
 
 
-@dataclass(frozen=True, slots=True)
+@quick(frozen=True, slots=True)
 class Pending:
     """What is in memory only: how many rows, and for how long (real time) the oldest record has been waiting."""
 
@@ -69,7 +64,8 @@ class RunWriter:
         self._options = options
         self._lock = lock
         self._real = SystemClock()
-        self._changed = threading.Condition()
+        self._taking = threading.Lock()  # entered at every sample: a condition's own way in takes three calls
+        self._changed = threading.Condition(self._taking)
         self._waiting = Waiting(at.next, 0.0 if at.alive is None else at.alive[0])
         self._since_s: float | None = None
         self._rows = 0
@@ -93,7 +89,7 @@ class RunWriter:
         checkpoint: Callable[[], str] | None = None,
     ) -> None:
         """Take records; never waits, never raises. ``checkpoint`` is called in the writer's thread, if it is the newest."""
-        with self._changed:
+        with self._taking:
             if rows:
                 if self._rows + len(rows) > self._most_rows or self._files.overflowed:
                     self._overflow()
@@ -201,9 +197,8 @@ class RunWriter:
             else:
                 retry_s = min(options.retry_every_s, CLOSING_RETRY_S) if self._closing else options.retry_every_s
                 self._changed.wait_for(lambda: self._closing and retry_s > CLOSING_RETRY_S, retry_s)
-            self._changed.wait_for(
-                lambda: self._closing or self._hurry or self._rows >= options.commit_rows, options.commit_every_s
-            )
+            wait_s = to_next_commit_s(self.info.run, self._real.now(), options.commit_every_s)
+            self._changed.wait_for(lambda: self._closing or self._hurry or self._rows >= options.commit_rows, wait_s)
             self._hurry = False
             return self._waiting.take()
 

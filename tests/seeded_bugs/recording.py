@@ -77,8 +77,8 @@ BUGS = (
         "gap in the numbers taken",
         "numbers are dense (D2)",
         "cycler_ctl/store/segment.py",
-        "        if row.seq != seq:",
-        "        if row.seq < seq:",
+        "    if found != list(wanted):",
+        "    if min(found, default=next_seq) < next_seq:",
         (f"{STORE}::test_a_gap_in_the_numbers_is_refused",),
     ),
     Bug(

@@ -7,22 +7,25 @@ import hashlib
 import sqlite3
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import pytest
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import StoreError
-from cycler_ctl.store.files import WriterOptions
+from cycler_ctl.store.files import WriterOptions, options_for, to_next_commit_s
 from cycler_ctl.store.info import RunInfo, new_run_id
+from cycler_ctl.store.kept import Kept
 from cycler_ctl.store.place import check_place, network_file_system, network_mount, syncing_client
 from cycler_ctl.store.reader import find_run, list_runs, open_run, unfinished_runs
-from cycler_ctl.store.segment import open_for_writing, segment_paths
+from cycler_ctl.store.segment import Batch, open_for_writing, segment_paths
 from cycler_ctl.store.writer import RunWriter, create_run, reopen_run
 from protocols.model import Verb
 from protocols.record import Counters, CycleSummary, EventKind, EventRecord, Mark, Mode, Outcome, Row, StepSummary
@@ -144,6 +147,21 @@ def test_a_reader_follows_by_cursor_while_the_run_goes_on(tmp_path: Path) -> Non
         assert reader.state.state == "running"
 
 
+def test_a_reader_that_meets_what_it_cannot_read_holds_nothing(tmp_path: Path) -> None:
+    with recording(tmp_path) as writer:
+        writer.append(rows(1, 3), [event("one"), event("two")])
+        assert writer.flush(5)
+        with closing(sqlite3.connect(writer.run_dir / "run.sqlite", isolation_level=None)) as other:
+            other.execute("UPDATE events SET data = CAST(x'22ff22' AS TEXT) WHERE id = 1")
+            with open_run(writer.run_dir) as reader:
+                with pytest.raises(StoreError, match="Could not decode"):
+                    reader.events()
+                writer.append(rows(4, 5))
+                assert writer.flush(5)
+                assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
+                assert reader.last_seq == 5
+
+
 def test_columns_are_arrays_with_nan_where_nothing_was_measured(tmp_path: Path) -> None:
     with recording(tmp_path) as writer:
         writer.append(rows(1, 4))
@@ -160,7 +178,11 @@ def test_durable_seq_moves_only_after_the_commit_has_returned(tmp_path: Path) ->
     may_commit, in_commit = threading.Event(), threading.Event()
 
     class Held(sqlite3.Connection):
-        def execute(self, sql: str, /, *values: Any) -> sqlite3.Cursor:
+        def cursor(self, factory: Any = None) -> Any:
+            return HeldCursor(self)
+
+    class HeldCursor(sqlite3.Cursor):
+        def execute(self, sql: str, /, *values: Any) -> Self:
             if sql == "COMMIT":
                 in_commit.set()
                 assert may_commit.wait(10)
@@ -268,11 +290,21 @@ class FailingAt(sqlite3.Connection):
     """The disk says no at the COMMIT number ``fails_at``, and at every one after it."""
 
     fails_at = 3
+    commits = 0
 
-    def execute(self, sql: str, /, *values: Any) -> sqlite3.Cursor:
+    def cursor(self, factory: Any = None) -> Any:
+        return FailingCursor(self)
+
+
+class FailingCursor(sqlite3.Cursor):
+    def __init__(self, at: FailingAt) -> None:
+        super().__init__(at)
+        self._at = at
+
+    def execute(self, sql: str, /, *values: Any) -> Self:
         if sql == "COMMIT":
-            self.commits = getattr(self, "commits", 0) + 1
-            if self.commits >= self.fails_at:
+            self._at.commits += 1
+            if self._at.commits >= self._at.fails_at:
                 raise sqlite3.OperationalError("disk I/O error")
         return super().execute(sql, *values)
 
@@ -306,6 +338,23 @@ def test_after_an_error_the_file_is_never_written_again_and_nothing_is_lost(tmp_
         texts = [found.data["text"] for found in reader.events()]
         assert texts[:3] == ["10", "20", "30"]
         assert any("goes on in a new file" in str(text) and "disk I/O error" in str(text) for text in texts)
+
+
+@pytest.mark.parametrize("number", [np.float64, type("Volts", (float,), {})])
+def test_rows_of_a_driver_whose_numbers_are_a_kind_of_float_go_on_in_a_new_file_too(
+    tmp_path: Path, number: type[float]
+) -> None:
+    def connect(path: Path) -> sqlite3.Connection:
+        return open_with(path, FailingAt) if path.name == "run.sqlite" else open_for_writing(path)
+
+    read = [row(seq, voltage_V=number(3.7)) for seq in range(1, 41)]
+    with recording(tmp_path, replace(QUICK, connect=connect, close_retry_s=0.1)) as writer:
+        for last in (10, 20, 30, 40):
+            writer.append(read[last - 10 : last])
+            assert writer.flush(5), writer.failed
+        assert writer.moves == 1
+    with open_run(writer.run_dir) as reader:
+        assert reader.rows() == read
 
 
 def test_a_full_disk_keeps_the_rows_in_memory_and_says_so_until_there_is_room(tmp_path: Path) -> None:
@@ -546,3 +595,49 @@ def test_thousands_of_rows_kept_in_case_the_file_fails_are_nothing_to_the_garbag
         gc.collect()
         more = len(gc.get_objects()) - before
     assert more < 1000  # unpacked each row is four
+
+
+def test_the_runs_of_a_large_station_commit_at_moments_of_their_own_spread_over_the_second_and_keep_them() -> None:
+    every_s = options_for(128).commit_every_s
+    names = [f"20261122-101500-c{number}-7f3k" for number in range(128)]
+    waits_s = [to_next_commit_s(name, 1000.0, every_s) for name in names]
+    assert all(0.0 < wait_s <= every_s for wait_s in waits_s)
+    tenths = Counter(int(10 * wait_s / every_s) for wait_s in waits_s)
+    assert max(tenths.values()) < 30  # one tenth of the second; counted from the commit before they came to be in three
+    for name, wait_s in zip(names, waits_s, strict=True):
+        took_s = 0.3  # behind the others: what comes after it is not put off
+        assert to_next_commit_s(name, 1000.0 + wait_s + took_s, every_s) == pytest.approx(every_s - took_s, abs=1e-6)
+
+
+def test_up_to_sixteen_channels_a_row_waits_a_quarter_of_a_second() -> None:
+    assert {to_next_commit_s("a", now_s, options_for(16).commit_every_s) for now_s in (0.0, 0.1, 7.3)} == {0.25}
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mark", Mark)
+def test_a_kept_row_comes_back_to_the_last_bit(mode: Mode, mark: Mark) -> None:
+    counters = Counters(5e-324, 0.1, 1e300, -0.0)
+    facts = {
+        "mode": mode,
+        "mark": mark,
+        "step_id": "3.12p",
+        "direction": -1,
+        "step_time_s": 1 / 3,
+        "step_total": counters,
+    }
+    for temperature_degC in (None, -0.0, 120.1):
+        before = row(2**40, temperature_degC=temperature_degC, current_A=-1e-9, **facts)
+        kept = Kept(1)
+        kept.add(Batch([before]))
+        assert repr(kept.batch().rows) == repr([before])
+
+
+def test_of_what_is_kept_the_newest_stays() -> None:
+    kept = Kept(3)
+    for seq in range(1, 6):
+        kept.add(Batch(rows(seq, seq), [(seq, event("told"))], checkpoint=partial(str, seq)))
+    batch = kept.batch()
+    assert [each.seq for each in batch.rows] == [3, 4, 5]
+    assert [number for number, _ in batch.events] == [1, 2, 3, 4, 5]
+    assert batch.checkpoint is not None
+    assert batch.checkpoint() == "5"

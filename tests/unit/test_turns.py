@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,16 +10,19 @@ from pathlib import Path
 import pytest
 
 from cycler_ctl import daemon, demo
-from cycler_ctl.computer.turns import HAND_OVER_S
+from cycler_ctl.computer.turns import HAND_OVER_S, spare_what_stays
 from cycler_ctl.demo import DemoOptions
+from protocols.record import Counters
 
 
 @pytest.fixture(autouse=True)
 def given_back() -> Iterator[None]:
-    before = sys.getswitchinterval()
+    before, threshold = sys.getswitchinterval(), gc.get_threshold()
     assert before > 2 * HAND_OVER_S
     yield
     sys.setswitchinterval(before)
+    gc.set_threshold(*threshold)
+    gc.unfreeze()
 
 
 def test_the_service_hands_over_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,3 +41,26 @@ def test_the_demo_hands_over_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     options = DemoOptions(once=True, speed=None, seed=1, data_dir=tmp_path, port=0, web=False)
     assert demo.run_demo(options) == 0
     assert sys.getswitchinterval() == pytest.approx(HAND_OVER_S)
+
+
+def looks_for_garbage(objects: int) -> int:
+    """How often that happens while so many are made, and kept."""
+    looks: list[str] = []
+
+    def look(phase: str, _: object) -> None:
+        looks.append(phase)
+
+    gc.callbacks.append(look)
+    kept = [Counters(float(number), 0.0, 0.0, 0.0) for number in range(objects)]
+    gc.callbacks.remove(look)
+    assert len(kept) == objects
+    return looks.count("start")
+
+
+@pytest.mark.parametrize("channels", [1, 8, 128])
+def test_a_second_of_every_channels_rows_on_their_way_to_the_disk_brings_no_look_for_garbage(channels: int) -> None:
+    rows = 4 * 40 * channels  # a row and its three counters, 40 times a second
+    assert channels == 1 or looks_for_garbage(rows) > 0  # as Python does it by itself
+    spare_what_stays(channels)
+    assert looks_for_garbage(rows) == 0
+    assert looks_for_garbage(10 * rows + 5_000) > 0  # what goes on growing is looked at

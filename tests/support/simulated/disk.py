@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from simulated.loop import pause_thread
 
@@ -60,22 +60,39 @@ class Disk:
 
 
 class SimConnection(sqlite3.Connection):
-    """One writer's connection; the time and the errors of a sync are where COMMIT is."""
+    """One writer's connection; whatever is said to it is said to a ``SimCursor``."""
 
     def __init__(self, database: Any, *arguments: Any, disk: Disk, path: Path, **more: Any) -> None:
         super().__init__(database, *arguments, **more)
-        self._disk = disk
-        self._path = path
-        self._last_seq = 0
+        self.disk = disk
+        self.path = path
+        self.last_seq = 0
+
+    def cursor(self, factory: Any = None) -> Any:
+        return SimCursor(self)
 
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        return SimCursor(self).executemany(sql, parameters)
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        return SimCursor(self).execute(sql, parameters)
+
+
+class SimCursor(sqlite3.Cursor):
+    """The time and the errors of a sync are where COMMIT is."""
+
+    def __init__(self, at: SimConnection) -> None:
+        super().__init__(at)
+        self._at, self._disk, self._path = at, at.disk, at.path
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> Self:
         if sql.startswith("INSERT INTO compact "):
             rows = list(parameters)
-            self._last_seq = max([self._last_seq, *(row[0] for row in rows)])
+            self._at.last_seq = max([self._at.last_seq, *(row[0] for row in rows)])
             return super().executemany(sql, rows)
         return super().executemany(sql, parameters)
 
-    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+    def execute(self, sql: str, parameters: Any = (), /) -> Self:
         if sql != "COMMIT":
             return super().execute(sql, parameters)
         if self._path in self._disk.given_up:
@@ -87,18 +104,18 @@ class SimConnection(sqlite3.Connection):
             super().execute("ROLLBACK")
             full = error.errno == errno.ENOSPC
             raise sqlite3.OperationalError("database or disk is full" if full else "disk I/O error") from error
-        result = super().execute(sql)
+        super().execute(sql)
         self._note()
-        return result
+        return self
 
     def _note(self) -> None:
-        if not self._last_seq:
+        if not (last_seq := self._at.last_seq):
             return
         run, epoch = super().execute("SELECT run, epoch FROM run").fetchone()
         if self._path.suffix == ".new":
-            self._disk.unnamed.setdefault(self._path, []).append((run, epoch, self._last_seq))
+            self._disk.unnamed.setdefault(self._path, []).append((run, epoch, last_seq))
         else:
-            self._disk.is_durable(run, epoch, self._last_seq)
+            self._disk.is_durable(run, epoch, last_seq)
 
 
 class Sqlite:

@@ -29,7 +29,7 @@ from simulated.broker import Broker, Speaker
 from simulated.disk import Disk, Sqlite
 from simulated.records import Records
 from simulated.service import Service
-from simulated.threads import Condition, Thread
+from simulated.threads import Condition, Lock, Thread
 
 RESERVE_BYTES = 1 << 16
 REAL_TICK_S = guardian.TICK_S
@@ -92,7 +92,7 @@ def on_disk(disk: Disk, locks: Locks) -> None:
     put(segment, sqlite3=Sqlite(disk), sync_file=lambda _path: disk.sync(), sync_folder=disk.named)
     put(
         writer,
-        threading=SimpleNamespace(Thread=Thread, Condition=Condition),
+        threading=SimpleNamespace(Thread=Thread, Lock=Lock, Condition=Condition),
         sync_folder=disk.named,
         WriterOptions=partial(WriterOptions, reserve_bytes=RESERVE_BYTES, minimum_free_bytes=0),
     )

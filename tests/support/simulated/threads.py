@@ -37,19 +37,37 @@ class Thread:
             self._ended.notify_all()
 
 
-class Condition:
-    """Nobody is interrupted while holding it, for nobody is interrupted at all: only ``wait_for`` lets others run."""
+class Lock:
+    """Nobody is interrupted while holding it, for nobody is interrupted at all; but taken twice, it never comes free."""
 
     def __init__(self) -> None:
-        self._waiters: list[tuple[Cothread, Callable[[], Any]]] = []
+        self.held = False
 
     def __enter__(self) -> bool:
+        assert not self.held, "the lock is taken once more by whoever holds it"
+        self.held = True
         return True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        return None
+        self.held = False
+
+
+class Condition:
+    """Only ``wait_for`` lets others run."""
+
+    def __init__(self, lock: Lock | None = None) -> None:
+        self._lock = lock or Lock()
+        self._waiters: list[tuple[Cothread, Callable[[], Any]]] = []
+
+    def __enter__(self) -> bool:
+        return self._lock.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.__exit__(kind, error, trace)
 
     def notify_all(self) -> None:
         for thread, predicate in self._waiters:
@@ -64,8 +82,10 @@ class Condition:
         waiter = (thread, lambda: bool(late) or predicate())
         self._waiters.append(waiter)
         timer = None if timeout is None else thread.loop.call_later(timeout, self._expire, thread, late)
+        held, self._lock.held = self._lock.held, False
         while not waiter[1]():
             thread.pause()
+        self._lock.held = held
         self._waiters.remove(waiter)
         if timer is not None:
             timer.cancel()

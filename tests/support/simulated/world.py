@@ -253,7 +253,7 @@ class World:
             if seat.runner is not None:
                 writer = seat.slot._current.writer
                 count("rows that wait for the disk", writer.pending().rows, MOST_WAITING)
-                count("durable rows kept in memory", writer._files._kept_rows, MOST_KEPT)
+                count("durable rows kept in memory", len(writer._files._kept._rows), MOST_KEPT)
                 count("requests that wait for a run", len(seat.runner._inbox._waiting), MOST_MAIL)
         for wire in self.wires.by_port.values():
             count("answers on their way", 0 if wire.owner is None else len(wire.owner.waiting), MOST_ANSWERS)
