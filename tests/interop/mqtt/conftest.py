@@ -325,6 +325,7 @@ class Wire:
             return
         self.down = True
         self._server.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join()  # a client that it was just letting in is cut off too
         self.cut()
         for thread in self._threads:
             thread.join()
