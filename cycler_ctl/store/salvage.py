@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cycler_ctl.errors import StoreError
 from cycler_ctl.store.codec import CYCLE_COLUMNS, EVENT_COLUMNS, ROW_COLUMNS, SQL, STEP_COLUMNS, row_from
 from cycler_ctl.store.compact import COMPACT_COLUMNS, CONTEXT_COLUMNS, TOTALS_COLUMNS, Encoded, RowEncoder
 from cycler_ctl.store.info import INFO_COLUMNS
@@ -125,7 +126,7 @@ def _keep_old_row(found: Found, record: Record, encoder: RowEncoder) -> None:
         return
     try:
         encoded = encoder.encode([row_from(record.values[1:])])
-    except (ValueError, TypeError):
+    except (StoreError, ValueError, TypeError, LookupError, ArithmeticError):
         return
     for table, many in (("contexts", encoded.contexts), ("compact", encoded.rows), ("totals", encoded.totals)):
         for values in many:

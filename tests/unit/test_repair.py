@@ -12,6 +12,7 @@ import random
 import re
 import shutil
 import sqlite3
+import struct
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
@@ -35,7 +36,7 @@ from cycler_ctl.store.reader import open_run
 from cycler_ctl.store.segment import segment_path
 from cycler_ctl.store.writer import create_run, reopen_run
 from cycler_ctl.testing.rows import START_UTC_S, Shape, cycling_rows
-from protocols.record import EventKind, EventRecord, Outcome
+from protocols.record import EventKind, EventRecord, Mode, Outcome
 
 RUN, OTHER = "20261122-101500-a1-7f3k", "20261122-101501-b1-7f3k"
 TEXT = "protocol: 1\n" + "# a remark\n" * 1200  # longer than a page
@@ -549,3 +550,26 @@ def test_the_rows_of_schema_1_are_salvaged_too(tmp_path: Path) -> None:
     assert repaired(run_dir).mended[0].tally.rows == len(rows)
     with open_run(run_dir) as reader:
         assert (reader.rows(), reader.info, reader.state.outcome) == (rows, info, Outcome.FINISHED)
+
+
+def test_rows_of_schema_1_that_make_no_sense_are_lost_alone(tmp_path: Path) -> None:
+    run_dir = tmp_path / RUN
+    run_dir.mkdir()
+    path = run_dir / "run.sqlite"
+    shutil.copyfile(Path(__file__).with_name("data") / "schema-001.sqlite", path)
+    with open_run(run_dir) as reader:
+        rows = reader.rows()
+    odd = next(row for row in rows if row.seq > 10 and row.mode is Mode.CURRENT)
+    image = path.read_bytes()
+    wrong = (  # a mode there is none of, a time before 1970
+        (f"{odd.step_id}cc".encode(), f"{odd.step_id}cx".encode()),
+        (struct.pack(">d", rows[20].utc_s), struct.pack(">d", -1.0)),
+    )
+    for there, then in wrong:
+        assert there in image
+        image = image.replace(there, then, 1)
+    path.write_bytes(image)
+    harmed(path, 0, zeros, random.Random(1))
+    assert repaired(run_dir).mended[0].tally.rows == len(rows) - 2
+    with open_run(run_dir) as reader:
+        assert set(reader.rows()) < set(rows)
