@@ -13,6 +13,7 @@ from cycler_ctl.errors import StoreError
 from cycler_ctl.store.compact import RowEncoder
 from cycler_ctl.store.info import RunInfo
 from cycler_ctl.store.kept import Kept
+from cycler_ctl.store.packed import seq_of
 from cycler_ctl.store.place import MINIMUM_FREE_BYTES, is_set_aside, release_reserve, set_aside
 from cycler_ctl.store.segment import (
     Batch,
@@ -88,13 +89,12 @@ class Position:
 
 
 class RunFiles:
-    """The files as the writer's thread sees them; nobody else touches it but to read ``overflowed``."""
+    """The files as the writer's thread sees them; nobody else touches it."""
 
     def __init__(self, info: RunInfo, at: Position, utc: Callable[[], float], options: WriterOptions) -> None:
         self.segment = at.segment
         self.durable = at.next
         self.unwritten: list[Batch] = []
-        self.overflowed = False
         self.last_error: StoreError | None = None
         self.hopeless = False
         """The last error is of the records themselves: no disk would take them."""
@@ -191,7 +191,7 @@ class RunFiles:
 def _first(batches: Sequence[Batch], durable: Numbers) -> Numbers:
     """The lowest numbers in ``batches``, where there is none the next free ones."""
     return Numbers(
-        next((batch.rows[0].seq for batch in batches if batch.rows), durable.seq),
+        next((seq_of(batch.rows[0]) for batch in batches if batch.rows), durable.seq),
         next((batch.events[0][0] for batch in batches if batch.events), durable.event),
         next((batch.steps[0][0] for batch in batches if batch.steps), durable.step),
         next((batch.cycles[0][0] for batch in batches if batch.cycles), durable.cycle),

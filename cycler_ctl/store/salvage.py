@@ -18,6 +18,7 @@ from cycler_ctl.errors import StoreError
 from cycler_ctl.store.codec import CYCLE_COLUMNS, EVENT_COLUMNS, ROW_COLUMNS, SQL, STEP_COLUMNS, row_from
 from cycler_ctl.store.compact import COMPACT_COLUMNS, CONTEXT_COLUMNS, TOTALS_COLUMNS, Encoded, RowEncoder
 from cycler_ctl.store.info import INFO_COLUMNS
+from cycler_ctl.store.packed import packed
 from cycler_ctl.store.pages import TABLE_LEAF, Record, records
 from cycler_ctl.store.place import sync_file
 from cycler_ctl.store.segment import INSERT_CONTEXT, INSERT_ROW, INSERT_TOTALS, apply_schema, insert
@@ -125,7 +126,7 @@ def _keep_old_row(found: Found, record: Record, encoder: RowEncoder) -> None:
     if len(record.values) != len(ROW_COLUMNS) + 1:
         return
     try:
-        encoded = encoder.encode([row_from(record.values[1:])])
+        encoded = encoder.encode([packed(row_from(record.values[1:]))])
     except (StoreError, ValueError, TypeError, LookupError, ArithmeticError):
         return
     for table, many in (("contexts", encoded.contexts), ("compact", encoded.rows), ("totals", encoded.totals)):
@@ -240,9 +241,9 @@ def _stored(scratch: sqlite3.Connection, target: Target) -> Iterator[tuple[Any, 
 
 def _write_rows(connection: sqlite3.Connection, rows: Iterator[Row]) -> None:
     encoder = RowEncoder()
-    chunk: list[Row] = []
+    chunk: list[bytes] = []
     for row in rows:
-        chunk.append(row)
+        chunk.append(packed(row))
         if len(chunk) == PAGE:
             _write_encoded(connection.executemany, encoder.encode(chunk))
             chunk = []

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cycler_ctl.errors import StoreError
 from cycler_ctl.store.codec import CYCLE_COLUMNS, EVENT_COLUMNS, STEP_COLUMNS, cycle_values, event_values, step_values
@@ -18,7 +19,7 @@ from cycler_ctl.store.info import INFO_COLUMNS, RunInfo, info_values
 from cycler_ctl.store.place import sync_file, sync_folder
 from cycler_ctl.store.tables import refuse_altered, schema
 from cycler_ctl.store.verdict import SOUND, verdict
-from protocols.record import CycleSummary, EventRecord, Outcome, Row, StepSummary
+from protocols.record import CycleSummary, EventRecord, Outcome, StepSummary
 
 APPLICATION_ID = 0x4359434C  # "CYCL", so that file(1) and we know our own
 Connect = Callable[[Path], sqlite3.Connection]
@@ -50,7 +51,8 @@ class Ending:
 class Batch:
     """What is written in one transaction; grows by appending until it is taken, then never changes."""
 
-    rows: list[Row] = field(default_factory=list[Row])
+    rows: list[bytes] = field(default_factory=list[bytes])
+    """Packed."""
     events: list[tuple[int, EventRecord]] = field(default_factory=list[tuple[int, EventRecord]])
     steps: list[tuple[int, StepSummary]] = field(default_factory=list[tuple[int, StepSummary]])
     cycles: list[tuple[int, CycleSummary]] = field(default_factory=list[tuple[int, CycleSummary]])
@@ -177,9 +179,8 @@ def write_batches(
 ) -> None:
     """Write ``batches`` in one transaction; without COMMIT nothing of it exists, and ``encoder`` must be thrown away."""
     cursor.execute("BEGIN IMMEDIATE")
-    rows = [row for batch in batches for row in batch.rows]
-    _check_dense(rows, next_seq)
-    encoded = encoder.encode(rows)
+    encoded = encoder.encode(row for batch in batches for row in batch.rows)
+    _check_dense([values[0] for values in encoded.rows], next_seq)
     for statement, values in (
         (INSERT_CONTEXT, encoded.contexts),
         (INSERT_ROW, encoded.rows),
@@ -190,7 +191,7 @@ def write_batches(
     ):
         if values:
             cursor.executemany(statement, values)
-    _write_newest(cursor, batches, next_seq + len(rows) - 1, utc_s)
+    _write_newest(cursor, batches, next_seq + len(encoded.rows) - 1, utc_s)
     cursor.execute("COMMIT")
 
 
@@ -204,8 +205,8 @@ def _write_newest(cursor: sqlite3.Cursor, batches: Sequence[Batch], last_seq: in
         cursor.execute("UPDATE run SET state = ?, outcome = ?, reason = ?, ended_utc_s = ?", told)
 
 
-def _check_dense(rows: Sequence[Row], next_seq: int) -> None:
-    found, wanted = [row.seq for row in rows], range(next_seq, next_seq + len(rows))
+def _check_dense(found: Sequence[Any], next_seq: int) -> None:
+    wanted = range(next_seq, next_seq + len(found))
     if found != list(wanted):
         wrong, due = next(pair for pair in zip(found, wanted, strict=True) if pair[0] != pair[1])
         raise StoreError(f"row {wrong} was appended where row {due} must follow")

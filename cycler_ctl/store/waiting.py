@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from cycler_ctl.store.packed import packed
 from cycler_ctl.store.segment import Batch, Ending, Numbers
 from protocols.record import JSON, CycleSummary, EventKind, EventRecord, Row, StepSummary
 
@@ -24,7 +25,8 @@ class Waiting:
         return len(self._batch.rows)
 
     def put_rows(self, rows: Sequence[Row]) -> None:
-        self._batch.rows.extend(rows)
+        """All of them, or none: raises StoreError."""
+        self._batch.rows += [packed(row) for row in rows]
         self.following.seq += len(rows)
         self.time_s = rows[-1].time_s
 

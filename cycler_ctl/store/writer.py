@@ -69,6 +69,7 @@ class RunWriter:
         self._waiting = Waiting(at.next, 0.0 if at.alive is None else at.alive[0])
         self._since_s: float | None = None
         self._rows = 0
+        self._lost = ""  # why rows had to be dropped
         self._most_rows = max(options.ring_rows, ceil(RING_S / info.sample_every_s))
         self._began = replace(at.next)
         self._alive = at.alive
@@ -90,13 +91,8 @@ class RunWriter:
     ) -> None:
         """Take records; never waits, never raises. ``checkpoint`` is called in the writer's thread, if it is the newest."""
         with self._taking:
-            if rows:
-                if self._rows + len(rows) > self._most_rows or self._files.overflowed:
-                    self._overflow()
-                    checkpoint = None
-                else:
-                    self._waiting.put_rows(rows)
-                    self._rows += len(rows)
+            if rows and not self._put(rows):
+                checkpoint = None
             if events or steps or cycles:
                 self._waiting.put_others(events, steps, cycles)
             if checkpoint is not None:
@@ -168,11 +164,22 @@ class RunWriter:
         elif self._rows >= self._options.commit_rows:
             self._changed.notify_all()
 
-    def _overflow(self) -> None:
+    def _put(self, rows: Sequence[Row]) -> bool:
         """Once a row had to be dropped every later one is: what is stored stays a prefix of what happened."""
-        if not self._files.overflowed:
-            self._files.overflowed, lost = True, self._waiting.following.seq
-            self._note(EventKind.GAP, f"memory for rows that wait for the disk is full; lost from row {lost} on")
+        if self._lost:
+            return False
+        if self._rows + len(rows) > self._most_rows:
+            self._lost = "memory for rows that wait for the disk is full"
+        else:
+            try:
+                self._waiting.put_rows(rows)
+            except StoreError as error:
+                self._lost = f"{error}"
+        if self._lost:
+            self._note(EventKind.GAP, f"{self._lost}; lost from row {self._waiting.following.seq} on")
+            return False
+        self._rows += len(rows)
+        return True
 
     def _note(self, kind: EventKind, text: str, **more: float) -> None:
         self._waiting.note(self._utc(), kind, text, **more)
@@ -212,7 +219,7 @@ class RunWriter:
             if error is None:
                 self._settled(began_s, self._files.segment - before)
             self._retrying = error is not None
-            self.failed = self._overflow_error() if error is None else error
+            self.failed = self._loss() if error is None else error
             more = self._waiting.any if error is None else not self._files.hopeless and began_s < self._give_up_s
             self._changed.notify_all()
             closing = self._closing
@@ -229,11 +236,9 @@ class RunWriter:
         if moves:
             self._note(EventKind.WARNING, f"the record goes on in a new file: {self._files.last_error}")
 
-    def _overflow_error(self) -> StoreError | None:
-        if not self._files.overflowed:
-            return None
+    def _loss(self) -> StoreError | None:
         last = self._waiting.following.seq - 1
-        return StoreError(f"rows after {last} of {self.info.run} were lost: the disk was away too long")
+        return StoreError(f"rows after {last} of {self.info.run} were lost: {self._lost}") if self._lost else None
 
 
 def create_run(

@@ -23,6 +23,7 @@ from cycler_ctl.errors import StoreError
 from cycler_ctl.store.files import WriterOptions, options_for, to_next_commit_s
 from cycler_ctl.store.info import RunInfo, new_run_id
 from cycler_ctl.store.kept import Kept
+from cycler_ctl.store.packed import packed, seq_of
 from cycler_ctl.store.place import check_place, network_file_system, network_mount, syncing_client
 from cycler_ctl.store.reader import find_run, list_runs, open_run, unfinished_runs
 from cycler_ctl.store.segment import Batch, open_for_writing, segment_paths
@@ -385,6 +386,30 @@ def test_a_full_disk_keeps_the_rows_in_memory_and_says_so_until_there_is_room(tm
         assert reader.rows() == rows(1, 5002)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"voltage_V": None}, {"current_A": "0.1"}, {"seq": 2.5}, {"cycle": 2**80}, {"mode": "cx"}, {"mark": None}],
+)
+def test_a_row_that_cannot_be_stored_is_said_by_its_number_and_the_rows_before_it_stay(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    told = threading.Event()
+    with recording(tmp_path, on_durable=lambda run: told.set()) as writer:
+        writer.append(rows(1, 2))
+        writer.append([row(3), row(**{"seq": 4} | changes)], checkpoint=partial(str, 4))
+        writer.append([row(5)])
+        assert writer.flush(5)
+        assert told.wait(5)
+        assert "rows after 2 of" in str(writer.failed)
+        assert f"row {changes.get('seq', 4)} cannot be stored: " in str(writer.failed)
+    with open_run(writer.run_dir) as reader:
+        assert (reader.rows(), reader.checkpoint()) == (rows(1, 2), None)
+        (gap,) = reader.events()
+        assert gap.kind is EventKind.GAP
+        assert str(gap.data["text"]).endswith("lost from row 3 on")
+    assert [path.name for path in segment_paths(writer.run_dir)] == ["run.sqlite"]  # no file is at fault
+
+
 def test_when_memory_is_full_the_stored_rows_stay_a_prefix_and_the_loss_is_told(tmp_path: Path) -> None:
     may_commit = threading.Event()
 
@@ -581,17 +606,21 @@ def test_a_run_id_is_a_safe_folder_and_topic_name() -> None:
             new_run_id(channel, 0.0, random4)
 
 
-def test_thousands_of_rows_kept_in_case_the_file_fails_are_nothing_to_the_garbage_collector(tmp_path: Path) -> None:
+@pytest.mark.parametrize("written", [True, False])
+def test_thousands_of_rows_that_wait_or_are_kept_are_nothing_to_the_garbage_collector(
+    tmp_path: Path, written: bool
+) -> None:
     """A look at all of them held up every channel for 0.3 s."""
     info = replace(INFO, sample_every_s=0.1)
-    with closing(create_run(tmp_path, info, on_durable=lambda run: None, options=QUICK)) as writer:
+    options = QUICK if written else replace(QUICK, commit_every_s=60.0, commit_rows=10_000)
+    with closing(create_run(tmp_path, info, on_durable=lambda run: None, options=options)) as writer:
         writer.append([row(1)])
         assert writer.flush(10.0)
         gc.collect()
         before = len(gc.get_objects())
         for seq in range(2, 2002):
             writer.append([row(seq)], checkpoint=partial(str, seq))
-        assert writer.flush(10.0)
+        assert not written or writer.flush(10.0)
         gc.collect()
         more = len(gc.get_objects()) - before
     assert more < 1000  # unpacked each row is four
@@ -613,31 +642,12 @@ def test_up_to_sixteen_channels_a_row_waits_a_quarter_of_a_second() -> None:
     assert {to_next_commit_s("a", now_s, options_for(16).commit_every_s) for now_s in (0.0, 0.1, 7.3)} == {0.25}
 
 
-@pytest.mark.parametrize("mode", Mode)
-@pytest.mark.parametrize("mark", Mark)
-def test_a_kept_row_comes_back_to_the_last_bit(mode: Mode, mark: Mark) -> None:
-    counters = Counters(5e-324, 0.1, 1e300, -0.0)
-    facts = {
-        "mode": mode,
-        "mark": mark,
-        "step_id": "3.12p",
-        "direction": -1,
-        "step_time_s": 1 / 3,
-        "step_total": counters,
-    }
-    for temperature_degC in (None, -0.0, 120.1):
-        before = row(2**40, temperature_degC=temperature_degC, current_A=-1e-9, **facts)
-        kept = Kept(1)
-        kept.add(Batch([before]))
-        assert repr(kept.batch().rows) == repr([before])
-
-
 def test_of_what_is_kept_the_newest_stays() -> None:
     kept = Kept(3)
     for seq in range(1, 6):
-        kept.add(Batch(rows(seq, seq), [(seq, event("told"))], checkpoint=partial(str, seq)))
+        kept.add(Batch(list(map(packed, rows(seq, seq))), [(seq, event("told"))], checkpoint=partial(str, seq)))
     batch = kept.batch()
-    assert [each.seq for each in batch.rows] == [3, 4, 5]
+    assert [seq_of(each) for each in batch.rows] == [3, 4, 5]
     assert [number for number, _ in batch.events] == [1, 2, 3, 4, 5]
     assert batch.checkpoint is not None
     assert batch.checkpoint() == "5"

@@ -21,6 +21,7 @@ from cycler_ctl.store.codec import ROW_COLUMNS, SQL, row_from, row_values
 from cycler_ctl.store.compact import COMPACT_COLUMNS, CONTEXT_COLUMNS, TOTALS_COLUMNS, Encoded, RowEncoder
 from cycler_ctl.store.files import WriterOptions
 from cycler_ctl.store.info import INFO_COLUMNS, RunInfo, info_values
+from cycler_ctl.store.packed import packed
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.store.segment import APPLICATION_ID, apply_schema
 from cycler_ctl.store.writer import create_run, reopen_run
@@ -69,7 +70,7 @@ def put(connection: sqlite3.Connection, encoded: Encoded) -> None:
 def through_the_file(rows: Sequence[Row]) -> list[Row]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         apply_schema(connection)
-        put(connection, RowEncoder().encode(rows))
+        put(connection, RowEncoder().encode(map(packed, rows)))
         found = connection.execute(f"SELECT {', '.join(ROW_COLUMNS)} FROM samples ORDER BY seq")  # noqa: S608
         return [row_from(values) for values in found]
 
@@ -92,9 +93,22 @@ def test_any_rows_come_back_to_the_last_bit(rows: list[Row]) -> None:
     assert [row_values(row) for row in through_the_file(rows)] == [row_values(row) for row in rows]
 
 
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mark", Mark)
+def test_each_mode_and_mark_and_the_smallest_and_largest_numbers_come_back_as_they_are_written(
+    mode: Mode, mark: Mark
+) -> None:
+    total = Counters(5e-324, 0.1, 1e9, 1 / 3)
+    sample = Row(
+        1, 1 / 3, 1.7e9 + 1e-6, 1e-300, -5e-324, None, 2**40, 2**40, "3.12p", mode, -1, 0.2, mark, total, total, total
+    )  # fmt: skip
+    rows = [replace(sample, seq=seq, temperature_degC=at) for seq, at in enumerate((None, -1.5e-9, 120.1), start=2**40)]
+    assert repr(through_the_file(rows)) == repr(rows)
+
+
 def test_a_station_s_rows_come_back_and_need_neither_totals_nor_more_than_a_context_a_step() -> None:
     rows = list(measured(1, Shape()))
-    encoded = RowEncoder().encode(rows)
+    encoded = RowEncoder().encode(map(packed, rows))
     assert through_the_file(rows) == rows
     assert encoded.totals == []
     assert len(encoded.contexts) == 7
@@ -110,7 +124,7 @@ def test_a_pause_and_a_sample_of_the_other_sign_at_the_step_s_beginning_cost_one
     ]
     paused = [replace(row, mode=Mode.REST, direction=0, mark=Mark.PAUSED, step_time_s=9.0) for row in turned[10:]]
     rows = [replace(row, seq=seq) for seq, row in enumerate([step[0], *turned[:10], *paused], start=1)]
-    encoded = RowEncoder().encode(rows)
+    encoded = RowEncoder().encode(map(packed, rows))
     assert through_the_file(rows) == rows
     assert len(encoded.contexts) == 3
     assert [values[9] for values in encoded.rows[2:11]] == [None] * 9

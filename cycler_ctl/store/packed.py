@@ -1,0 +1,66 @@
+"""A row as bytes, from when it is taken until it need not be written once more in case its file fails.
+
+As an object it is four, with 25 numbers: a hundred runs' rows are hundreds of megabytes, and each look of the garbage
+collector at them holds all threads up. It does not look at bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from math import nan
+
+from cycler_ctl.errors import StoreError
+from cycler_ctl.store.codec import PLAIN
+from protocols.record import Row
+
+NUMBERS = struct.Struct("<q18db2q2b")
+"""In the order of ``packed``; takes numpy's too. No temperature is NaN; mode and mark are their places in ``WORDS``."""
+WORDS = tuple(PLAIN.values())
+_PLACE_OF = {word: place for place, word in enumerate(PLAIN)}
+CONTEXT_AT = struct.calcsize("<q18db")
+"""From there on stands what a row has in common with many others."""
+
+
+def packed(row: Row) -> bytes:
+    """Raises StoreError where the row cannot be stored at all. Written out, because this runs for every row."""
+    run, cycle, step = row.run_total, row.cycle_total, row.step_total
+    try:
+        return (
+            NUMBERS.pack(
+                row.seq,
+                row.time_s,
+                row.utc_s,
+                row.voltage_V,
+                row.current_A,
+                nan if row.temperature_degC is None else row.temperature_degC,
+                row.step_time_s,
+                run.oxidation_Ah,
+                run.reduction_Ah,
+                run.oxidation_Wh,
+                run.reduction_Wh,
+                cycle.oxidation_Ah,
+                cycle.reduction_Ah,
+                cycle.oxidation_Wh,
+                cycle.reduction_Wh,
+                step.oxidation_Ah,
+                step.reduction_Ah,
+                step.oxidation_Wh,
+                step.reduction_Wh,
+                _PLACE_OF[row.mark],
+                row.cycle,
+                row.step_count,
+                _PLACE_OF[row.mode],
+                row.direction,
+            )
+            + row.step_id.encode()
+        )
+    except (struct.error, TypeError, ValueError, LookupError, ArithmeticError) as error:
+        raise StoreError(f"row {row.seq} cannot be stored: {error}") from error
+
+
+def step_id_of(row: bytes) -> str:
+    return row[NUMBERS.size :].decode()
+
+
+def seq_of(row: bytes) -> int:
+    return int.from_bytes(row[:8], "little")
