@@ -15,7 +15,7 @@ from protocols.record import Row
 
 NUMBERS = struct.Struct("<q18db2q2b")
 """In the order of ``packed``; takes numpy's too. No temperature is NaN; mode and mark are their places in ``WORDS``."""
-WORDS = tuple(PLAIN.values())
+WORDS: tuple[str, ...] = tuple(PLAIN.values())
 _PLACE_OF = {word: place for place, word in enumerate(PLAIN)}
 CONTEXT_AT = struct.calcsize("<q18db")
 """From there on stands what a row has in common with many others."""
