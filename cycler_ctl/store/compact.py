@@ -96,6 +96,10 @@ class RowEncoder:
             found.rows.append(self._values(row, found))
         return found
 
+    def forget(self) -> None:
+        """The context is not in the file after all: the next row begins another."""
+        self._context = None
+
     def _values(self, row: bytes, found: Encoded) -> tuple[SQL, ...]:
         """One row; written out, because this runs for every one."""
         numbers = NUMBERS.unpack_from(row)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cycler_ctl.errors import StoreError
-from cycler_ctl.store.codec import CYCLE_COLUMNS, EVENT_COLUMNS, ROW_COLUMNS, SQL, STEP_COLUMNS, row_from
+from cycler_ctl.store.codec import CYCLE_COLUMNS, EVENT_COLUMNS, ROW_COLUMNS, SQL, STEP_COLUMNS, row_from, row_values
 from cycler_ctl.store.compact import COMPACT_COLUMNS, CONTEXT_COLUMNS, TOTALS_COLUMNS, Encoded, RowEncoder
 from cycler_ctl.store.info import INFO_COLUMNS
 from cycler_ctl.store.packed import packed
@@ -43,6 +43,7 @@ _ONE = {"run": RUN_COLUMNS, "checkpoint": CHECKPOINT_COLUMNS}
 _TABLE_OF = {len(columns): table for table, columns in (_MANY | _ONE).items()}
 """No two tables have as many columns; only the schema's own has as many as the events."""
 _STATES = ("running", "interrupted", "ended")
+_SENSELESS = (StoreError, ValueError, TypeError, LookupError)
 UNPLACED = ("seq", "time_s", "voltage_V", "current_A", "temperature_degC")
 
 
@@ -106,15 +107,16 @@ def _keep(found: Found, table: str, values: Values, record: Record) -> None:
         _keep_one(found, table, values)
 
 
-def _keep_one(found: Found, table: str, values: Values) -> None:
+def _keep_one(found: Found, table: str, values: Values) -> bool:
     """One that the schema does not allow was no record; one that stands there with other content is doubted."""
     columns = _MANY[table]
     if found.scratch.execute(_or_ignore(table, columns), values).rowcount:
-        return
+        return True
     question = f"SELECT {', '.join(columns)} FROM {table} WHERE {columns[0]} = ?"  # noqa: S608 - names are ours
     there = found.scratch.execute(question, values[:1]).fetchone()
     if there is not None and there != values:
         found.doubted.add((table, int(values[0] or 0)))
+    return False
 
 
 def _or_ignore(table: str, columns: Sequence[str]) -> str:
@@ -127,11 +129,13 @@ def _keep_old_row(found: Found, record: Record, encoder: RowEncoder) -> None:
         return
     try:
         encoded = encoder.encode([packed(row_from(record.values[1:]))])
-    except (StoreError, ValueError, TypeError, LookupError, ArithmeticError):
+    except _SENSELESS:
+        encoder.forget()
         return
     for table, many in (("contexts", encoded.contexts), ("compact", encoded.rows), ("totals", encoded.totals)):
         for values in many:
-            _keep_one(found, table, values)
+            if not _keep_one(found, table, values) and table == "contexts":
+                encoder.forget()
 
 
 def best_run(found: Iterable[Values], run: str) -> Values | None:
@@ -200,17 +204,27 @@ def _merged(target: Target, found: Found, sealed: Iterator[Row], tally: Tally) -
             yield _counted(seal, tally, sealed=True)
             seal = next(seals, None)
         if seal is not None and seal.seq == values[0]:
-            tally.differing += values[9] is not None and row_from(values) != seal
+            tally.differing += values[9] is not None and values != row_values(seal)
             yield _counted(seal, tally, sealed=True)
             seal = next(seals, None)
-        elif values[9] is None:
+        elif (row := _placed(values)) is None:
             tally.newest_seq = values[0]
             tally.unplaced.append(tuple(values[ROW_COLUMNS.index(name)] for name in UNPLACED))
         else:
-            yield _counted(row_from(values), tally, sealed=False)
+            yield _counted(row, tally, sealed=False)
     while seal is not None:
         yield _counted(seal, tally, sealed=True)
         seal = next(seals, None)
+
+
+def _placed(values: Values) -> Row | None:
+    """None: its step is not known any more, or what is said of it makes no sense."""
+    try:
+        row = row_from(values)
+        RowEncoder().encode([packed(row)])
+    except _SENSELESS:
+        return None
+    return row
 
 
 def _counted(row: Row, tally: Tally, *, sealed: bool) -> Row:
@@ -257,7 +271,7 @@ def _write_encoded(many: Callable[[str, Iterable[Values]], object], encoded: Enc
 
 
 def write_unplaced(path: Path, rows: Sequence[Values]) -> None:
-    """Measurements of rows whose step is not known any more, for a person."""
+    """Measurements of rows whose step is not known, for a person."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(UNPLACED)

@@ -12,7 +12,6 @@ import random
 import re
 import shutil
 import sqlite3
-import struct
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
@@ -36,7 +35,7 @@ from cycler_ctl.store.reader import open_run
 from cycler_ctl.store.segment import segment_path
 from cycler_ctl.store.writer import create_run, reopen_run
 from cycler_ctl.testing.rows import START_UTC_S, Shape, cycling_rows
-from protocols.record import EventKind, EventRecord, Mode, Outcome
+from protocols.record import EventKind, EventRecord, Outcome
 
 RUN, OTHER = "20261122-101500-a1-7f3k", "20261122-101501-b1-7f3k"
 TEXT = "protocol: 1\n" + "# a remark\n" * 1200  # longer than a page
@@ -552,24 +551,55 @@ def test_the_rows_of_schema_1_are_salvaged_too(tmp_path: Path) -> None:
         assert (reader.rows(), reader.info, reader.state.outcome) == (rows, info, Outcome.FINISHED)
 
 
-def test_rows_of_schema_1_that_make_no_sense_are_lost_alone(tmp_path: Path) -> None:
+def changed(path: Path, harm: str) -> None:
+    """As a disk would change it: no rule of the schema looks."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        assert connection.execute(harm).rowcount
+
+
+@pytest.mark.parametrize("where", ["seq = 21", "step_time_s = 0"])
+@pytest.mark.parametrize("harm", ["mode = 'cx'", "utc_s = -1", "cycle = 0.5"])
+def test_of_schema_1_only_rows_that_make_no_sense_are_lost(tmp_path: Path, harm: str, where: str) -> None:
+    """A first row of a step takes no other with it."""
     run_dir = tmp_path / RUN
     run_dir.mkdir()
     path = run_dir / "run.sqlite"
     shutil.copyfile(Path(__file__).with_name("data") / "schema-001.sqlite", path)
     with open_run(run_dir) as reader:
         rows = reader.rows()
-    odd = next(row for row in rows if row.seq > 10 and row.mode is Mode.CURRENT)
-    image = path.read_bytes()
-    wrong = (  # a mode there is none of, a time before 1970
-        (f"{odd.step_id}cc".encode(), f"{odd.step_id}cx".encode()),
-        (struct.pack(">d", rows[20].utc_s), struct.pack(">d", -1.0)),
-    )
-    for there, then in wrong:
-        assert there in image
-        image = image.replace(there, then, 1)
-    path.write_bytes(image)
+    sound = [row for row in rows if (row.seq != 21 if "seq" in where else row.step_time_s != 0)]
+    assert 0 < len(rows) - len(sound) < len(rows) / 2
+    changed(path, f"UPDATE samples SET {harm} WHERE {where}")  # noqa: S608 - from here
     harmed(path, 0, zeros, random.Random(1))
-    assert repaired(run_dir).mended[0].tally.rows == len(rows) - 2
+    tally = repaired(run_dir).mended[0].tally
+    assert (tally.rows, tally.rows_lost + len(tally.unplaced)) == (len(sound), len(rows) - len(sound))
     with open_run(run_dir) as reader:
-        assert set(reader.rows()) < set(rows)
+        assert reader.rows() == sound
+
+
+@pytest.mark.parametrize("harm", ["mark = 'x'", "utc = -5.0", "utc = 1e13", "utc = 'soon'", f"utc = {-(2**62)}"])
+def test_a_row_that_makes_no_sense_is_unplaced_and_all_others_stay(life: Life, tmp_path: Path, harm: str) -> None:
+    run_dir = copy_of(life, tmp_path, sealed=False)
+    with open_run(run_dir) as reader:
+        rows = reader.rows()
+    changed(run_dir / "run.sqlite", f"UPDATE compact SET {harm} WHERE seq = 100")  # noqa: S608 - from here
+    harmed(run_dir / "run.sqlite", 0, zeros, random.Random(1))
+    tally = repaired(run_dir).mended[0].tally
+    assert [values[0] for values in tally.unplaced] == [100]
+    with open_run(run_dir) as reader:
+        assert reader.rows() == [row for row in rows if row.seq != 100]
+
+
+@pytest.mark.parametrize("harm", ["cycle = 'x'", "cycle = 1.5", "step_count = 'x'", "direction = 0.5", "mode = 'cx'"])
+def test_a_context_that_makes_no_sense_takes_only_its_rows_with_it(life: Life, tmp_path: Path, harm: str) -> None:
+    run_dir = copy_of(life, tmp_path, sealed=False)
+    with open_run(run_dir) as reader:
+        rows = reader.rows()
+    with closing(sqlite3.connect(run_dir / "run.sqlite")) as connection:
+        of = {seq for (seq,) in connection.execute("SELECT seq FROM compact WHERE context = 2")}
+    changed(run_dir / "run.sqlite", f"UPDATE contexts SET {harm} WHERE id = 2")  # noqa: S608 - from here
+    harmed(run_dir / "run.sqlite", 0, zeros, random.Random(1))
+    assert {values[0] for values in repaired(run_dir).mended[0].tally.unplaced} == of
+    with open_run(run_dir) as reader:
+        assert reader.rows() == [row for row in rows if row.seq not in of]
