@@ -14,8 +14,11 @@ WITHOUT_DISK_S = 60.0  # how long a run goes on from memory when nothing can be 
 
 
 def unrecorded(recorder: Recorder) -> str | None:
-    """Why no current may flow for want of a disk: so early that the reserve still takes what happened until then."""
-    if recorder.pending().lag_s <= WITHOUT_DISK_S:
+    """Why no current may flow for want of a record: so early that the reserve still takes what happened until then."""
+    pending = recorder.pending()
+    if pending.lost:
+        return f"no record, no current: {pending.lost}"
+    if pending.lag_s <= WITHOUT_DISK_S:
         return None
     return f"no record, no current: {recorder.failed or 'the disk has not answered for a minute'}"
 

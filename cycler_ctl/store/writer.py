@@ -32,10 +32,11 @@ CLOSING_RETRY_S = 0.25
 
 @quick(frozen=True, slots=True)
 class Pending:
-    """What is in memory only: how many rows, and for how long (real time) the oldest record has been waiting."""
+    """What is in memory only: how many rows, and how long (real time) the oldest record has waited."""
 
     rows: int
     lag_s: float
+    lost: str = ""  # why rows had to be dropped
 
 
 class RunWriter:
@@ -91,11 +92,11 @@ class RunWriter:
     ) -> None:
         """Take records; never waits, never raises. ``checkpoint`` is called in the writer's thread, if it is the newest."""
         with self._taking:
-            if rows and not self._put(rows):
-                checkpoint = None
+            if rows and not self._lost:
+                self._put(rows)
             if events or steps or cycles:
                 self._waiting.put_others(events, steps, cycles)
-            if checkpoint is not None:
+            if checkpoint is not None:  # where rows were lost it is ahead of them, and such a run never goes on
                 self._waiting.put_checkpoint(checkpoint)
             self._has_work()
 
@@ -120,14 +121,14 @@ class RunWriter:
 
     def pending(self) -> Pending:
         since_s = self._since_s  # asked at every sample, so without the lock
-        return Pending(self._rows, 0.0 if since_s is None else self._real.now() - since_s)
+        return Pending(self._rows, 0.0 if since_s is None else self._real.now() - since_s, self._lost)
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything appended so far is durable; False if it is not in time."""
         with self._changed:
             self._hurry = True
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: self._since_s is None, timeout_s)
+            return self._changed.wait_for(lambda: self._since_s is None, timeout_s) and not self._lost
 
     def close(self, timeout_s: float = 10.0) -> bool:
         """Wait for the last commit and end the thread; True if everything appended is on disk, else see ``failed``.
@@ -144,7 +145,7 @@ class RunWriter:
             self.failed = StoreError(f"the disk of {self.run_dir} has not answered for {timeout_s:g} s")
             return False
         self._lock.release()
-        return self._since_s is None
+        return self._since_s is None and not self._lost
 
     def end(self, ending: Ending) -> None:
         """The run's new state, at once with whatever still waits."""
@@ -164,10 +165,8 @@ class RunWriter:
         elif self._rows >= self._options.commit_rows:
             self._changed.notify_all()
 
-    def _put(self, rows: Sequence[Row]) -> bool:
+    def _put(self, rows: Sequence[Row]) -> None:
         """Once a row had to be dropped every later one is: what is stored stays a prefix of what happened."""
-        if self._lost:
-            return False
         if self._rows + len(rows) > self._most_rows:
             self._lost = "memory for rows that wait for the disk is full"
         else:
@@ -177,9 +176,8 @@ class RunWriter:
                 self._lost = f"{error}"
         if self._lost:
             self._note(EventKind.GAP, f"{self._lost}; lost from row {self._waiting.following.seq} on")
-            return False
-        self._rows += len(rows)
-        return True
+        else:
+            self._rows += len(rows)
 
     def _note(self, kind: EventKind, text: str, **more: float) -> None:
         self._waiting.note(self._utc(), kind, text, **more)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from cycler_ctl.live import ChannelState
 from cycler_ctl.running.recovery import waiting
 from cycler_ctl.running.start import Order
 from cycler_ctl.store.files import RunFiles
+from cycler_ctl.store.packed import packed
 from cycler_ctl.store.reader import open_run
 from cycler_ctl.testing.stepclock import StepClock
 from cycler_ctl.watching.register import SafeOffEntry, write_register
@@ -261,6 +263,26 @@ async def test_without_a_disk_the_run_pauses_and_goes_on_when_there_is_one_again
     assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
     (paused_s,) = [event.data["paused_s"] for event in rig.events(run) if event.data.get("action") == "resume"]
     assert float(str(paused_s)) > 0.5
+
+
+async def test_a_run_with_a_row_that_cannot_be_stored_stands_still_and_is_never_said_to_be_kept(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await rig.flowing()
+    with monkeypatch.context() as odd:
+        odd.setattr("cycler_ctl.store.waiting.packed", lambda row: packed(replace(row, voltage_V="3.7")))
+        await until(lambda: rig.status().state is ChannelState.PAUSED)
+    assert rig.is_off()
+    with pytest.raises(RefusedError, match=r"no record, no current: .*cannot be stored"):
+        await rig.station.resume("a1", "test")
+    await rig.station.stop("a1", "test")
+    status = await rig.ends()
+    assert status.state is ChannelState.FAULTED
+    assert "NOT on disk: rows after" in status.reason
+    rows = rig.rows(run)
+    assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
+    assert [event.data["source"] for event in rig.events(run) if event.kind is EventKind.GAP] == ["store"]
+    assert "resume" not in {event.data.get("action") for event in rig.events(run)}  # so nothing flowed again
 
 
 async def test_a_run_whose_last_rows_are_not_on_disk_is_faulted_and_still_is_for_the_next_station(

@@ -20,6 +20,7 @@ import pytest
 
 from cycler_ctl.clock import SystemClock
 from cycler_ctl.errors import StoreError
+from cycler_ctl.running.recording import unrecorded
 from cycler_ctl.store.files import WriterOptions, options_for, to_next_commit_s
 from cycler_ctl.store.info import RunInfo, new_run_id
 from cycler_ctl.store.kept import Kept
@@ -388,22 +389,34 @@ def test_a_full_disk_keeps_the_rows_in_memory_and_says_so_until_there_is_room(tm
 
 @pytest.mark.parametrize(
     "changes",
-    [{"voltage_V": None}, {"current_A": "0.1"}, {"seq": 2.5}, {"cycle": 2**80}, {"mode": "cx"}, {"mark": None}],
+    [
+        {"voltage_V": None},
+        {"current_A": "0.1"},
+        {"seq": 2**80},
+        {"cycle": 10**5000},
+        {"mode": "cx"},
+        {"mark": None},
+        {"step_id": None},
+        {"run_total": None},
+    ],
 )
-def test_a_row_that_cannot_be_stored_is_said_by_its_number_and_the_rows_before_it_stay(
+def test_after_a_row_that_cannot_be_stored_no_current_may_flow_and_nobody_is_told_that_all_is_kept(
     tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     told = threading.Event()
     with recording(tmp_path, on_durable=lambda run: told.set()) as writer:
         writer.append(rows(1, 2))
+        assert unrecorded(writer) is None
         writer.append([row(3), row(**{"seq": 4} | changes)], checkpoint=partial(str, 4))
+        assert str(unrecorded(writer)).startswith("no record, no current: a row that cannot be stored: ")
         writer.append([row(5)])
-        assert writer.flush(5)
+        assert not writer.flush(5)
         assert told.wait(5)
         assert "rows after 2 of" in str(writer.failed)
-        assert f"row {changes.get('seq', 4)} cannot be stored: " in str(writer.failed)
+        assert not writer.close()
     with open_run(writer.run_dir) as reader:
-        assert (reader.rows(), reader.checkpoint()) == (rows(1, 2), None)
+        assert reader.rows() == rows(1, 2)
+        assert reader.checkpoint() == "4"  # ahead of its rows: such a run never goes on
         (gap,) = reader.events()
         assert gap.kind is EventKind.GAP
         assert str(gap.data["text"]).endswith("lost from row 3 on")
@@ -421,10 +434,11 @@ def test_when_memory_is_full_the_stored_rows_stay_a_prefix_and_the_loss_is_told(
         for seq in range(1, 401):
             writer.append([row(seq)])
         may_commit.set()
-        assert writer.flush(5)
+        assert not writer.flush(5)
         writer.append([row(401)])
-        assert writer.flush(5)
+        assert not writer.flush(5)
         assert "rows after 300" in str(writer.failed)
+        assert "memory for rows" in str(unrecorded(writer))  # nor when the disk is there again
         with open_run(writer.run_dir) as reader:
             assert reader.rows() == rows(1, 300)
             assert [found.kind for found in reader.events()] == [EventKind.GAP]
