@@ -14,9 +14,9 @@ from cycler_ctl.store.codec import PLAIN
 from protocols.record import Row
 
 NUMBERS = struct.Struct("<q18db2q2b")
-"""In the order of ``packed``; takes numpy's too. No temperature is NaN; mode and mark are their places in ``WORDS``."""
-WORDS: tuple[str, ...] = tuple(PLAIN.values())
-_PLACE_OF = {word: place for place, word in enumerate(PLAIN)}
+"""In the order of ``packed``; takes numpy's too. No temperature is NaN; mode and mark are numbers of ``WORDS``."""
+WORDS: dict[int, str] = dict(enumerate(PLAIN.values()))
+_NUMBER_OF = {word: number for number, word in enumerate(PLAIN)}
 CONTEXT_AT = struct.calcsize("<q18db")
 """From there on stands what a row has in common with many others."""
 
@@ -46,10 +46,10 @@ def packed(row: Row) -> bytes:
                 step.reduction_Ah,
                 step.oxidation_Wh,
                 step.reduction_Wh,
-                _PLACE_OF[row.mark],
+                _NUMBER_OF[row.mark],
                 row.cycle,
                 row.step_count,
-                _PLACE_OF[row.mode],
+                _NUMBER_OF[row.mode],
                 row.direction,
             )
             + row.step_id.encode()
