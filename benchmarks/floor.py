@@ -20,7 +20,10 @@ from benchmarks.placing import pin, realtime
 from benchmarks.spec import Spec, measured, runner
 from cycler_ctl.clock import real_sleep
 
-SETTINGS = b":SOUR:FUNC:MODE CURR;:SENS:VOLT:PROT 5;:SENS:REM ON;:SENS:VOLT:NPLC 0.01;:SENS:CURR:NPLC 0.01"
+SETTINGS = (
+    b":SOUR:FUNC:MODE CURR;:SENS:VOLT:PROT 5;:SENS:REM ON;:SENS:VOLT:NPLC 0.01;:SENS:CURR:NPLC 0.01;"
+    b":FORM:ELEM:SENS VOLT,CURR,STAT;:OUTP ON\n"
+)
 READING = b":MEAS? (@1)\n"
 CUT_OFF_V, FLUSH_S = 4.2, 0.25
 Sample = tuple[int, float, float, float]
@@ -35,7 +38,7 @@ class Floor:
 
     async def channel(self, number: int, port: int) -> None:
         _, wire = await self._loop.create_connection(Bare, "127.0.0.1", port)
-        wire.transport.write(SETTINGS + b";:FORM:ELEM:SENS VOLT,CURR,STAT;:OUTP ON\n")
+        wire.transport.write(SETTINGS)
         due_s = self._loop.time() + number / len(self.spec.ports) / self.spec.hz
         while True:
             await real_sleep(due_s - self._loop.time())
