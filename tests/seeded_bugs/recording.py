@@ -53,8 +53,8 @@ BUGS = (
         "durable before the commit",
         "durable is said when the commit has returned (D1)",
         "cycler_ctl/store/writer.py",
-        "                    self._rows += len(rows)\n",
-        "                    self._rows += len(rows)\n                    self.durable_seq = rows[-1].seq\n",
+        "            self._rows += len(rows)\n",
+        "            self._rows += len(rows)\n            self.durable_seq = rows[-1].seq\n",
         (f"{STORE}::test_durable_seq_moves_only_after_the_commit_has_returned",),
     ),
     Bug(
