@@ -9,8 +9,9 @@ HAND_OVER_S = 0.0005
 GARBAGE, GARBAGE_OF_A_CHANNEL = 2_000, 400
 """So many objects more than were given back make a look for garbage worth it: there is next to none.
 
-More than a channel's rows on their way to the disk. By Python's own 700 those of 128 channels at 40 Hz were looked through
-thirty times a second, and everything that lives, 30 to 50 ms in which all threads stand still, each three seconds.
+Chosen when a row on its way to the disk was four objects: by Python's own 700 those of 128 channels at 40 Hz were looked
+through thirty times a second, and everything that lives, 30 to 50 ms in which all threads stand still, each three seconds.
+Since rows are packed (``store/packed.py``) there was no look at all in 60 s of that.
 What waits to be looked for is megabytes. At worst, connections lost with 20 messages on their way, 256 objects with 0.4 MB each, it
 would be 4 MB with one channel and 80 MB with 128.
 """

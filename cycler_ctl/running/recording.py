@@ -17,7 +17,7 @@ def unrecorded(recorder: Recorder) -> str | None:
     """Why no current may flow for want of a record: so early that the reserve still takes what happened until then."""
     pending = recorder.pending()
     if pending.lost:
-        return f"no record, no current: {pending.lost}"
+        return f"no record, no current: {pending.lost}; stop this run and start another"
     if pending.lag_s <= WITHOUT_DISK_S:
         return None
     return f"no record, no current: {recorder.failed or 'the disk has not answered for a minute'}"

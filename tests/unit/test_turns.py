@@ -58,8 +58,8 @@ def looks_for_garbage(objects: int) -> int:
 
 
 @pytest.mark.parametrize("channels", [1, 8, 128])
-def test_a_second_of_every_channels_rows_on_their_way_to_the_disk_brings_no_look_for_garbage(channels: int) -> None:
-    rows = 4 * 40 * channels  # a row and its three counters, 40 times a second
+def test_what_every_channel_holds_for_a_second_brings_no_look_for_garbage(channels: int) -> None:
+    rows = 4 * 40 * channels  # four objects, 40 times a second
     assert channels == 1 or looks_for_garbage(rows) > 0  # as Python does it by itself
     spare_what_stays(channels)
     assert looks_for_garbage(rows) == 0
