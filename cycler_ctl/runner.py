@@ -151,8 +151,7 @@ class Runner:
 
     async def _resume(self, by: str) -> None:
         """A paused run goes on where its cell is as it must be, and stays paused, with the output off, where it is not."""
-        why = unrecorded(self.fit.recorder)
-        found = RefusedError(why) if why else await self._look(self._before_pause)
+        found = RefusedError(why) if (why := unrecorded(self.fit.recorder)) else await self._look(self._before_pause)
         if isinstance(found, AtRest):
             self._watched.seen_at_rest(found.guarded)
             await self._begin(found, Resumed(*self._moment(), by))
