@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from itertools import pairwise
 
-from hostile_files import HEAD, MEGABYTE, most_memory_bytes, within_limits
+from hostile_files import HEAD, MEGABYTE, most_memory_bytes, within_limits, yardstick_s
 
 from protocols.check import Checked, check_text
 from protocols.diagnostics import Severity, render
@@ -184,6 +184,7 @@ def wider(chance: random.Random, voltage_V: tuple[float, float], current_A: floa
 
 def report(times: int) -> None:
     within_limits()
+    before_s = yardstick_s()
     for sort in SORTS:
         refused, slowest_s, wrong = 0, 0.0, ""
         for text, lines in drawn(sort, times):
@@ -194,6 +195,7 @@ def report(times: int) -> None:
             wrong = wrong or (f"{fault}: {text[-300:]!r}" if fault else "")
         sys.stdout.write(f"{json.dumps([sort, refused, slowest_s, wrong])}\n")
     sys.stdout.write(f"{json.dumps(['peak', most_memory_bytes(), 0.0, ''])}\n")
+    sys.stdout.write(f"{json.dumps(['yardstick', 0, max(before_s, yardstick_s()), ''])}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Hostile files are refused in two seconds and 300 MB of memory; odd but plain ones are read."""
+"""Hostile files are refused in bounded time and 300 MB of memory; odd but plain ones are read."""
 
 import json
 import subprocess
@@ -18,7 +18,8 @@ from cycler_ctl.running.start import refusals
 from protocols.check import check_text, load_protocol
 
 ROOT = Path(__file__).parents[3]
-MOST_S = 2.0
+MOST = 20
+"""Yardsticks of processor time; ten thousand steps take 10."""
 FEW, MANY = 15, 1000
 DRAWN = str(Path(drawn_hostiles.__file__))
 LIMITS = Limits(voltage_V=(-0.5, 5.0), current_A=10e-3, step_charge_Ah=20e-3)
@@ -53,10 +54,11 @@ def test_whatever_a_seed_draws_of_each_sort_is_refused_at_its_line_in_bounded_ti
     times = MANY if pytestconfig.getoption("--campaign") else FEW
     found = {sort: (count, seconds, wrong) for sort, count, seconds, wrong in child(DRAWN, str(times))}
     assert found.pop("peak")[0] < LIMIT_BYTES
+    _, yardstick_s, _ = found.pop("yardstick")
     assert [wrong for _, _, wrong in found.values() if wrong] == []
     assert {sort: count for sort, (count, _, _) in found.items()} == dict.fromkeys(drawn_hostiles.SORTS, times)
     slowest_s = max(seconds for _, seconds, _ in found.values())
-    assert slowest_s < MOST_S
+    assert slowest_s < MOST * yardstick_s
     sys.stderr.write(f"{', '.join(f'{sort} {times}' for sort in found)}: refused, each in {slowest_s:.3f} s or less\n")
 
 
@@ -102,9 +104,9 @@ def test_odd_but_plain_files_are_read(reports: dict[str, tuple[float, bool, list
     assert {name: reports[name][1] for name, _ in readable()} == {name: True for name, _ in readable()}
 
 
-def test_no_file_takes_two_seconds(reports: dict[str, tuple[float, bool, list[str]]]) -> None:
-    slowest = max((seconds, name) for name, (seconds, _, _) in reports.items() if name != "peak")
-    assert slowest[0] < MOST_S, slowest
+def test_no_file_takes_more_than_twenty_yardsticks(reports: dict[str, tuple[float, bool, list[str]]]) -> None:
+    slowest = max((seconds, name) for name, (seconds, _, _) in reports.items() if name not in {"peak", "yardstick"})
+    assert slowest[0] < MOST * reports["yardstick"][0], slowest
 
 
 def test_no_file_takes_300_mb(reports: dict[str, tuple[float, bool, list[str]]]) -> None:
@@ -151,7 +153,5 @@ def test_a_hundred_included_files_are_too_many(tmp_path: Path) -> None:
     assert (found.code, found.message) == ("include", "'big.yaml' is larger than 64 KiB")
 
 
-def test_ten_thousand_steps_load_in_two_seconds(reports: dict[str, tuple[float, bool, list[str]]]) -> None:
-    seconds, accepted, _ = reports["ten thousand steps"]
-    assert accepted
-    assert seconds < MOST_S
+def test_ten_thousand_steps_are_read(reports: dict[str, tuple[float, bool, list[str]]]) -> None:
+    assert reports["ten thousand steps"][1]
