@@ -61,11 +61,16 @@ class Cell:
 
 @dataclass(slots=True)
 class Seen:
-    """``missed``: periods that passed without a question. ``reactions_s``: from the crossing answer to OFF."""
+    """Moments are by ``perf_counter``, which all processes have in common."""
 
     readings: int = 0
-    missed: int = 0
-    reactions_s: list[float] = field(default_factory=list[float])
+    late: list[tuple[float, float, int]] = field(default_factory=list[tuple[float, float, int]])
+    """A question that came too late: when the last one and when this one did, and the periods that passed without."""
+    reactions: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+    """When the crossing answer had left, and when OFF arrived."""
+
+    def reactions_s(self) -> list[float]:
+        return [off_s - crossed_s for crossed_s, off_s in self.reactions]
 
 
 class Instrument(asyncio.Protocol):
@@ -104,7 +109,7 @@ class Instrument(asyncio.Protocol):
     def _count(self, now_s: float) -> None:
         self.seen.readings += 1
         if self._last_s is not None and now_s - self._last_s > 1.5 * self.period_s:
-            self.seen.missed += round((now_s - self._last_s) / self.period_s) - 1
+            self.seen.late.append((self._last_s, now_s, round((now_s - self._last_s) / self.period_s) - 1))
         self._last_s = now_s
 
     def _asked(self, data: bytes) -> bytes:
@@ -126,7 +131,7 @@ class Instrument(asyncio.Protocol):
 
     def _told_off(self, data: bytes) -> None:
         if self._crossed_s is not None:
-            self.seen.reactions_s.append(perf_counter() - self._crossed_s)
+            self.seen.reactions.append((self._crossed_s, perf_counter()))
         self._crossed_s, self.cell.voltage_V = None, REST_V
         self._say(self._asked(data))
 
@@ -139,8 +144,9 @@ class Rack:
         self.instruments = [Instrument(number, self.seen) for number in range(count)]
 
     def begin(self, period_s: float) -> None:
-        self.seen.readings, self.seen.missed = 0, 0
-        self.seen.reactions_s.clear()
+        self.seen.readings = 0
+        self.seen.late.clear()
+        self.seen.reactions.clear()
         for each in self.instruments:
             each.begin(period_s)
 

@@ -22,6 +22,7 @@ from benchmarks.instruments import FakeRack, fake_rack
 from benchmarks.measure import Line, Table
 from benchmarks.placing import pin
 from benchmarks.spec import Spec
+from benchmarks.witness import witnesses
 from cycler_ctl.broker import Broker
 
 SIZES = ((8, 10.0), (128, 10.0), (32, 40.0))
@@ -41,10 +42,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """``missed``: periods in which an instrument was not asked, of ``due``."""
+    """``missed``: periods in which an instrument was not asked, of ``due``; ``stood_still``: those in which a core did."""
 
     cpu_us: float
     missed: int
+    stood_still: int
     due: int
     memory_MB: float
     busy: float
@@ -52,23 +54,28 @@ class Measured:
     """CPU in µs a sample of each kind of thread."""
 
 
-NONE = Measured(0.0, 0, 0, 0.0, 0.0, {})
-REMARK = "CPU in µs a sample; missed: periods of an instrument in which nobody asked it"
+NONE = Measured(0.0, 0, 0, 0, 0.0, 0.0, {})
+REMARK = "CPU in µs a sample; missed: periods of an instrument in which nobody asked it; stood still: of these, while a core did"
 
 
 def one(contestant: str, spec: Spec, rack: FakeRack) -> Measured:
     """Start it, wait until it is at work, and let it work for the time."""
-    with Popen([sys.executable, "-m", f"benchmarks.{contestant}", spec.text()], stdout=PIPE, text=True) as child:
+    command = [sys.executable, "-m", f"benchmarks.{contestant}", spec.text()]
+    with witnesses() as both, Popen(command, stdout=PIPE, text=True) as child:
         try:
             line_of(child, "begin")
             rack.tell("begin", 1 / spec.hz)
             said = line_of(child, "end")
-            missed = rack.report().missed
+            late = rack.report().late
         finally:
             child.terminate()
+    missed = sum(periods for *_, periods in late)
+    stood_still = sum(periods for last_s, asked_s, periods in late if both.saw(last_s, asked_s))
     cpu_us = 1e6 * said["cpu_s"] / max(said["samples"], 1)
     due = round(len(spec.ports) * spec.hz * spec.seconds)
-    return Measured(cpu_us, missed, due, said["memory_MB"], said["cpu_s"] / said["wall_s"], said["threads"])
+    return Measured(
+        cpu_us, missed, stood_still, due, said["memory_MB"], said["cpu_s"] / said["wall_s"], said["threads"]
+    )
 
 
 def line_of(child: Popen[str], word: str) -> dict[str, Any]:
@@ -110,6 +117,7 @@ def _numbers(found: Sequence[Measured]) -> dict[str, float]:
         "µs CPU": median(each.cpu_us for each in found),
         "% of a core": 100 * median(each.busy for each in found),
         "missed": sum(each.missed for each in found),
+        "stood still": sum(each.stood_still for each in found),
         "due": sum(each.due for each in found),
         "MB": median(each.memory_MB for each in found),
     }
