@@ -28,6 +28,8 @@ from sim_hardware.keysightb2900 import KeysightB2900
 
 READING, OFF = b":MEAS?", b":OUTP1 OFF"
 KEPT = 16
+MISSED = 1.5
+"""Periods without a question that are too long."""
 REST_V, CELL_OHM = 3.7, 0.1
 
 
@@ -61,16 +63,12 @@ class Cell:
 
 @dataclass(slots=True)
 class Seen:
-    """Moments are by ``perf_counter``, which all processes have in common."""
+    """``reactions_s``: from the crossing answer to OFF."""
 
     readings: int = 0
     late: list[tuple[float, float, int]] = field(default_factory=list[tuple[float, float, int]])
-    """A question that came too late: when the last one and when this one did, and the periods that passed without."""
-    reactions: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
-    """When the crossing answer had left, and when OFF arrived."""
-
-    def reactions_s(self) -> list[float]:
-        return [off_s - crossed_s for crossed_s, off_s in self.reactions]
+    """Questions that came too late: when the last one came and when this one, and the periods that passed without."""
+    reactions_s: list[float] = field(default_factory=list[float])
 
 
 class Instrument(asyncio.Protocol):
@@ -108,7 +106,7 @@ class Instrument(asyncio.Protocol):
 
     def _count(self, now_s: float) -> None:
         self.seen.readings += 1
-        if self._last_s is not None and now_s - self._last_s > 1.5 * self.period_s:
+        if self._last_s is not None and now_s - self._last_s > MISSED * self.period_s:
             self.seen.late.append((self._last_s, now_s, round((now_s - self._last_s) / self.period_s) - 1))
         self._last_s = now_s
 
@@ -131,7 +129,7 @@ class Instrument(asyncio.Protocol):
 
     def _told_off(self, data: bytes) -> None:
         if self._crossed_s is not None:
-            self.seen.reactions.append((self._crossed_s, perf_counter()))
+            self.seen.reactions_s.append(perf_counter() - self._crossed_s)
         self._crossed_s, self.cell.voltage_V = None, REST_V
         self._say(self._asked(data))
 
@@ -146,7 +144,7 @@ class Rack:
     def begin(self, period_s: float) -> None:
         self.seen.readings = 0
         self.seen.late.clear()
-        self.seen.reactions.clear()
+        self.seen.reactions_s.clear()
         for each in self.instruments:
             each.begin(period_s)
 

@@ -71,7 +71,7 @@ def by_raw(count: int) -> list[float]:
     with fake_rack(1) as rack, program("benchmarks.raw_client", str(rack.ports[0]), str(HZ)):
         Event().wait(0.5)
         crossings(rack, (0,) * count, RAW_BETWEEN_S)
-        return rack.report().reactions_s()
+        return rack.report().reactions_s
 
 
 def by_service(rack: FakeRack, rounds: int, *, silent: bool) -> list[float]:
@@ -86,7 +86,7 @@ def by_service(rack: FakeRack, rounds: int, *, silent: bool) -> list[float]:
                     rack.tell("begin", 1 / HZ)
                     rack.tell("silent", len(rack.ports) - 1, silent)
                     crossings(rack, random.sample(range(half), half))
-                    found += rack.report().reactions_s()
+                    found += rack.report().reactions_s
                     line_of(service, "end")
                     if number < rounds - 1:
                         line_of(service, "begin")

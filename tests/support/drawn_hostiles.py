@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from itertools import pairwise
 
-from hostile_files import HEAD, MEGABYTE, most_memory_bytes, within_limits, yardstick_s
+from hostile_files import HEAD, MEGABYTE, Yardstick, most_memory_bytes, within_limits
 
 from protocols.check import Checked, check_text
 from protocols.diagnostics import Severity, render
@@ -184,18 +184,17 @@ def wider(chance: random.Random, voltage_V: tuple[float, float], current_A: floa
 
 def report(times: int) -> None:
     within_limits()
-    before_s = yardstick_s()
+    yardstick = Yardstick()
     for sort in SORTS:
-        refused, slowest_s, wrong = 0, 0.0, ""
+        refused, slowest, wrong = 0, 0.0, ""
         for text, lines in drawn(sort, times):
             began_s = time.process_time()
             fault = fault_of(check_text(text, "p.yaml"), lines)
-            slowest_s = max(slowest_s, time.process_time() - began_s)
+            slowest = max(slowest, yardstick.times(time.process_time() - began_s))
             refused += not fault
             wrong = wrong or (f"{fault}: {text[-300:]!r}" if fault else "")
-        sys.stdout.write(f"{json.dumps([sort, refused, slowest_s, wrong])}\n")
+        sys.stdout.write(f"{json.dumps([sort, refused, slowest, wrong])}\n")
     sys.stdout.write(f"{json.dumps(['peak', most_memory_bytes(), 0.0, ''])}\n")
-    sys.stdout.write(f"{json.dumps(['yardstick', 0, max(before_s, yardstick_s()), ''])}\n")
 
 
 if __name__ == "__main__":

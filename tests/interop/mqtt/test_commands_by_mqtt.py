@@ -515,8 +515,8 @@ async def test_on_3_1_1_a_message_that_is_too_long_ends_the_connection_and_the_n
 ) -> None:
     operator, mad = at_bundled.operator(), at_bundled.operator("mad")
     assert (await at_bundled.send(operator))["outcome"] == "done"
-    mad.publish(bytes(900_000), qos=0)
     with caplog.at_level(logging.INFO):  # its message may stand for a few milliseconds only
+        mad.publish(bytes(900_000), qos=0)
         await until(lambda: "commands: connected to" in caplog.text.partition("connection cut")[2])
     await real_sleep(1.0)
     assert (await at_bundled.send(operator))["outcome"] == "done"

@@ -18,8 +18,8 @@ from cycler_ctl.running.start import refusals
 from protocols.check import check_text, load_protocol
 
 ROOT = Path(__file__).parents[3]
-MOST = 20
-"""Yardsticks of processor time; ten thousand steps take 10."""
+MOST = 30
+"""Yardsticks of processor time; ten thousand steps take 10 to 18."""
 FEW, MANY = 15, 1000
 DRAWN = str(Path(drawn_hostiles.__file__))
 LIMITS = Limits(voltage_V=(-0.5, 5.0), current_A=10e-3, step_charge_Ah=20e-3)
@@ -44,7 +44,7 @@ def child(program: str, *arguments: str) -> list[list[Any]]:
 def reports() -> dict[str, tuple[float, bool, list[str]]]:
     """What a child with little memory made of each file."""
     lines = child(str(Path(hostile_files.__file__)))
-    return {name: (seconds, accepted, codes) for name, seconds, accepted, codes in lines}
+    return {name: (yardsticks, accepted, codes) for name, yardsticks, accepted, codes in lines}
 
 
 @pytest.mark.timeout(900)
@@ -52,14 +52,15 @@ def test_whatever_a_seed_draws_of_each_sort_is_refused_at_its_line_in_bounded_ti
     pytestconfig: pytest.Config,
 ) -> None:
     times = MANY if pytestconfig.getoption("--campaign") else FEW
-    found = {sort: (count, seconds, wrong) for sort, count, seconds, wrong in child(DRAWN, str(times))}
+    found = {sort: (count, yardsticks, wrong) for sort, count, yardsticks, wrong in child(DRAWN, str(times))}
     assert found.pop("peak")[0] < LIMIT_BYTES
-    _, yardstick_s, _ = found.pop("yardstick")
     assert [wrong for _, _, wrong in found.values() if wrong] == []
     assert {sort: count for sort, (count, _, _) in found.items()} == dict.fromkeys(drawn_hostiles.SORTS, times)
-    slowest_s = max(seconds for _, seconds, _ in found.values())
-    assert slowest_s < MOST * yardstick_s
-    sys.stderr.write(f"{', '.join(f'{sort} {times}' for sort in found)}: refused, each in {slowest_s:.3f} s or less\n")
+    slowest = max(yardsticks for _, yardsticks, _ in found.values())
+    assert slowest < MOST
+    sys.stderr.write(
+        f"{', '.join(f'{sort} {times}' for sort in found)}: refused, each in {slowest:.3f} yardsticks or less\n"
+    )
 
 
 def test_limits_wider_than_the_channels_are_refused_by_name(pytestconfig: pytest.Config) -> None:
@@ -104,9 +105,9 @@ def test_odd_but_plain_files_are_read(reports: dict[str, tuple[float, bool, list
     assert {name: reports[name][1] for name, _ in readable()} == {name: True for name, _ in readable()}
 
 
-def test_no_file_takes_more_than_twenty_yardsticks(reports: dict[str, tuple[float, bool, list[str]]]) -> None:
-    slowest = max((seconds, name) for name, (seconds, _, _) in reports.items() if name not in {"peak", "yardstick"})
-    assert slowest[0] < MOST * reports["yardstick"][0], slowest
+def test_no_file_takes_more_than_thirty_yardsticks(reports: dict[str, tuple[float, bool, list[str]]]) -> None:
+    slowest = max((yardsticks, name) for name, (yardsticks, _, _) in reports.items() if name != "peak")
+    assert slowest[0] < MOST, slowest
 
 
 def test_no_file_takes_300_mb(reports: dict[str, tuple[float, bool, list[str]]]) -> None:
